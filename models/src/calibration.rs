@@ -1,0 +1,1 @@
+//! Margins to probabilities: Platt's sigmoid, or isotonic regression by pool-adjacent-violators.

@@ -1,0 +1,51 @@
+//! Classifiers behind one small trait. Each library's types stay in one file: linfa's in
+//! `logistic.rs`, smartcore's in `forest.rs`; what is kept of a fitted model is our own.
+
+pub mod encoding;
+pub mod forest;
+pub mod logistic;
+
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::frame::Rows;
+
+/// Something that learns to tell the rows with the target from those without.
+pub trait Classifier: Send + Sync {
+    /// The word for it on the command line and in reports.
+    fn name(&self) -> &'static str;
+
+    /// Learns from the dataset's rows. The same dataset and parameters give the same model on any
+    /// number of threads.
+    ///
+    /// # Errors
+    /// When a parameter is out of its range, or only one class is among the rows.
+    fn fit(&self, data: &Dataset<'_>) -> Result<Fitted>;
+}
+
+/// A fitted model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fitted {
+    /// Coefficients over encoded features.
+    Logistic(logistic::FittedLogistic),
+    /// Trees whose leaves hold shares of the target.
+    Forest(forest::FittedForest),
+}
+
+impl Fitted {
+    /// The word for it on the command line and in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fitted::Logistic(_) => logistic::NAME,
+            Fitted::Forest(_) => forest::NAME,
+        }
+    }
+
+    /// The margin of each row: the log odds of the target, finite, growing with its probability,
+    /// not yet calibrated. `rows` are in the order of the features the model was fitted on.
+    pub fn margins(&self, rows: &Rows) -> Vec<f64> {
+        match self {
+            Fitted::Logistic(model) => rows.iter().map(|row| model.margin(row)).collect(),
+            Fitted::Forest(model) => rows.iter().map(|row| model.margin(row)).collect(),
+        }
+    }
+}

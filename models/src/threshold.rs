@@ -1,0 +1,1 @@
+//! From which probability a customer is predicted positive.
