@@ -1,1 +1,21 @@
 //! Saved models: one file per version, and the registry folder they lie in.
+//!
+//! A file is laid out as
+//! ```text
+//! magic (8) | format version u32 | manifest length u32 | payload length u64
+//! | manifest (JSON) | payload (postcard) | BLAKE3 of everything before (32)
+//! ```
+//! with little-endian numbers. Lengths are checked against the file before anything is allocated,
+//! the checksum before anything is parsed, and every index of the model before it is used.
+
+mod file;
+mod manifest;
+mod registry;
+mod wire;
+
+pub use file::Artifact;
+pub use manifest::{
+    Candidate, FeatureEntry, FeatureKind, Manifest, PartCount, RowCounts, TargetEntry, ThresholdEntry, TimeRange,
+    VerdictEntry,
+};
+pub use registry::{Registry, check_model_name};

@@ -4,14 +4,16 @@
 //! and a model read from another library must answer as it does there: both work with doubles, and
 //! an `f32` would move `0.1` across a cut. Counts, cents and epoch seconds are exact up to 2^53.
 
+mod levels;
 mod rows;
 mod schema;
 mod table;
 
-pub mod arrow;
-pub mod csv;
-pub mod read;
+mod arrow;
+mod csv;
+mod read;
 
+pub use read::{ReadKind, ReadOptions, read, read_header};
 pub use rows::{Binding, Rows, UNKNOWN_LEVEL};
-pub use schema::{DateFormat, Field, Kind, Schema};
+pub use schema::{DateFormat, Field, Kind, Schema, nearest_name};
 pub use table::{Column, Frame, MISSING_CODE, UNKNOWN_CODE};

@@ -1,0 +1,156 @@
+//! The bytes of a saved model: framing, checksum, save and load.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use crate::artifact::manifest::Manifest;
+use crate::artifact::registry::write_whole;
+use crate::artifact::wire;
+use crate::baseline::Baseline;
+use crate::error::{Error, Result};
+use crate::scorer::Scorer;
+
+const MAGIC: [u8; 8] = *b"\x89RKD\r\n\x1a\n";
+/// The format this code writes, and the newest it reads.
+const FORMAT_VERSION: u32 = 1;
+const HEADER: usize = 24;
+const CHECKSUM: usize = 32;
+/// Longest manifest: 500 features with thousands of levels each stay far below.
+const MAX_MANIFEST: usize = 64 << 20;
+/// Longest file: beyond it something else was named by mistake.
+const MAX_FILE: u64 = 4 << 30;
+
+/// A saved model: what it says of itself, and what scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Artifact {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What scores.
+    pub scorer: Scorer,
+    /// The best simple rule on the same training rows, to judge the model against.
+    pub baseline: Baseline,
+}
+
+impl Artifact {
+    /// The file's bytes. Equal artefacts have equal bytes.
+    ///
+    /// # Errors
+    /// When the manifest is longer than the format allows.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let manifest = serde_json::to_vec(&self.manifest).map_err(|e| unwritable(&e))?;
+        let payload =
+            postcard::to_stdvec(&wire::Payload::of(self)).map_err(|e| unwritable(&e))?;
+        if manifest.len() > MAX_MANIFEST {
+            return Err(unwritable(&format!(
+                "its manifest has {} bytes, at most {MAX_MANIFEST} can be saved; \
+                 exclude columns with very many levels",
+                manifest.len()
+            )));
+        }
+        let mut bytes = Vec::with_capacity(HEADER + manifest.len() + payload.len() + CHECKSUM);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(manifest.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&manifest);
+        bytes.extend_from_slice(&payload);
+        let checksum = blake3::hash(&bytes);
+        bytes.extend_from_slice(checksum.as_bytes());
+        Ok(bytes)
+    }
+
+    /// Reads a file's bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// When they are foreign, newer than this code, truncated, damaged, or not a model.
+    pub fn from_bytes(bytes: &[u8], path: &str) -> Result<Artifact> {
+        let bad = |reason: String| Error::BadArtifact { path: path.to_owned(), reason };
+        let (manifest, payload) = unframe(bytes).map_err(bad)?;
+        let manifest: Manifest = serde_json::from_slice(manifest)
+            .map_err(|e| bad(format!("its manifest does not parse: {e}")))?;
+        let (payload, rest): (wire::Payload, _) = postcard::take_from_bytes(payload)
+            .map_err(|e| bad(format!("its payload does not parse: {e}")))?;
+        if !rest.is_empty() {
+            return Err(bad(format!("{} bytes follow its payload", rest.len())));
+        }
+        let (scorer, baseline) = payload.into_parts(&manifest).map_err(bad)?;
+        Ok(Artifact { manifest, scorer, baseline })
+    }
+
+    /// Writes the file whole or not at all: a temporary file beside it, then a rename.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        write_whole(path, &self.to_bytes()?)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`Artifact::from_bytes`], and when it cannot be read.
+    pub fn load(path: &Path) -> Result<Artifact> {
+        let io = |source| Error::Io { path: path.to_owned(), action: "read", source };
+        let mut file = fs::File::open(path).map_err(io)?;
+        let shown = path.display().to_string();
+        let size = file.metadata().map_err(io)?.len();
+        if size > MAX_FILE {
+            let reason = format!("it has {size} bytes, expected at most {MAX_FILE}");
+            return Err(Error::BadArtifact { path: shown, reason });
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        file.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(io)?;
+        Artifact::from_bytes(&bytes, &shown)
+    }
+}
+
+/// Manifest and payload of a file whose frame is sound.
+fn unframe(bytes: &[u8]) -> std::result::Result<(&[u8], &[u8]), String> {
+    if bytes.len() < MAGIC.len() || bytes[..MAGIC.len()] != MAGIC {
+        return Err("it is foreign: it does not start as a Rekindle model does; \
+                    name a file that `rekindle fit` wrote"
+            .to_owned());
+    }
+    let truncated = |found: usize, expected: u64| {
+        format!("it is truncated: {found} bytes, expected {expected}; copy it again")
+    };
+    if bytes.len() < HEADER + CHECKSUM {
+        return Err(truncated(bytes.len(), (HEADER + CHECKSUM) as u64));
+    }
+    let four = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let version = four(8);
+    if version > FORMAT_VERSION {
+        return Err(format!(
+            "it is newer: format {version}, this program reads up to {FORMAT_VERSION}; \
+             update Rekindle"
+        ));
+    }
+    if version == 0 {
+        return Err("it is damaged: format 0 was never written; copy it again".to_owned());
+    }
+    let manifest = four(12) as usize;
+    let payload = u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes"));
+    if manifest > MAX_MANIFEST {
+        return Err(format!("it is damaged: a manifest of {manifest} bytes; copy it again"));
+    }
+    let expected = ((HEADER + manifest + CHECKSUM) as u64).saturating_add(payload);
+    if (bytes.len() as u64) < expected {
+        return Err(truncated(bytes.len(), expected));
+    }
+    if bytes.len() as u64 > expected {
+        return Err(format!(
+            "it is damaged: {} bytes, expected {expected}; copy it again",
+            bytes.len()
+        ));
+    }
+    let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
+    if blake3::hash(content).as_bytes() != checksum {
+        return Err("it is damaged: its checksum does not match; copy it again".to_owned());
+    }
+    Ok(content[HEADER..].split_at(manifest))
+}
+
+fn unwritable(reason: &dyn std::fmt::Display) -> Error {
+    Error::BadArtifact { path: "<new model>".to_owned(), reason: reason.to_string() }
+}

@@ -1,0 +1,200 @@
+//! What a saved model says of itself, as JSON. Wire types only: each field is a promise to readers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::frame::{DateFormat, Field, Kind, Schema};
+
+/// The readable part of a saved model: where it comes from, what it asks for, how good it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The registry's name for the model: lower-case letters, digits, `_` and `-`.
+    pub model_name: String,
+    /// Which classifier it is: `logistic`, `forest`.
+    pub classifier: String,
+    /// The question the model answers.
+    pub target: TargetEntry,
+    /// Who the question is asked of, in the user's words.
+    pub population: String,
+    /// The features, in the order of the model's rows.
+    pub features: Vec<FeatureEntry>,
+    /// The column that names a customer, if there is one.
+    pub id_column: Option<String>,
+    /// The column whose order split the rows, if there is one.
+    pub time_column: Option<String>,
+    /// How that column's dates were written; empty for ISO 8601, `None` where it is no date.
+    pub time_format: Option<String>,
+    /// The column of row weights, if there is one.
+    pub weight_column: Option<String>,
+    /// Columns of the training table that are no features: id, time, weight, targets, excluded.
+    pub ignored_columns: Vec<String>,
+    /// Cells that were read as missing, besides empty ones.
+    pub missing_markers: Vec<String>,
+    /// Rows of each part.
+    pub rows: RowCounts,
+    /// First and last time of the training rows, where a time column was named.
+    pub training_time: Option<TimeRange>,
+    /// From which probability a customer is predicted positive.
+    pub threshold: ThresholdEntry,
+    /// How margins become probabilities, with its numbers.
+    pub calibration: super::wire::Calibration,
+    /// The classifiers that were compared on validation rows, best first; one where none was.
+    pub candidates: Vec<Candidate>,
+    /// The judgement on the test rows, as in `report.json`; `None` when no rows were kept for it.
+    pub metrics: Option<serde_json::Value>,
+    /// The verdict on the test rows; `None` when no rows were kept for it.
+    pub verdict: Option<VerdictEntry>,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// BLAKE3 of the training table's names, kinds and cells.
+    pub data_fingerprint: String,
+    /// Versions of the crates that fitted and wrote it.
+    pub crate_versions: BTreeMap<String, String>,
+}
+
+/// A yes/no question: is `column` equal to `value`?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetEntry {
+    /// The target's column.
+    pub column: String,
+    /// The value that counts as yes.
+    pub value: String,
+}
+
+/// A feature's name and kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureEntry {
+    /// The column's name.
+    pub name: String,
+    /// What its cells are.
+    #[serde(flatten)]
+    pub kind: FeatureKind,
+}
+
+/// What a feature's cells are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum FeatureKind {
+    /// Numbers.
+    Numeric,
+    /// `true` / `false`.
+    Boolean,
+    /// Dates in a format, empty for ISO 8601.
+    Date {
+        /// As `strftime` has it.
+        format: String,
+    },
+    /// One of the levels.
+    Categorical {
+        /// All levels seen while reading the training table, sorted.
+        levels: Vec<String>,
+    },
+}
+
+/// Rows of the parts a table was split into.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowCounts {
+    /// Rows the classifier was fitted on.
+    pub train: PartCount,
+    /// Rows the calibration and the threshold were fitted on; also the reference population of
+    /// percentiles.
+    pub calibration: PartCount,
+    /// Rows the model was judged on.
+    pub test: PartCount,
+}
+
+/// Rows of one part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartCount {
+    /// Rows.
+    pub rows: usize,
+    /// Rows with the target.
+    pub positives: usize,
+    /// Sum of the rows' weights; the number of rows where there are no weights.
+    pub weight: f64,
+}
+
+/// A span of the time column, both ends included.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeRange {
+    /// The first time: days since 1970-01-01 for dates, else the column's number.
+    pub first: f64,
+    /// The last time.
+    pub last: f64,
+}
+
+/// The threshold and where it comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdEntry {
+    /// Predicted positive: `probability >= value`.
+    pub value: f64,
+    /// The rule it was chosen by, in words.
+    pub rule: String,
+    /// Whether the rule's limit was met on the calibration rows.
+    pub met: bool,
+}
+
+/// A classifier's standing on the validation rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// The classifier.
+    pub classifier: String,
+    /// Its area under the ROC curve on the validation rows; `None` where it was the only one.
+    pub roc_auc: Option<f64>,
+}
+
+/// A verdict in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerdictEntry {
+    /// `usable`, `unusable` or `not enough data`.
+    pub verdict: String,
+    /// Why, in one sentence.
+    pub reason: String,
+}
+
+impl Manifest {
+    /// The features as a schema.
+    ///
+    /// # Errors
+    /// When two features have the same name.
+    pub fn schema(&self) -> Result<Schema> {
+        let fields = self.features.iter().map(|f| Field {
+            name: f.name.clone(),
+            kind: match &f.kind {
+                FeatureKind::Numeric => Kind::Numeric,
+                FeatureKind::Boolean => Kind::Boolean,
+                FeatureKind::Date { format } => Kind::Date(DateFormat(format.clone())),
+                FeatureKind::Categorical { levels } => {
+                    Kind::Categorical(Arc::from(levels.as_slice()))
+                }
+            },
+        });
+        Schema::new(fields.collect())
+    }
+
+    /// The wire form of a schema's fields.
+    pub fn features_of(schema: &Schema) -> Vec<FeatureEntry> {
+        let entry = |f: &Field| FeatureEntry {
+            name: f.name.clone(),
+            kind: match &f.kind {
+                Kind::Numeric => FeatureKind::Numeric,
+                Kind::Boolean => FeatureKind::Boolean,
+                Kind::Date(format) => FeatureKind::Date { format: format.0.clone() },
+                Kind::Categorical(levels) => FeatureKind::Categorical { levels: levels.to_vec() },
+            },
+        };
+        schema.fields().iter().map(entry).collect()
+    }
+}

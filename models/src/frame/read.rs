@@ -1,0 +1,203 @@
+//! A table from a file or standard input, whatever its format, and the options of reading.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+use crate::frame::{DateFormat, Frame, Kind, Schema, arrow, csv};
+
+/// What a user may say of a table before it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadOptions {
+    /// The byte between fields of a CSV file; `None`: the one of `,` `;` tab and `|` that stands
+    /// most often in the header line.
+    pub delimiter: Option<u8>,
+    /// Cells that count as missing, besides empty and blank ones, compared without surrounding
+    /// blanks.
+    pub missing: Vec<String>,
+    /// Kinds that are not to be inferred, by column name.
+    pub kinds: BTreeMap<String, ReadKind>,
+    /// Read these columns only; `None`: all.
+    pub columns: Option<Vec<String>>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> ReadOptions {
+        let missing = ["NA", "N/A", "NaN", "nan", "NULL", "null", "\\N"];
+        ReadOptions {
+            delimiter: None,
+            missing: missing.map(str::to_owned).to_vec(),
+            kinds: BTreeMap::new(),
+            columns: None,
+        }
+    }
+}
+
+impl ReadOptions {
+    /// Options that read the features of a model as the kinds they had when it was fitted, and
+    /// nothing else; `more` columns are read as categories.
+    pub fn for_schema(schema: &Schema, missing: &[String], more: &[&str]) -> ReadOptions {
+        let features = schema.fields().iter().map(|f| (f.name.clone(), ReadKind::of(&f.kind)));
+        let more = more.iter().map(|name| ((*name).to_owned(), ReadKind::Categorical));
+        // A column that is a feature keeps its kind.
+        let kinds: BTreeMap<String, ReadKind> = more.chain(features).collect();
+        ReadOptions {
+            delimiter: None,
+            missing: missing.to_vec(),
+            columns: Some(kinds.keys().cloned().collect()),
+            kinds,
+        }
+    }
+
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.columns.as_ref().is_none_or(|columns| columns.iter().any(|c| c == name))
+    }
+}
+
+/// A kind as the user names it: without levels, which come from the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadKind {
+    /// Numbers; a cell that is none is an error.
+    Numeric,
+    /// `true` / `false` (any case) or 1 / 0; any other cell is an error.
+    Boolean,
+    /// Dates in a format; any other cell is an error.
+    Date(DateFormat),
+    /// Text, also where it looks like numbers.
+    Categorical,
+}
+
+impl ReadKind {
+    /// The kind to read a column as so that it gets the kind given.
+    pub fn of(kind: &Kind) -> ReadKind {
+        match kind {
+            Kind::Numeric => ReadKind::Numeric,
+            Kind::Boolean => ReadKind::Boolean,
+            Kind::Date(format) => ReadKind::Date(format.clone()),
+            Kind::Categorical(_) => ReadKind::Categorical,
+        }
+    }
+}
+
+/// Reads a table: Parquet, Arrow IPC (file format), or CSV, plain or gzipped. The format is told
+/// by the content. `-` is standard input.
+///
+/// Kinds are inferred from all rows: a column is numeric when every cell that is not missing is a
+/// number, boolean when every one is `true` or `false`, else categorical.
+///
+/// # Errors
+/// When the file cannot be read, is not a table, a line has the wrong number of fields, a cell is
+/// not of the kind asked for, a header name is empty or stands twice, an option names a column that
+/// is not there, or there are no rows.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame> {
+    let source = Source::open(path)?;
+    let frame = match source.format()? {
+        Format::Parquet => arrow::read_parquet(&source, options)?,
+        Format::ArrowIpc => arrow::read_ipc(&source, options)?,
+        Format::Csv | Format::GzippedCsv => csv::read(&source, options)?,
+    };
+    if frame.rows() == 0 {
+        return Err(source.bad("it has a header and no rows; expected at least one".to_owned()));
+    }
+    Ok(frame)
+}
+
+/// The columns' names of a table, without reading its rows.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_header(path: &Path, options: &ReadOptions) -> Result<Vec<String>> {
+    let source = Source::open(path)?;
+    match source.format()? {
+        Format::Parquet => arrow::parquet_header(&source),
+        Format::ArrowIpc => arrow::ipc_header(&source),
+        Format::Csv | Format::GzippedCsv => csv::read_header(&source, options),
+    }
+}
+
+/// Something that can be read from its start more than once.
+pub(crate) struct Source {
+    /// The file's name in messages.
+    pub name: String,
+    path: PathBuf,
+    /// The copy of what can be read only once; deleted with it.
+    copy: Option<NamedTempFile>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Parquet,
+    ArrowIpc,
+    Csv,
+    GzippedCsv,
+}
+
+impl Source {
+    /// Opens a file. Standard input and pipes are copied to a temporary file on disk first, as
+    /// Parquet is read from its end and some CSV columns need a second look.
+    pub fn open(path: &Path) -> Result<Source> {
+        let failed = |e| io_error(path, e);
+        if path == Path::new("-") {
+            let copy = Some(spool(&mut io::stdin().lock()).map_err(failed)?);
+            return Ok(Source { name: "<stdin>".to_owned(), path: path.to_owned(), copy });
+        }
+        let name = path.display().to_string();
+        let kind = std::fs::metadata(path).map_err(failed)?;
+        if kind.is_dir() {
+            let reason = "it is a folder; name a CSV, Parquet or Arrow file".to_owned();
+            return Err(Error::BadFile { path: name, reason });
+        }
+        let copy = match kind.is_file() {
+            true => None,
+            false => Some(File::open(path).and_then(|mut pipe| spool(&mut pipe)).map_err(failed)?),
+        };
+        Ok(Source { name, path: path.to_owned(), copy })
+    }
+
+    /// Its bytes on disk.
+    pub fn size(&self) -> Result<u64> {
+        Ok(self.restart()?.metadata().map_err(|e| self.io(e))?.len())
+    }
+
+    /// The file from its start, with a position of its own.
+    pub fn restart(&self) -> Result<File> {
+        match &self.copy {
+            Some(copy) => copy.reopen(),
+            None => File::open(&self.path),
+        }
+        .map_err(|e| self.io(e))
+    }
+
+    pub fn format(&self) -> Result<Format> {
+        let mut start = Vec::new();
+        self.restart()?.take(6).read_to_end(&mut start).map_err(|e| self.io(e))?;
+        Ok(match start.as_slice() {
+            [b'P', b'A', b'R', b'1', ..] => Format::Parquet,
+            b"ARROW1" => Format::ArrowIpc,
+            [0x1f, 0x8b, ..] => Format::GzippedCsv,
+            _ => Format::Csv,
+        })
+    }
+
+    pub fn bad(&self, reason: String) -> Error {
+        Error::BadFile { path: self.name.clone(), reason }
+    }
+
+    pub fn io(&self, source: io::Error) -> Error {
+        io_error(&self.path, source)
+    }
+}
+
+fn spool(from: &mut dyn Read) -> io::Result<NamedTempFile> {
+    let mut copy = NamedTempFile::new()?;
+    io::copy(from, copy.as_file_mut())?;
+    Ok(copy)
+}
+
+fn io_error(path: &Path, source: io::Error) -> Error {
+    Error::Io { path: path.to_owned(), action: "read", source }
+}
