@@ -1,2 +1,19 @@
-//! x
+//! Learns from a table of customers what they will do, judges the model and saves it. The `rekindle`
+//! command is a thin shell around this library.
+
+pub mod error;
+
+pub mod label;
+pub mod roles;
+pub mod split;
+
+pub mod evaluate;
+pub mod verdict;
+
+pub mod pipeline;
+
 pub mod simulate;
+
+
+
+pub use error::{Error, Result};

@@ -26,8 +26,6 @@ pub struct Manifest {
     pub id_column: Option<String>,
     /// The column whose order split the rows, if there is one.
     pub time_column: Option<String>,
-    /// How that column's dates were written; empty for ISO 8601, `None` where it is no date.
-    pub time_format: Option<String>,
     /// The column of row weights, if there is one.
     pub weight_column: Option<String>,
     /// Columns of the training table that are no features: id, time, weight, targets, excluded.

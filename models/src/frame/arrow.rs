@@ -17,7 +17,6 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::frame::levels::Levels;
 use crate::frame::read::{ReadKind, ReadOptions, Source};
-use crate::frame::schema::nearest_name;
 use crate::frame::{Column, DateFormat, Field, Frame, Kind, Schema};
 
 /// Columns of a Parquet file decoded by one task: enough to pay for opening the file.
@@ -77,14 +76,6 @@ pub(super) fn read_ipc(source: &Source, options: &ReadOptions) -> Result<Frame> 
     finish(columns, growing)
 }
 
-pub(super) fn parquet_header(source: &Source) -> Result<Vec<String>> {
-    Ok(names(parquet_metadata(source)?.schema()))
-}
-
-pub(super) fn ipc_header(source: &Source) -> Result<Vec<String>> {
-    Ok(names(&ipc_reader(source, None)?.schema()))
-}
-
 fn names(schema: &ArrowSchema) -> Vec<String> {
     schema.fields().iter().map(|field| field.name().trim().to_owned()).collect()
 }
@@ -112,14 +103,7 @@ struct Wanted {
 /// The wanted columns in the file's order, each with the kind it becomes.
 fn plan(source: &Source, schema: &ArrowSchema, options: &ReadOptions) -> Result<Vec<Wanted>> {
     let names = names(schema);
-    if options.columns.is_none() {
-        for name in options.kinds.keys() {
-            if !names.contains(name) {
-                let nearest = nearest_name(name, names.iter().map(String::as_str));
-                return Err(Error::NoSuchColumn { column: name.clone(), nearest });
-            }
-        }
-    }
+    options.check_names(&names)?;
     let wanted = names.into_iter().enumerate().filter(|(_, name)| options.wants(name));
     wanted
         .map(|(place, name)| {

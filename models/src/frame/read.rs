@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+use crate::frame::schema::nearest_name;
 use crate::frame::{DateFormat, Frame, Kind, Schema, arrow, csv};
 
 /// What a user may say of a table before it is read.
@@ -21,8 +22,10 @@ pub struct ReadOptions {
     pub missing: Vec<String>,
     /// Kinds that are not to be inferred, by column name.
     pub kinds: BTreeMap<String, ReadKind>,
-    /// Read these columns only; `None`: all.
+    /// Read these columns only, as far as they are there; `None`: all.
     pub columns: Option<Vec<String>>,
+    /// Leave these columns out; they must be there.
+    pub skip: Vec<String>,
 }
 
 impl Default for ReadOptions {
@@ -33,28 +36,48 @@ impl Default for ReadOptions {
             missing: missing.map(str::to_owned).to_vec(),
             kinds: BTreeMap::new(),
             columns: None,
+            skip: Vec::new(),
         }
     }
 }
 
 impl ReadOptions {
-    /// Options that read the features of a model as the kinds they had when it was fitted, and
-    /// nothing else; `more` columns are read as categories.
-    pub fn for_schema(schema: &Schema, missing: &[String], more: &[&str]) -> ReadOptions {
-        let features = schema.fields().iter().map(|f| (f.name.clone(), ReadKind::of(&f.kind)));
-        let more = more.iter().map(|name| ((*name).to_owned(), ReadKind::Categorical));
-        // A column that is a feature keeps its kind.
-        let kinds: BTreeMap<String, ReadKind> = more.chain(features).collect();
+    /// Options that read the features of a model as the kinds they had when it was fitted, the
+    /// column of ids as text, `more` columns as whatever they are, and nothing else.
+    pub fn for_model(
+        features: &Schema,
+        missing: &[String],
+        id: Option<&str>,
+        more: &[&str],
+    ) -> ReadOptions {
+        let kinds = features.fields().iter().map(|f| (f.name.clone(), ReadKind::of(&f.kind)));
+        let id = id.map(|id| (id.to_owned(), ReadKind::Categorical));
+        let kinds: BTreeMap<String, ReadKind> = kinds.chain(id).collect();
+        let more = more.iter().map(|name| (*name).to_owned());
         ReadOptions {
-            delimiter: None,
             missing: missing.to_vec(),
-            columns: Some(kinds.keys().cloned().collect()),
+            columns: Some(kinds.keys().cloned().chain(more).collect()),
             kinds,
+            ..ReadOptions::default()
         }
     }
 
-    pub(crate) fn wants(&self, name: &str) -> bool {
+    pub(super) fn wants(&self, name: &str) -> bool {
         self.columns.as_ref().is_none_or(|columns| columns.iter().any(|c| c == name))
+            && !self.skip.iter().any(|c| c == name)
+    }
+
+    /// Refuses names of columns that the table does not have. A model's features may be absent from
+    /// a table that is scored: kinds are checked only where columns were not chosen.
+    pub(super) fn check_names(&self, header: &[String]) -> Result<()> {
+        let kinds = self.columns.is_none().then_some(self.kinds.keys()).into_iter().flatten();
+        for name in kinds.chain(&self.skip) {
+            if !header.contains(name) {
+                let nearest = nearest_name(name, header.iter().map(String::as_str));
+                return Err(Error::NoSuchColumn { column: name.clone(), nearest });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -104,19 +127,6 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame> {
         return Err(source.bad("it has a header and no rows; expected at least one".to_owned()));
     }
     Ok(frame)
-}
-
-/// The columns' names of a table, without reading its rows.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_header(path: &Path, options: &ReadOptions) -> Result<Vec<String>> {
-    let source = Source::open(path)?;
-    match source.format()? {
-        Format::Parquet => arrow::parquet_header(&source),
-        Format::ArrowIpc => arrow::ipc_header(&source),
-        Format::Csv | Format::GzippedCsv => csv::read_header(&source, options),
-    }
 }
 
 /// Something that can be read from its start more than once.

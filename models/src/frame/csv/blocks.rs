@@ -179,7 +179,6 @@ fn last_record_end(bytes: &[u8], delimiter: u8) -> usize {
 }
 
 /// The fields of the first record and where it ends; `None` when it does not end in `bytes`.
-#[expect(clippy::type_complexity, reason = "used once, right above")]
 fn first_record(
     bytes: &[u8],
     delimiter: u8,

@@ -21,9 +21,8 @@ use std::io::Read;
 use crossbeam_channel::bounded;
 use flate2::read::MultiGzDecoder;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frame::read::{Format, ReadKind, ReadOptions, Source};
-use crate::frame::schema::nearest_name;
 use crate::frame::{Frame, Schema};
 
 pub use write::write_csv;
@@ -49,11 +48,6 @@ pub(super) fn read(source: &Source, options: &ReadOptions) -> Result<Frame> {
     columns.into_frame()
 }
 
-/// The header of a CSV file.
-pub(super) fn read_header(source: &Source, options: &ReadOptions) -> Result<Vec<String>> {
-    Ok(open(source, options)?.0)
-}
-
 fn open(source: &Source, options: &ReadOptions) -> Result<(Vec<String>, Blocks)> {
     let file = source.restart()?;
     let bytes: Box<dyn Read + Send> = match source.format()? {
@@ -72,16 +66,7 @@ fn open(source: &Source, options: &ReadOptions) -> Result<(Vec<String>, Blocks)>
 
 /// What to do with each column. Options that name no column of the file are refused.
 fn plan(source: &Source, header: &[String], options: &ReadOptions) -> Result<Vec<Plan>> {
-    // A model's features may be absent from a table that is scored; only kinds that the user
-    // gave without choosing columns must be there.
-    if options.columns.is_none() {
-        for name in options.kinds.keys() {
-            if !header.contains(name) {
-                let nearest = nearest_name(name, header.iter().map(String::as_str));
-                return Err(Error::NoSuchColumn { column: name.clone(), nearest });
-            }
-        }
-    }
+    options.check_names(header)?;
     if header.len() == 1 && header[0].len() > 200 {
         return Err(source.bad(
             "its header is one very long field; give the byte between fields with --delimiter"
