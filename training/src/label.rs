@@ -166,7 +166,10 @@ mod tests {
     fn what_is_no_question_is_refused_with_its_values() {
         let three = table(Kind::Numeric, Column::Number(vec![1.0, 2.0, 3.0]));
         let text = find("a=b", &three).unwrap_err().to_string();
-        assert!(text.contains("1 (1), 2 (1), 3 (1)") && text.contains("--target a=b=VALUE"), "{text}");
+        assert!(
+            text.contains("1 (1), 2 (1), 3 (1)") && text.contains("--target a=b=VALUE"),
+            "{text}"
+        );
         let text = find("a=b=7", &three).unwrap_err().to_string();
         assert!(text.contains("0 of 3 rows have it"), "{text}");
         let ones = table(Kind::Numeric, Column::Number(vec![1.0, 1.0]));

@@ -12,8 +12,10 @@ pub mod verdict;
 
 pub mod pipeline;
 
+pub mod report;
+
 pub mod simulate;
 
-
+pub mod commands;
 
 pub use error::{Error, Result};

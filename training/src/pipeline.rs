@@ -104,11 +104,7 @@ pub struct SingleFeature {
 ///
 /// # Errors
 /// When the options do not fit the table, a part has too few rows, or a fit fails.
-pub fn fit(
-    frame: &Frame,
-    options: &FitOptions,
-    progress: &dyn Fn(&str),
-) -> Result<Vec<Trained>> {
+pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Result<Vec<Trained>> {
     options.shares.validate()?;
     options.limits.validate()?;
     if let Some(rule) = options.threshold {
@@ -311,7 +307,9 @@ impl Task<'_> {
     fn too_few(&self, part: &'static str, rows: &[u32]) -> Error {
         let positives = rows.iter().filter(|&&row| self.target.positive[row as usize]).count();
         let todo = match self.roles.time {
-            Some(_) => "expected both classes in each span of time; bring more rows or other shares",
+            Some(_) => {
+                "expected both classes in each span of time; bring more rows or other shares"
+            }
             None => "expected both classes in each part; bring more rows or other shares",
         };
         Error::TooFewRows { part, rows: rows.len(), positives, todo }
@@ -328,7 +326,11 @@ impl Task<'_> {
         let forest = Forest { seed: self.options.seed, ..Forest::default() };
         let fit = |classifier: &dyn Classifier| -> Result<Fitted> {
             let rows = train.rows.len();
-            (self.progress)(&format!("{}: fitting {} on {rows} rows", self.name, classifier.name()));
+            (self.progress)(&format!(
+                "{}: fitting {} on {rows} rows",
+                self.name,
+                classifier.name()
+            ));
             Ok(classifier.fit(train)?)
         };
         let alone = |classifier: &dyn Classifier| -> Result<(Fitted, Vec<Candidate>)> {
@@ -437,8 +439,7 @@ impl Task<'_> {
             },
             calibration: CalibrationEntry::of(&scorer.calibration),
             candidates,
-            metrics: evaluation
-                .map(|e| serde_json::to_value(e).expect("figures have a JSON form")),
+            metrics: evaluation.map(|e| serde_json::to_value(e).expect("figures have a JSON form")),
             verdict: evaluation.map(|e| VerdictEntry {
                 verdict: e.verdict.verdict.text().to_owned(),
                 reason: e.verdict.reason.clone(),
@@ -501,11 +502,9 @@ fn part_weights(data: &Dataset<'_>) -> (f64, f64) {
 }
 
 fn part_count(data: &Dataset<'_>) -> PartCount {
-    PartCount {
-        rows: data.rows.len(),
-        positives: data.targets().iter().filter(|t| **t).count(),
-        weight: part_weights(data).1,
-    }
+    let (positive_weight, weight) = part_weights(data);
+    let positives = data.targets().iter().filter(|t| **t).count();
+    PartCount { rows: data.rows.len(), positives, weight, positive_weight }
 }
 
 /// Versions of what fitted the model, from the lock file that this program was built with.

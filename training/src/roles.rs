@@ -112,7 +112,7 @@ fn check_ids(frame: &Frame, place: usize, repeated_ids: bool) -> Result<()> {
     }
 }
 
-fn weights(frame: &Frame, place: usize) -> Result<Vec<f64>> {
+pub(crate) fn weights(frame: &Frame, place: usize) -> Result<Vec<f64>> {
     let Some(weights) = frame.numbers(place) else {
         return Err(Error::BadColumn {
             role: "weight",

@@ -30,7 +30,8 @@ impl Shares {
     /// # Errors
     /// When a share is out of its range or less than a tenth is left for training.
     pub fn validate(&self) -> Result<()> {
-        let fits = self.calibration > 0.0 && self.test >= 0.0 && self.calibration + self.test <= 0.9;
+        let fits =
+            self.calibration > 0.0 && self.test >= 0.0 && self.calibration + self.test <= 0.9;
         if fits {
             return Ok(());
         }
@@ -122,7 +123,11 @@ pub fn by_time(rows: &[u32], time: &[f64], shares: Shares) -> Split {
         part.sort_unstable();
         part
     };
-    Split { train: part(0..first), calibration: part(first..second), test: part(second..order.len()) }
+    Split {
+        train: part(0..first),
+        calibration: part(first..second),
+        test: part(second..order.len()),
+    }
 }
 
 /// The key of every row: the hash of its id where there is an id column, else of its cells in the

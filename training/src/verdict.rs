@@ -196,7 +196,12 @@ fn usable_reason(rates: &[Rate], evidence: &Evidence<'_>, limits: &Limits) -> St
         .iter()
         .filter_map(|rate| {
             let upper = wilson_upper(rate.value?, rate.rows, limits.confidence);
-            Some(format!("{} surely below {} (limit {})", rate.name, percent(upper), percent(rate.limit?)))
+            Some(format!(
+                "{} surely below {} (limit {})",
+                rate.name,
+                percent(upper),
+                percent(rate.limit?)
+            ))
         })
         .collect();
     let beats = format!(

@@ -66,7 +66,6 @@ pub struct TargetEntry {
 
 /// A feature's name and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FeatureEntry {
     /// The column's name.
     pub name: String,
@@ -118,6 +117,8 @@ pub struct PartCount {
     pub positives: usize,
     /// Sum of the rows' weights; the number of rows where there are no weights.
     pub weight: f64,
+    /// The same of the rows with the target.
+    pub positive_weight: f64,
 }
 
 /// A span of the time column, both ends included.

@@ -1,0 +1,274 @@
+//! `rekindle fit`: a table in, judged and saved models out.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use rekindle_models::artifact::Registry;
+use rekindle_models::frame::{ReadKind, read};
+use rekindle_models::threshold::ThresholdRule;
+
+use crate::commands::{ReadArgs, Talk, colour, print};
+use crate::label::TargetSpec;
+use crate::pipeline::{FitOptions, ModelChoice, Trained, fit};
+use crate::report::{Report, markdown, terminal};
+use crate::split::Shares;
+use crate::verdict::{Limits, Word};
+
+/// Fit models on a table, judge and save them
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rekindle fit churn.csv --target Churn=Yes --id customerID -o \
+registry/\n  rekindle fit table.parquet --target churn=1 --target upselling=1 --exclude-for \
+churn=closed_at\n  rekindle fit panel.csv --target churned --id customer --repeated-ids --time month \
+--max-error-rate 0.4\n\nExit codes: 0 usable or not judged, 1 a model is unusable, 2 could not \
+judge."
+)]
+pub struct Fit {
+    /// CSV (plain or gzipped), Parquet or Arrow IPC file; - for standard input
+    table: PathBuf,
+    /// What to learn: COLUMN=VALUE, or a column of 0 and 1, -1 and 1, true and false; may be given
+    /// several times
+    #[arg(long, value_name = "COLUMN[=VALUE]", required = true)]
+    target: Vec<String>,
+    /// Registry folder to save to
+    #[arg(short, long, value_name = "FOLDER", default_value = "registry")]
+    output: PathBuf,
+    #[command(flatten)]
+    learning: LearningArgs,
+    #[command(flatten)]
+    reading: ReadArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// Leave the version in force as it is
+    #[arg(long)]
+    no_promote: bool,
+    /// Print the reports as JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Learning")]
+struct LearningArgs {
+    /// Column that names the customer: never a feature, and what rows are split by
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+    /// A customer may have several rows; they stay together
+    #[arg(long)]
+    repeated_ids: bool,
+    /// Column of row weights: never a feature
+    #[arg(long, value_name = "COLUMN")]
+    weight: Option<String>,
+    /// Column of times: the model is judged on the latest rows; never a feature
+    #[arg(long, value_name = "COLUMN")]
+    time: Option<String>,
+    /// Feature with the days since the last event: the model must beat ranking by it
+    #[arg(long, value_name = "COLUMN")]
+    recency: Option<String>,
+    /// Columns that are no features; several: A,B
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    exclude: Vec<String>,
+    /// A column that is no feature for one target
+    #[arg(long, value_name = "TARGET=COLUMN")]
+    exclude_for: Vec<String>,
+    /// Classifier; auto compares all on validation rows
+    #[arg(long, value_enum, default_value_t = Model::Auto)]
+    model: Model,
+    /// Share of customers for calibration and the threshold
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().calibration)]
+    calibration_share: f64,
+    /// Share of customers for judging; 0: judge later, with `rekindle evaluate`
+    #[arg(long, value_name = "SHARE", default_value_t = Shares::default().test)]
+    test_share: f64,
+    /// Who the rows are, for reports
+    #[arg(long, value_name = "TEXT", default_value = "all rows of the table")]
+    population: String,
+    /// Seed of every draw: the same table, options and seed give the same bytes
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threshold with the highest F1
+    #[arg(long, group = "rule")]
+    f1: bool,
+    /// Threshold with the lowest cost: of a false positive, of a miss
+    #[arg(long, value_name = "FP,MISS", group = "rule", value_delimiter = ',', num_args = 1)]
+    cost: Vec<f64>,
+    /// Threshold that predicts this share positive, as 5%
+    #[arg(long, value_name = "SHARE", group = "rule", value_parser = share)]
+    top: Option<f64>,
+}
+
+/// What is asked of a model.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Judging")]
+pub(super) struct LimitArgs {
+    /// Highest share of wrong ones among those predicted positive
+    #[arg(long, value_name = "RATE", value_parser = share)]
+    max_error_rate: Option<f64>,
+    /// Highest share of missed ones among those truly positive
+    #[arg(long, value_name = "RATE", value_parser = share)]
+    max_miss_rate: Option<f64>,
+    /// How sure the limits must be kept; also of the intervals shown
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    confidence: f64,
+}
+
+impl LimitArgs {
+    pub(super) fn limits(self) -> Limits {
+        Limits {
+            max_error_rate: self.max_error_rate,
+            max_miss_rate: self.max_miss_rate,
+            confidence: self.confidence,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Model {
+    Auto,
+    Logistic,
+    Forest,
+}
+
+/// A share as `0.05` or `5%`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (text, 1.0),
+    };
+    let share = number.parse::<f64>().map_err(|_| format!("{text:?} is no number"))? / scale;
+    match (0.0..=1.0).contains(&share) {
+        true => Ok(share),
+        false => Err(format!("found {text}, expected 0 to 1, or 0% to 100%")),
+    }
+}
+
+impl Fit {
+    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        let limits = self.limits.limits();
+        let mut reading = self.reading.options();
+        reading.skip = self.learning.exclude.clone();
+        for (column, kind) in
+            [(&self.learning.id, ReadKind::Categorical), (&self.learning.weight, ReadKind::Numeric)]
+        {
+            if let Some(column) = column {
+                reading.kinds.insert(column.clone(), kind);
+            }
+        }
+        let options = self.learning.options(&self.target, limits, &reading.missing)?;
+        talk.say(&format!("reading {}", self.table.display()));
+        let frame = read(&self.table, &reading)?;
+        talk.say(&format!("{} rows, {} columns", frame.rows(), frame.schema().len()));
+        let trained = fit(&frame, &options, &|step| talk.say(step))?;
+        drop(frame);
+        let registry = Registry::create(&self.output)?;
+        let mut words = Vec::new();
+        for model in &trained {
+            let version = save(&registry, model, self.no_promote, talk)?;
+            let report = report_of(model, version);
+            print(&match self.json {
+                true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
+                false => terminal(&report, colour()) + "\n",
+            })?;
+            words.extend(model.evaluation.as_ref().map(|e| e.verdict.verdict));
+        }
+        Ok(exit_code(&words))
+    }
+}
+
+/// 1 where a model is unusable, else 2 where one could not be judged, else 0.
+fn exit_code(words: &[Word]) -> u8 {
+    let worst = [Word::Unusable, Word::NotEnoughData].into_iter().find(|w| words.contains(w));
+    worst.map_or(0, Word::exit_code)
+}
+
+/// Saves a model with its reports and puts it in force, unless that was forbidden or it is unusable
+/// while another is in force.
+pub(super) fn save(
+    registry: &Registry,
+    model: &Trained,
+    no_promote: bool,
+    talk: Talk,
+) -> Result<u32> {
+    let name = &model.artifact.manifest.model_name;
+    let next = registry.versions(name)?.last().map_or(1, |last| last + 1);
+    let report = report_of(model, next);
+    let version = registry.add(
+        &model.artifact,
+        &[("report.json", report.json().as_bytes()), ("report.md", markdown(&report).as_bytes())],
+    )?;
+    let folder = registry.folder(name, version);
+    let unusable = model.evaluation.as_ref().is_some_and(|e| e.verdict.verdict == Word::Unusable);
+    let held_back = unusable && registry.current(name)?.is_some();
+    if no_promote || held_back {
+        let why = if held_back { "it is unusable" } else { "as asked" };
+        talk.say(&format!(
+            "saved {}, not in force ({why}); to put it there: rekindle models promote {} {version}",
+            folder.display(),
+            registry.root().join(name).display()
+        ));
+    } else {
+        registry.promote(name, version)?;
+        talk.say(&format!("saved {}, now in force", folder.display()));
+    }
+    Ok(version)
+}
+
+/// The report on a model that was just fitted.
+pub(super) fn report_of(model: &Trained, version: u32) -> Report<'_> {
+    Report::new(
+        &model.artifact.manifest,
+        model.artifact.scorer.calibration.name(),
+        Some(version),
+        "the table's test rows".to_owned(),
+        model.evaluation.as_ref(),
+        &model.warnings,
+    )
+}
+
+impl LearningArgs {
+    fn options(
+        &self,
+        targets: &[String],
+        limits: Limits,
+        missing: &[String],
+    ) -> Result<FitOptions> {
+        let threshold = match (self.f1, self.cost.as_slice(), self.top) {
+            (true, _, _) => Some(ThresholdRule::F1),
+            (_, [false_positive, false_negative], _) => Some(ThresholdRule::Cost {
+                false_positive: *false_positive,
+                false_negative: *false_negative,
+            }),
+            (_, [], Some(share)) => Some(ThresholdRule::Top { share }),
+            (_, [], None) => None,
+            _ => anyhow::bail!("--cost: expected two numbers, as --cost 1,10"),
+        };
+        let pair = |given: &String| {
+            let (target, column) = given.split_once('=').with_context(|| {
+                format!("--exclude-for {given}: expected TARGET=COLUMN, as churn=closed_at")
+            })?;
+            Ok((target.to_owned(), column.to_owned()))
+        };
+        Ok(FitOptions {
+            targets: targets.iter().map(|given| TargetSpec { given: given.clone() }).collect(),
+            id: self.id.clone(),
+            repeated_ids: self.repeated_ids,
+            weight: self.weight.clone(),
+            time: self.time.clone(),
+            recency: self.recency.clone(),
+            exclude: self.exclude.clone(),
+            exclude_for: self.exclude_for.iter().map(pair).collect::<Result<_>>()?,
+            model: match self.model {
+                Model::Auto => ModelChoice::Auto,
+                Model::Logistic => ModelChoice::Logistic,
+                Model::Forest => ModelChoice::Forest,
+            },
+            shares: Shares { calibration: self.calibration_share, test: self.test_share },
+            threshold,
+            limits,
+            seed: self.seed,
+            population: self.population.clone(),
+            missing: missing.to_vec(),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! The subcommands of `rekindle`, one a file, and what they share.
+
+mod demo;
+mod evaluate;
+mod fit;
+mod models;
+mod score;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use rekindle_models::artifact::{Artifact, Registry};
+use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions};
+
+/// Learns from what customers do who will stay, pay, leave or come back, and says honestly whether
+/// the model is good enough to use.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rekindle",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 usable \
+(or done), 1 unusable, 2 could not judge: bad input or not enough data.\n\nExamples:\n  \
+rekindle demo\n  rekindle fit churn.csv --target Churn=Yes --id customerID -o registry/\n  \
+rekindle evaluate registry/churn holdout.csv --max-error-rate 0.45 --max-miss-rate 0.30\n  \
+rekindle score registry/churn customers.csv -o scores.csv"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say only what goes wrong.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Fit(Box<fit::Fit>),
+    Evaluate(evaluate::Evaluate),
+    Score(score::Score),
+    Models(models::Models),
+}
+
+impl Cli {
+    /// Runs the command and returns the exit code.
+    ///
+    /// # Errors
+    /// When the command could not do its work: exit code 2.
+    pub fn run(self) -> Result<u8> {
+        let talk = Talk { quiet: self.quiet };
+        match self.command {
+            Command::Demo(demo) => demo.run(talk),
+            Command::Fit(fit) => fit.run(talk),
+            Command::Evaluate(evaluate) => evaluate.run(),
+            Command::Score(score) => score.run(talk),
+            Command::Models(models) => models.run(),
+        }
+    }
+}
+
+/// Messages on standard error.
+#[derive(Debug, Clone, Copy)]
+struct Talk {
+    quiet: bool,
+}
+
+impl Talk {
+    fn say(self, message: &str) {
+        if !self.quiet {
+            eprintln!("{message}");
+        }
+    }
+}
+
+/// Colour on a terminal, and never with `NO_COLOR`.
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// Data on standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(e).context("failed to write to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How a table is read.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reading the table")]
+struct ReadArgs {
+    /// Byte between the fields of a CSV file [default: found in the header]
+    #[arg(long, value_name = "BYTE", value_parser = delimiter)]
+    delimiter: Option<u8>,
+    /// A cell that counts as missing, besides empty ones; may be given several times
+    /// [default: NA N/A NaN nan NULL null \N]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    missing: Vec<String>,
+    /// Read a column as categories, also where it looks like numbers; several: A,B
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    categorical: Vec<String>,
+    /// Read a column as numbers: a cell that is none is an error; several: A,B
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    numeric: Vec<String>,
+    /// Read a column as dates, written in ISO 8601 or in a format as %d.%m.%Y: they become days
+    #[arg(long, value_name = "COLUMN[=FORMAT]")]
+    date: Vec<String>,
+}
+
+impl ReadArgs {
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions { delimiter: self.delimiter, ..ReadOptions::default() };
+        if !self.missing.is_empty() {
+            options.missing = self.missing.clone();
+        }
+        let columns = |columns: &[String], kind: ReadKind| -> BTreeMap<String, ReadKind> {
+            columns.iter().map(|column| (column.clone(), kind.clone())).collect()
+        };
+        options.kinds.extend(columns(&self.categorical, ReadKind::Categorical));
+        options.kinds.extend(columns(&self.numeric, ReadKind::Numeric));
+        options.kinds.extend(self.date.iter().map(|given| {
+            let (column, format) = given.split_once('=').unwrap_or((given, ""));
+            (column.to_owned(), ReadKind::Date(DateFormat(format.to_owned())))
+        }));
+        options
+    }
+}
+
+fn delimiter(text: &str) -> std::result::Result<u8, String> {
+    match text {
+        "\\t" | "tab" => Ok(b'\t'),
+        _ if text.len() == 1 && text != "\"" && text != "\n" => Ok(text.as_bytes()[0]),
+        _ => Err("expected one ASCII character (tab as \\t)".to_owned()),
+    }
+}
+
+/// A saved model with its version where it lies in a registry.
+struct Found {
+    artifact: Artifact,
+    version: Option<u32>,
+}
+
+/// Loads a model by its path: a model's folder in a registry (the version in force is taken), a
+/// version's folder, or a file.
+fn load_model(path: &Path) -> Result<Found> {
+    if path.is_file() {
+        return Ok(Found { artifact: Artifact::load(path)?, version: None });
+    }
+    if !path.is_dir() {
+        bail!(
+            "{}: no such model; name a model's folder in a registry (registry/churn), a version's \
+             folder (registry/churn/2) or a model file",
+            path.display()
+        );
+    }
+    let path = path.canonicalize().with_context(|| format!("failed to find {}", path.display()))?;
+    let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let above = |path: &Path| path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let folder = name(&path).unwrap_or_default();
+    if let Ok(version) = folder.parse::<u32>()
+        && path.join("model.rekindle").is_file()
+    {
+        let artifact = Artifact::load(&path.join("model.rekindle"))?;
+        return Ok(Found { artifact, version: Some(version) });
+    }
+    let registry = Registry::open(&above(&path))?;
+    if registry.versions(&folder).unwrap_or_default().is_empty() {
+        bail!(
+            "{}: no model lies there; name a model's folder in a registry, as registry/churn{}",
+            path.display(),
+            match Registry::open(&path).and_then(|inner| inner.models()) {
+                Ok(models) if !models.is_empty() => format!("; it holds {}", models.join(", ")),
+                _ => String::new(),
+            }
+        );
+    }
+    let Some(version) = registry.current(&folder)? else {
+        bail!(
+            "{}: no version is in force; promote one: rekindle models promote {} VERSION",
+            path.display(),
+            path.display()
+        );
+    };
+    Ok(Found { artifact: registry.load(&folder, version)?, version: Some(version) })
+}

@@ -1,0 +1,138 @@
+//! `rekindle score`: a table of customers in, their scores out.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use rekindle_models::frame::{Binding, Frame, ReadOptions, read};
+use rekindle_models::scorer::{Score as Scored, Scorer};
+
+use crate::commands::{Found, Talk, load_model};
+
+/// Score the customers of a table
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  rekindle score registry/churn customers.csv -o scores.csv")]
+pub struct Score {
+    /// A model's folder in a registry, a version's folder, or a model file
+    model: PathBuf,
+    /// Table of customers: CSV, Parquet or Arrow IPC; - for standard input
+    table: PathBuf,
+    /// CSV file to write; - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Byte between the fields of a CSV file [default: found in the header]
+    #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
+    delimiter: Option<u8>,
+}
+
+impl Score {
+    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        let Found { artifact, version } = load_model(&self.model)?;
+        let manifest = &artifact.manifest;
+        let id = manifest.id_column.as_deref();
+        let schema = &artifact.scorer.schema;
+        let reading = ReadOptions {
+            delimiter: self.delimiter,
+            ..ReadOptions::for_model(schema, &manifest.missing_markers, id, &[])
+        };
+        let frame = read(&self.table, &reading)?;
+        let mut warnings = Vec::new();
+        let binding = bind(&artifact.scorer, &frame, &mut warnings)?;
+        warnings.iter().for_each(|warning| talk.say(&format!("warning: {warning}")));
+        let block = |span: std::ops::Range<usize>| binding.rows(&frame, span);
+        let scores = artifact.scorer.score_blocks(frame.rows(), block);
+        let version = version.map(|v| v.to_string()).unwrap_or_default();
+        let names = [manifest.model_name.as_str(), version.as_str()];
+        let id = id.and_then(|column| frame.schema().place(column));
+        if self.output == Path::new("-") {
+            let written = write(&mut std::io::stdout().lock(), &frame, id, &scores, names);
+            return match written {
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                    Err(e).context("failed to write to standard output")
+                }
+                _ => Ok(0),
+            };
+        }
+        let failed = || format!("failed to write {}", self.output.display());
+        let folder = match self.output.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        // The file is there whole or not at all.
+        let file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+        write(&mut BufWriter::new(&file), &frame, id, &scores, names).with_context(failed)?;
+        readable(&file).with_context(failed)?;
+        file.persist(&self.output).with_context(failed)?;
+        talk.say(&format!("{} customers scored into {}", scores.len(), self.output.display()));
+        Ok(0)
+    }
+}
+
+/// Pairs a table with the model's features and says what does not fit.
+pub(super) fn bind(scorer: &Scorer, frame: &Frame, warnings: &mut Vec<String>) -> Result<Binding> {
+    let binding = Binding::new(&scorer.schema, frame.schema())?;
+    let (absent, features) = (binding.absent(), scorer.schema.len());
+    if absent.len() == features {
+        bail!(
+            "the table has none of the model's {features} features ({}, ...); \
+             expected a table with columns as the model was fitted on",
+            absent[0]
+        );
+    }
+    if !absent.is_empty() {
+        let shown: Vec<&str> = absent.iter().take(5).map(String::as_str).collect();
+        warnings.push(format!(
+            "{} of the model's {features} features are no columns of the table and count as \
+             missing: {}{}",
+            absent.len(),
+            shown.join(", "),
+            if absent.len() > 5 { ", ..." } else { "" }
+        ));
+    }
+    let unknown = binding.unknown_levels();
+    if let Some((feature, level)) = unknown.first() {
+        warnings.push(format!(
+            "{} levels were not seen when the model was fitted, as {level:?} of {feature}",
+            unknown.len()
+        ));
+    }
+    Ok(binding)
+}
+
+fn write(
+    to: &mut dyn Write,
+    frame: &Frame,
+    id: Option<usize>,
+    scores: &[Scored],
+    [name, version]: [&str; 2],
+) -> std::io::Result<()> {
+    let mut writer = csv::Writer::from_writer(to);
+    let header = ["probability", "percentile", "positive", "model_name", "model_version"];
+    writer.write_record(["customer_id"].iter().filter(|_| id.is_some()).chain(&header))?;
+    for (row, score) in scores.iter().enumerate() {
+        if let Some(id) = id {
+            writer.write_field(frame.text(id, row).unwrap_or_default().as_bytes())?;
+        }
+        // The shortest text that reads back to the same bits.
+        writer.write_field(score.probability.to_string())?;
+        writer.write_field(score.percentile.to_string())?;
+        writer.write_field(if score.positive { "true" } else { "false" })?;
+        writer.write_field(name)?;
+        writer.write_field(version)?;
+        writer.write_record(None::<&[u8]>)?;
+    }
+    writer.flush()
+}
+
+/// A temporary file is private to its owner; scores are for others too.
+#[cfg(unix)]
+fn readable(file: &tempfile::NamedTempFile) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable(_file: &tempfile::NamedTempFile) -> std::io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! A model's judgement for people and machines: on the terminal, as Markdown, as JSON.
+
+mod markdown;
+mod terminal;
+
+pub use markdown::markdown;
+pub use terminal::terminal;
+
+use rekindle_models::artifact::Manifest;
+use serde::Serialize;
+
+use crate::evaluate::Evaluation;
+
+/// All that a report shows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report<'a> {
+    /// The model's name.
+    pub model_name: &'a str,
+    /// Its version in the registry, once it has one.
+    pub model_version: Option<u32>,
+    /// Its classifier.
+    pub classifier: &'a str,
+    /// The question: `column=value`.
+    pub target: String,
+    /// Who the question is asked of.
+    pub population: &'a str,
+    /// What the judged rows are: the test rows of the table, or a file.
+    pub judged_on: String,
+    /// Number of features.
+    pub features: usize,
+    /// Rows of the parts that the model was made from.
+    pub model_rows: &'a rekindle_models::artifact::RowCounts,
+    /// How the classifiers compared.
+    pub candidates: &'a [rekindle_models::artifact::Candidate],
+    /// How margins become probabilities.
+    pub calibration: &'a str,
+    /// How the threshold was chosen.
+    pub threshold_rule: &'a str,
+    /// The judgement; null where no rows were kept for it.
+    pub evaluation: Option<&'a Evaluation>,
+    /// What the user should know.
+    pub warnings: &'a [String],
+}
+
+impl<'a> Report<'a> {
+    /// A report on a model, judged on `judged_on`.
+    pub fn new(
+        manifest: &'a Manifest,
+        calibration: &'a str,
+        model_version: Option<u32>,
+        judged_on: String,
+        evaluation: Option<&'a Evaluation>,
+        warnings: &'a [String],
+    ) -> Report<'a> {
+        Report {
+            model_name: &manifest.model_name,
+            model_version,
+            classifier: &manifest.classifier,
+            target: format!("{}={}", manifest.target.column, manifest.target.value),
+            population: &manifest.population,
+            judged_on,
+            features: manifest.features.len(),
+            model_rows: &manifest.rows,
+            candidates: &manifest.candidates,
+            calibration,
+            threshold_rule: &manifest.threshold.rule,
+            evaluation,
+            warnings,
+        }
+    }
+
+    /// The report as JSON, ending in a line end.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report has a JSON form") + "\n"
+    }
+
+    fn model(&self) -> String {
+        match self.model_version {
+            Some(version) => format!("{} version {version}", self.model_name),
+            None => self.model_name.to_owned(),
+        }
+    }
+
+    /// Why this classifier, in a sentence.
+    fn choice(&self) -> String {
+        match self.candidates {
+            [best, rest @ ..] if best.roc_auc.is_some() => {
+                let text = |c: &rekindle_models::artifact::Candidate| {
+                    format!("{} {:.4}", c.classifier, c.roc_auc.unwrap_or(f64::NAN))
+                };
+                let rest: Vec<String> = rest.iter().map(text).collect();
+                format!("best ROC AUC on validation rows: {}, {}", text(best), rest.join(", "))
+            }
+            _ => "as asked for".to_owned(),
+        }
+    }
+}
+
+/// A share in per cent.
+fn percent(share: f64) -> String {
+    if share.is_nan() { "none".to_owned() } else { format!("{:.1} %", share * 100.0) }
+}
+
+/// A whole number in groups of three digits.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// The figures of the table that sets the model beside the baselines: name, model, base rate, rule.
+fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
+    let (same, rule) = (&evaluation.baselines.base_rate, &evaluation.baselines.rule);
+    let with = |i: &rekindle_models::metrics::Interval| {
+        format!("{:.4} [{:.4}, {:.4}]", i.value, i.low, i.high)
+    };
+    let rate = |r: Option<f64>| r.map_or("-".to_owned(), percent);
+    let rates = |i: &rekindle_models::metrics::Interval| match i.value.is_nan() {
+        true => "none".to_owned(),
+        false => format!("{} [{:.1}, {:.1}]", percent(i.value), i.low * 100.0, i.high * 100.0),
+    };
+    let dash = || "-".to_owned();
+    let mut rows = vec![
+        ["error rate".to_owned(), rates(&evaluation.error_rate), dash(), rate(rule.error_rate)],
+        ["miss rate".to_owned(), rates(&evaluation.miss_rate), dash(), rate(rule.miss_rate)],
+        ["ROC AUC".to_owned(), with(&evaluation.roc_auc), "0.5000".to_owned(), with(&rule.roc_auc)],
+        [
+            "average precision".to_owned(),
+            with(&evaluation.average_precision),
+            format!("{:.4}", evaluation.base_rate.value),
+            with(&rule.average_precision),
+        ],
+        [
+            "log loss".to_owned(),
+            with(&evaluation.log_loss),
+            format!("{:.4}", same.log_loss),
+            dash(),
+        ],
+        [
+            "Brier score".to_owned(),
+            with(&evaluation.brier_score),
+            format!("{:.4}", same.brier_score),
+            dash(),
+        ],
+        ["ECE".to_owned(), with(&evaluation.ece), dash(), dash()],
+    ];
+    rows.extend(evaluation.lift_at_k.iter().map(|lift| {
+        let i = &lift.lift;
+        [
+            format!("lift at {:.0} %", lift.share * 100.0),
+            format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high),
+            "1.00".to_owned(),
+            dash(),
+        ]
+    }));
+    rows
+}
