@@ -344,3 +344,6 @@ impl<'de> Visitor<'de> for Many<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
