@@ -41,12 +41,14 @@ fn one_customer_gets_a_score_with_model_version_and_threshold() {
 
 #[test]
 fn many_customers_are_scored_in_their_order() {
-    let reply = spawn_app().score(
-        r#"[{"customer": 2, "recency_days": 90}, {"customer": 1, "recency_days": 1}, {}]"#,
-    );
-    let ids: Vec<_> = reply["scores"].as_array().unwrap().iter().map(|s| &s["customer_id"]).collect();
+    let reply = spawn_app()
+        .score(r#"[{"customer": 2, "recency_days": 90}, {"customer": 1, "recency_days": 1}, {}]"#);
+    let ids: Vec<_> =
+        reply["scores"].as_array().unwrap().iter().map(|s| &s["customer_id"]).collect();
     assert_eq!(ids, [&json!(2), &json!(1), &json!(null)]);
-    assert!(reply["scores"][0]["probability"].as_f64() > reply["scores"][1]["probability"].as_f64());
+    assert!(
+        reply["scores"][0]["probability"].as_f64() > reply["scores"][1]["probability"].as_f64()
+    );
 }
 
 #[test]
@@ -62,7 +64,8 @@ fn what_the_model_does_not_know_is_warned_of() {
 
 #[test]
 fn every_bad_field_is_named_with_what_was_found_and_expected() {
-    let answer = spawn_app().post("/v1/score", r#"[{"spend": "3"}, {"subscribed": "yes", "plan": []}]"#);
+    let answer =
+        spawn_app().post("/v1/score", r#"[{"spend": "3"}, {"subscribed": "yes", "plan": []}]"#);
     assert_eq!((answer.status, &*answer.code()), (422, "invalid_features"));
     let details = &answer.json()["details"];
     let first = json!({
