@@ -196,7 +196,7 @@ impl<'m> Reader<'m> {
         self.unknown_field_count += 1;
         if let Some(last) = self.unknown_fields.get_mut(&*name) {
             if std::mem::replace(last, number) == number {
-                self.twice(&name);
+                self.twice(&shorten(&name));
             }
             return;
         }
@@ -212,7 +212,7 @@ impl<'m> Reader<'m> {
         self.bad_count += 1;
         if self.bad.len() < LISTED {
             let customer = self.ids.len() - 1;
-            let field = field.map(shorten);
+            let field = field.map(str::to_owned);
             self.bad.push(BadField { customer, field, found, expected });
         }
     }

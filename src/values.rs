@@ -154,7 +154,7 @@ pub fn customer_id(value: &Value<'_>) -> Result<Option<CustomerId>, &'static str
 }
 
 /// Longest text shown in messages, in characters.
-const SHOWN: usize = 40;
+const SHOWN: usize = 100;
 
 /// A text as messages show it.
 pub fn shorten(text: &str) -> String {

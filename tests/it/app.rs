@@ -99,6 +99,12 @@ impl App {
         answer(self.agent.get(format!("{}{path}", self.url)).call().unwrap())
     }
 
+    /// GET with a request id of the client's own.
+    pub fn get_as(&self, path: &str, id: &str) -> Answer {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        answer(request.header("x-request-id", id).call().unwrap())
+    }
+
     pub fn delete(&self, path: &str) -> Answer {
         answer(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
     }

@@ -254,6 +254,9 @@ fn a_reply_carries_the_id_of_its_request() {
     let second = app.get("/health/live");
     assert!(first.header("x-request-id").is_some());
     assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+    assert_eq!(app.get_as("/health/live", "shop-7").header("x-request-id"), Some("shop-7"));
+    // An id that could forge a log line is replaced.
+    assert_ne!(app.get_as("/health/live", "a b=c").header("x-request-id"), Some("a b=c"));
 }
 
 #[test]
