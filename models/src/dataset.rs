@@ -1,6 +1,8 @@
 //! What a classifier learns from: some rows and columns of a frame with a target. Copies nothing.
 
-use crate::frame::{Binding, Frame, Rows, Schema};
+use crate::frame::{
+    Binding, Column, Frame, Kind, MISSING_CODE, Rows, Schema, UNKNOWN_CODE, UNKNOWN_LEVEL,
+};
 
 /// Rows and feature columns of a frame with the answer for each row.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,30 @@ impl<'a> Dataset<'a> {
     /// The schema of the features: what a fitted model asks for.
     pub fn schema(&self) -> Schema {
         self.frame.schema().select(self.features)
+    }
+
+    /// The cells of one feature (its place among [`Dataset::features`]) for the dataset's rows, as
+    /// [`Rows`] holds them: a category as the place of its level, missing as NaN.
+    pub fn cells(&self, feature: usize) -> Vec<f64> {
+        let rows = self.rows.iter().map(|&row| row as usize);
+        match &self.frame.columns()[self.features[feature]] {
+            Column::Number(values) => rows.map(|row| values[row]).collect(),
+            Column::Category(codes) => rows
+                .map(|row| match codes[row] {
+                    MISSING_CODE => f64::NAN,
+                    UNKNOWN_CODE => UNKNOWN_LEVEL,
+                    code => f64::from(code),
+                })
+                .collect(),
+        }
+    }
+
+    /// The number of levels of one feature, `None` where it is no categorical one.
+    pub fn levels(&self, feature: usize) -> Option<usize> {
+        match &self.frame.schema().fields()[self.features[feature]].kind {
+            Kind::Categorical(levels) => Some(levels.len()),
+            Kind::Numeric | Kind::Boolean | Kind::Date(_) => None,
+        }
     }
 
     /// The dataset's rows in the order of its features.

@@ -1,12 +1,12 @@
 //! Classifiers behind one small trait. Each library's types stay in one file: linfa's in
 //! `logistic.rs`, smartcore's in `forest.rs`; what is kept of a fitted model is our own.
 
-pub mod encoding;
+mod encoding;
 pub mod forest;
 pub mod logistic;
 
 use crate::dataset::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Rows;
 
 /// Something that learns to tell the rows with the target from those without.
@@ -44,8 +44,19 @@ impl Fitted {
     /// not yet calibrated. `rows` are in the order of the features the model was fitted on.
     pub fn margins(&self, rows: &Rows) -> Vec<f64> {
         match self {
-            Fitted::Logistic(model) => rows.iter().map(|row| model.margin(row)).collect(),
-            Fitted::Forest(model) => rows.iter().map(|row| model.margin(row)).collect(),
+            Fitted::Logistic(model) => model.margins(rows),
+            Fitted::Forest(model) => model.margins(rows),
         }
+    }
+}
+
+/// # Errors
+/// When only one class is among the rows.
+fn check_classes(data: &Dataset<'_>) -> Result<()> {
+    let positives = data.rows.iter().filter(|&&row| data.target[row as usize]).count();
+    let rows = data.rows.len();
+    match positives == 0 || positives == rows {
+        true => Err(Error::OneClass { part: "training", positives, rows }),
+        false => Ok(()),
     }
 }

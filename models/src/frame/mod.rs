@@ -13,6 +13,7 @@ mod arrow;
 mod csv;
 mod read;
 
+pub use csv::write_csv;
 pub use read::{ReadKind, ReadOptions, read, read_header};
 pub use rows::{Binding, Rows, UNKNOWN_LEVEL};
 pub use schema::{DateFormat, Field, Kind, Schema, nearest_name};

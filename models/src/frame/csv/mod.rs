@@ -13,6 +13,7 @@ mod block;
 mod blocks;
 mod columns;
 mod fields;
+mod write;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -24,6 +25,8 @@ use crate::error::{Error, Result};
 use crate::frame::read::{Format, ReadKind, ReadOptions, Source};
 use crate::frame::schema::nearest_name;
 use crate::frame::{Frame, Schema};
+
+pub use write::write_csv;
 
 use block::{Block, Parsed, Plan};
 use blocks::Blocks;
