@@ -63,7 +63,9 @@ pub enum Error {
         place: usize,
     },
     /// Two columns have the same name.
-    #[error("column {column:?} stands twice in the header (columns {first} and {second}); rename one")]
+    #[error(
+        "column {column:?} stands twice in the header (columns {first} and {second}); rename one"
+    )]
     DuplicateColumn {
         /// The name.
         column: String,

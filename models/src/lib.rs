@@ -1,6 +1,30 @@
-//! x
+//! Everything that a score needs: tables, classifiers, calibration, threshold, metrics, the scorer
+//! and its saved form. No async, no network, no clock, no environment: what is computed here
+//! depends on the arguments alone.
+//!
+//! In reading order: a [`frame::Frame`] is read, a [`dataset::Dataset`] points at the rows and
+//! columns to learn from, a [`classifiers::Classifier`] is fitted, its margins are turned into
+//! probabilities by a [`calibration::Calibration`], a [`threshold::Threshold`] turns those into
+//! decisions, [`metrics`] judge them beside a [`baseline::Baseline`], a [`scorer::Scorer`] holds all of it together, and
+//! [`artifact`] saves and loads it.
+
 pub mod error;
 pub mod frame;
+
 pub mod dataset;
+
+pub mod seed;
+
 pub mod classifiers;
+
+pub mod calibration;
+pub mod metrics;
+pub mod threshold;
+
+pub mod baseline;
+
+pub mod scorer;
+
+pub mod artifact;
+
 pub use error::{Error, Result};

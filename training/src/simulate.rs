@@ -167,7 +167,9 @@ impl Customer {
         for kind in AMOUNTS {
             numbers.extend(who.amounts(&mut rng, &counts[kind]));
         }
-        numbers.extend((0..NOISE_COLUMNS).map(|_| missing_at(&mut rng, 0.05, |r| round(normal(r), 3))));
+        numbers.extend(
+            (0..NOISE_COLUMNS).map(|_| missing_at(&mut rng, 0.05, |r| round(normal(r), 3))),
+        );
         let probability = who.churn_probability(purchase_recency, counts[5][4]);
         let churned = rng.random::<f64>() < probability;
         let survey = if churned { 0.10 } else { 1.0 };
@@ -209,7 +211,8 @@ impl Character {
         for (count, to) in counts.iter_mut().zip(WINDOWS) {
             // The trend shows fully in the last week and not at all a year ago.
             let recent = 1.0 - f64::from(from) / 365.0;
-            let mean = rate * E.powf(0.7 * self.activity + self.trend * recent) * f64::from(to - from);
+            let mean =
+                rate * E.powf(0.7 * self.activity + self.trend * recent) * f64::from(to - from);
             total += Poisson::new(mean.max(1e-9)).map_or(0.0, |p: Poisson<f64>| p.sample(rng));
             (*count, from) = (total, to);
         }

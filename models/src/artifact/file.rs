@@ -39,8 +39,7 @@ impl Artifact {
     /// When the manifest is longer than the format allows.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let manifest = serde_json::to_vec(&self.manifest).map_err(|e| unwritable(&e))?;
-        let payload =
-            postcard::to_stdvec(&wire::Payload::of(self)).map_err(|e| unwritable(&e))?;
+        let payload = postcard::to_stdvec(&wire::Payload::of(self)).map_err(|e| unwritable(&e))?;
         if manifest.len() > MAX_MANIFEST {
             return Err(unwritable(&format!(
                 "its manifest has {} bytes, at most {MAX_MANIFEST} can be saved; \

@@ -12,6 +12,7 @@ use crate::classifiers::{Classifier, Fitted, check_classes};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::frame::{Rows, UNKNOWN_LEVEL};
+use crate::seed::mix2;
 
 /// The word for it on the command line and in reports.
 pub const NAME: &str = "forest";
@@ -104,7 +105,7 @@ impl Forest {
         first: usize,
         trees: usize,
     ) -> Result<Vec<Tree>> {
-        let seed = mix(self.seed ^ mix(first as u64 + 1));
+        let seed = mix2(self.seed, first as u64);
         let rows = sample(targets.len(), (CELLS_A_TASK / columns.len()).max(1_000), seed);
         let failed = |reason: String| Error::Fit { classifier: NAME, reason };
         let cells = columns.iter().flat_map(|column| rows.iter().map(|&row| column[row])).collect();
@@ -124,9 +125,7 @@ impl Forest {
         let equal = weight.iter().all(|w| *w == weight[0]);
         let forest = match equal {
             true => RandomForestRegressor::fit(&matrix, &target, parameters),
-            false => {
-                RandomForestRegressor::fit_with_weights(&matrix, &target, &weight, parameters)
-            }
+            false => RandomForestRegressor::fit_with_weights(&matrix, &target, &weight, parameters),
         }
         .map_err(|e| failed(e.to_string()))?;
         read_out(&forest).map_err(failed)
@@ -144,17 +143,10 @@ fn sample(rows: usize, most: usize, seed: u64) -> Vec<usize> {
         return (0..rows).collect();
     }
     let mut drawn: Vec<usize> = (0..rows).collect();
-    drawn.sort_unstable_by_key(|&row| mix(seed ^ mix(row as u64)));
+    drawn.sort_unstable_by_key(|&row| mix2(seed, row as u64));
     drawn.truncate(most);
     drawn.sort_unstable();
     drawn
-}
-
-/// Spreads a number over all 64 bits (the finaliser of SplitMix64, Steele et al. 2014).
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 /// How the cells of one feature become numbers that trees can split.
@@ -214,7 +206,7 @@ impl Coding {
         let Coding::Rates { levels, .. } = self else {
             return cells.into_iter().map(|cell| self.code(cell)).collect();
         };
-        let fold_of = |row: usize| mix(row as u64) as usize % FOLDS;
+        let fold_of = |row: usize| mix2(0, row as u64) as usize % FOLDS;
         let folds: Vec<Rates> = (0..FOLDS)
             .map(|fold| {
                 Rates::count(&cells, targets, weights, levels.len(), |row| fold_of(row) != fold)
@@ -283,7 +275,7 @@ pub(crate) struct Tree {
 }
 
 /// A node: a split has two children, a leaf has none.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TreeNode {
     /// A split's threshold, a leaf's share of the target.
     pub value: f64,

@@ -110,12 +110,7 @@ fn copies(weights: &[f64]) -> Vec<usize> {
     weights.iter().map(&mut copies).collect()
 }
 
-fn design(
-    data: &Dataset<'_>,
-    encoders: &[Encoder],
-    copies: &[usize],
-    width: usize,
-) -> Array2<f64> {
+fn design(data: &Dataset<'_>, encoders: &[Encoder], copies: &[usize], width: usize) -> Array2<f64> {
     let rows = copies.iter().sum();
     let mut matrix = vec![0.0; rows * width];
     let mut first = 0;
@@ -203,8 +198,7 @@ impl FittedLogistic {
 
     /// Folds standardisation and indicators into one addend per feature.
     fn fold(encoders: &[Encoder], coefficients: &[f64], intercept: f64) -> FittedLogistic {
-        let mut fitted =
-            FittedLogistic { intercept, numbers: Vec::new(), categories: Vec::new() };
+        let mut fitted = FittedLogistic { intercept, numbers: Vec::new(), categories: Vec::new() };
         let mut first = 0;
         for (feature, encoder) in encoders.iter().enumerate() {
             let own = &coefficients[first..first + encoder.width()];
@@ -241,9 +235,8 @@ impl FittedLogistic {
             let ends = [l.low, l.high, l.slope, l.missing].iter().all(|x| x.is_finite());
             ends && l.low <= l.high && l.squash.is_none_or(|s| s.is_finite() && s > 0.0)
         };
-        let addends = |a: &Addends| {
-            a.levels.iter().chain([&a.unknown, &a.missing]).all(|x| x.is_finite())
-        };
+        let addends =
+            |a: &Addends| a.levels.iter().chain([&a.unknown, &a.missing]).all(|x| x.is_finite());
         self.intercept.is_finite()
             && self.numbers.iter().all(line)
             && self.categories.iter().all(addends)

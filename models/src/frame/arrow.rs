@@ -37,16 +37,16 @@ pub(super) fn read_parquet(source: &Source, options: &ReadOptions) -> Result<Fra
             let roots = group.iter().map(|column| column.place);
             let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
             let file = source.restart()?;
-            let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
-                .with_projection(mask)
-                .with_batch_size(BATCH)
-                .build()
-                .map_err(|e| damaged(source, &e))?;
+            let batches =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+                    .with_projection(mask)
+                    .with_batch_size(BATCH)
+                    .build()
+                    .map_err(|e| damaged(source, &e))?;
             let mut row = 0;
             for batch in batches {
                 let batch = batch.map_err(|e| damaged(source, &e))?;
-                for ((growing, column), cells) in
-                    growing.iter_mut().zip(group).zip(batch.columns())
+                for ((growing, column), cells) in growing.iter_mut().zip(group).zip(batch.columns())
                 {
                     growing.append(source, column, cells, options, row)?;
                 }
@@ -94,10 +94,7 @@ fn parquet_metadata(source: &Source) -> Result<ArrowReaderMetadata> {
         .map_err(|e| damaged(source, &e))
 }
 
-fn ipc_reader(
-    source: &Source,
-    columns: Option<Vec<usize>>,
-) -> Result<FileReader<BufReader<File>>> {
+fn ipc_reader(source: &Source, columns: Option<Vec<usize>>) -> Result<FileReader<BufReader<File>>> {
     FileReader::try_new(BufReader::new(source.restart()?), columns).map_err(|e| damaged(source, &e))
 }
 
@@ -129,9 +126,8 @@ fn plan(source: &Source, schema: &ArrowSchema, options: &ReadOptions) -> Result<
             let typed = schema.field(place).data_type();
             let kind = match options.kinds.get(&name) {
                 Some(kind) => kind.clone(),
-                None => kind_of(typed).map_err(|todo| {
-                    source.bad(format!("column {name}: found {typed}; {todo}"))
-                })?,
+                None => kind_of(typed)
+                    .map_err(|todo| source.bad(format!("column {name}: found {typed}; {todo}")))?,
             };
             Ok(Wanted { place, name, kind })
         })
@@ -185,7 +181,8 @@ impl Growing {
             expected: expected.to_owned(),
         };
         let to = |typed: &DataType| {
-            cast(cells, typed).map_err(|_| bad(0, &cells.data_type().to_string(), "numbers or text"))
+            cast(cells, typed)
+                .map_err(|_| bad(0, &cells.data_type().to_string(), "numbers or text"))
         };
         let missing = |text: &str| text.is_empty() || options.missing.iter().any(|m| m == text);
         let is_text = matches!(kind_of(cells.data_type()), Ok(ReadKind::Categorical));
@@ -200,13 +197,11 @@ impl Growing {
                 }
             }
             Growing::Numbers(values) if is_text => {
-                let (read, expected) = reader_of(&column.kind);
                 let cells = to(&DataType::Utf8)?;
                 for (row, cell) in cells.as_string::<i32>().iter().enumerate() {
                     values.push(match cell.map(str::trim) {
-                        Some(text) if !missing(text) => {
-                            read(text).ok_or_else(|| bad(row, text, &expected))?
-                        }
+                        Some(text) if !missing(text) => number_of(&column.kind, text)
+                            .ok_or_else(|| bad(row, text, &expected_of(&column.kind)))?,
                         _ => f64::NAN,
                     });
                 }
@@ -244,12 +239,14 @@ fn extend_numbers(values: &mut Vec<f64>, cells: &ArrayRef) -> bool {
         let cells = cells.as_primitive::<T>();
         match cells.nulls().filter(|nulls| nulls.null_count() > 0) {
             None => values.extend(cells.values().iter().map(|&v| number(v))),
-            Some(nulls) => values.extend(
-                cells.values().iter().zip(nulls.iter()).map(|(&value, there)| match there {
-                    true => number(value),
-                    false => f64::NAN,
-                }),
-            ),
+            Some(nulls) => {
+                values.extend(cells.values().iter().zip(nulls.iter()).map(|(&value, there)| {
+                    match there {
+                        true => number(value),
+                        false => f64::NAN,
+                    }
+                }))
+            }
         }
         true
     }
@@ -272,26 +269,24 @@ fn extend_numbers(values: &mut Vec<f64>, cells: &ArrayRef) -> bool {
     }
 }
 
-/// How text becomes a number of the kind, and what was expected where it does not.
-fn reader_of(kind: &ReadKind) -> (Box<dyn Fn(&str) -> Option<f64>>, String) {
+/// A text cell as a number of the kind.
+fn number_of(kind: &ReadKind, text: &str) -> Option<f64> {
     match kind {
-        ReadKind::Boolean => (
-            Box::new(|text| match text {
-                _ if text.eq_ignore_ascii_case("true") || text == "1" => Some(1.0),
-                _ if text.eq_ignore_ascii_case("false") || text == "0" => Some(0.0),
-                _ => None,
-            }),
-            "true or false (or 1 or 0), or a missing cell".to_owned(),
-        ),
-        ReadKind::Date(format) => {
-            let DateFormat(written) = format.clone();
-            let format = format.clone();
-            (Box::new(move |text| format.parse(text)), format!("a date written as {written:?}"))
-        }
-        ReadKind::Numeric | ReadKind::Categorical => (
-            Box::new(|text| fast_float2::parse(text).ok()),
-            "a number or a missing cell".to_owned(),
-        ),
+        ReadKind::Boolean if text.eq_ignore_ascii_case("true") || text == "1" => Some(1.0),
+        ReadKind::Boolean if text.eq_ignore_ascii_case("false") || text == "0" => Some(0.0),
+        ReadKind::Boolean => None,
+        ReadKind::Date(format) => format.parse(text),
+        ReadKind::Numeric | ReadKind::Categorical => fast_float2::parse(text).ok(),
+    }
+}
+
+/// What a text cell of a column of the kind should have been.
+fn expected_of(kind: &ReadKind) -> String {
+    match kind {
+        ReadKind::Boolean => "true or false (or 1 or 0), or a missing cell".to_owned(),
+        ReadKind::Date(DateFormat(format)) if format.is_empty() => "an ISO 8601 date".to_owned(),
+        ReadKind::Date(DateFormat(format)) => format!("a date written as {format}"),
+        ReadKind::Numeric | ReadKind::Categorical => "a number or a missing cell".to_owned(),
     }
 }
 

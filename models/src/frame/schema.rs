@@ -139,10 +139,7 @@ impl Schema {
 
 /// The candidate that is fewest edits away from `name`, if any is near enough to be meant.
 /// Upper and lower case count as the same letter.
-pub fn nearest_name<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<String> {
+pub fn nearest_name<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let wanted: Vec<char> = name.to_lowercase().chars().collect();
     let limit = (wanted.len() / 3).max(1);
     candidates

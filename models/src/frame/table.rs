@@ -63,7 +63,10 @@ impl Frame {
                 (Kind::Categorical(levels), Column::Category(codes)) => {
                     let known = |c: &u32| (*c as usize) < levels.len() || *c >= UNKNOWN_CODE;
                     if !codes.iter().all(known) {
-                        return malformed(format!("column {} has a code beyond its levels", field.name));
+                        return malformed(format!(
+                            "column {} has a code beyond its levels",
+                            field.name
+                        ));
                     }
                 }
                 (Kind::Numeric | Kind::Boolean | Kind::Date(_), Column::Number(_)) => {}
@@ -140,9 +143,9 @@ impl Frame {
                         let v = if v.is_nan() { f64::NAN } else { *v };
                         bytes.extend_from_slice(&v.to_bits().to_le_bytes());
                     }),
-                    Column::Category(codes) => codes[span]
-                        .iter()
-                        .for_each(|c| bytes.extend_from_slice(&c.to_le_bytes())),
+                    Column::Category(codes) => {
+                        codes[span].iter().for_each(|c| bytes.extend_from_slice(&c.to_le_bytes()))
+                    }
                 }
                 hasher.update(&bytes);
             }

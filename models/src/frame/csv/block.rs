@@ -40,7 +40,10 @@ pub(super) enum Cells {
     Numbers(Vec<f64>),
     Booleans(Vec<f64>),
     /// Codes are places among the block's own levels.
-    Levels { codes: Vec<u32>, levels: Vec<String> },
+    Levels {
+        codes: Vec<u32>,
+        levels: Vec<String>,
+    },
 }
 
 /// The first thing wrong with a block.
@@ -139,18 +142,19 @@ impl<'a> Parser<'a> {
                                 with --missing, or read the column with --categorical";
                 (row, expected.to_owned())
             }),
-            Plan::Boolean => self.booleans(column, rows, true).map(Cells::Booleans).map_err(|row| {
-                (row, "true or false (or 1 or 0), or a missing cell".to_owned())
-            }),
-            Plan::Date(format) => self.dates(column, rows, format).map(Cells::Numbers).map_err(
-                |row| {
+            Plan::Boolean => self
+                .booleans(column, rows, true)
+                .map(Cells::Booleans)
+                .map_err(|row| (row, "true or false (or 1 or 0), or a missing cell".to_owned())),
+            Plan::Date(format) => {
+                self.dates(column, rows, format).map(Cells::Numbers).map_err(|row| {
                     let written = match format.0.as_str() {
                         "" => "a date as 2026-11-23 or 2026-11-23T08:00:00Z".to_owned(),
                         format => format!("a date written as {format}"),
                     };
                     (row, format!("{written}; give its format with --date COLUMN=FORMAT"))
-                },
-            ),
+                })
+            }
             Plan::Categorical => self.levels(column, rows),
         }
     }

@@ -63,10 +63,9 @@ fn open(source: &Source, options: &ReadOptions) -> Result<(Vec<String>, Blocks)>
     let mut blocks = Blocks::new(bytes, options.delimiter);
     let header = blocks.header().map_err(|failure| failure.into_error(source))?;
     // Names are checked here, before any row is read.
-    let fields = header.iter().map(|name| crate::frame::Field {
-        name: name.clone(),
-        kind: crate::frame::Kind::Numeric,
-    });
+    let fields = header
+        .iter()
+        .map(|name| crate::frame::Field { name: name.clone(), kind: crate::frame::Kind::Numeric });
     Schema::new(fields.collect())?;
     Ok((header, blocks))
 }
@@ -116,7 +115,7 @@ fn scan(
     let threads = rayon::current_num_threads();
     let (to_parse, parse_from) = bounded::<(usize, Block)>(threads);
     let (to_append, append_from) = bounded::<(usize, Parsed)>(2 * threads);
-    let failure = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let reader = scope.spawn(move || -> std::result::Result<(), blocks::Failure> {
             let mut index = 0;
             while let Some(block) = blocks.next()? {
@@ -144,8 +143,7 @@ fn scan(
         let appended = append_in_order(append_from, source, header, columns);
         let read = reader.join().expect("the reading thread does not panic");
         appended.and(read.map_err(|failure| failure.into_error(source)))
-    });
-    failure
+    })
 }
 
 fn append_in_order(
@@ -156,7 +154,6 @@ fn append_in_order(
 ) -> Result<()> {
     let mut waiting: BTreeMap<usize, Parsed> = BTreeMap::new();
     let mut next = 0;
-    // The header's own lines come before the first block's.
     for (index, block) in parsed {
         waiting.insert(index, block);
         while let Some(block) = waiting.remove(&next) {

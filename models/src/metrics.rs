@@ -1,1 +1,0 @@
-//! How good probabilities and decisions are, with intervals. Rows count by their weight.

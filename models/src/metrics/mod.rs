@@ -1,0 +1,47 @@
+//! How good probabilities and decisions are, with intervals. Rows count by their weight.
+
+mod bootstrap;
+mod confusion;
+mod ranking;
+
+pub use bootstrap::{Bootstrap, Interval, Measure};
+pub use confusion::{Confusion, effective_rows, wilson, wilson_upper};
+pub use ranking::{Bin, Ranked};
+
+/// Rows with what was said of them and what was true.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// What was said: the calibrated probability, 0 to 1, or for a rule without one any finite
+    /// score that grows with the target.
+    pub probability: &'a [f64],
+    /// What was true.
+    pub target: &'a [bool],
+    /// Weights, finite and positive; 1 where there are none.
+    pub weight: &'a [f64],
+    /// Which customer each row is of, where some have several rows: a customer's rows are drawn
+    /// together in the bootstrap.
+    pub group: Option<&'a [u64]>,
+}
+
+impl Judged<'_> {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.target.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.target.is_empty()
+    }
+
+    /// Rows with the target.
+    pub fn positives(&self) -> usize {
+        self.target.iter().filter(|t| **t).count()
+    }
+
+    /// The weighted share of rows with the target, NaN without rows.
+    pub fn base_rate(&self) -> f64 {
+        let hits = self.target.iter().zip(self.weight).filter(|(t, _)| **t).map(|(_, w)| w);
+        hits.sum::<f64>() / self.weight.iter().sum::<f64>()
+    }
+}
