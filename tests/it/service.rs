@@ -1,9 +1,13 @@
 //! The service over HTTP: what it answers, and what it refuses.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use rekindle_models::artifact::Registry;
+use rekindle_models::artifact::{Artifact, Registry};
+use rekindle_models::classifiers::Classifier;
+use rekindle_models::classifiers::forest::Forest;
+use rekindle_models::classifiers::logistic::Logistic;
 use rekindle_models::frame::{Rows, UNKNOWN_LEVEL};
 use rekindle_models::scorer::Score;
 use serde_json::json;
@@ -16,8 +20,10 @@ fn two_models() -> App {
     spawn_app_with(registry_of(&models), |_| {})
 }
 
+/// What the model `churn` says without a service around it.
 fn scored(cells: Vec<f64>) -> Vec<Score> {
-    small_model::artifact("churn", 0.0).scorer.score(&Rows::from_cells(4, cells))
+    static CHURN: LazyLock<Artifact> = LazyLock::new(|| small_model::artifact("churn", 0.0));
+    CHURN.scorer.score(&Rows::from_cells(4, cells))
 }
 
 #[test]
@@ -199,31 +205,39 @@ fn a_damaged_version_that_is_named_is_an_internal_error_that_tells_nothing() {
 }
 
 #[test]
-fn large_and_small_batches_and_one_customer_get_the_same_bits() {
-    let app = spawn_app();
-    let customers: Vec<serde_json::Value> = (0..2_000)
-        .map(|i| {
-            let x = f64::from(i);
-            let plan = ["basic", "gold", "new"][i as usize % 3];
-            json!({"recency_days": x * 0.1, "spend": (x * 0.37).sin() * 100.0,
-                   "subscribed": i % 3 == 0, "plan": plan})
-        })
-        .collect();
-    let cells = (0..2_000).flat_map(|i| {
-        let x = f64::from(i);
-        let plan = [0.0, 1.0, UNKNOWN_LEVEL][i as usize % 3];
-        [x * 0.1, (x * 0.37).sin() * 100.0, f64::from(u8::from(i % 3 == 0)), plan]
-    });
-    let expected: Vec<u64> =
-        scored(cells.collect()).iter().map(|s| s.probability.to_bits()).collect();
-    let bits = |customers: &[serde_json::Value]| -> Vec<u64> {
-        let reply = app.score(&serde_json::to_string(customers).unwrap());
-        let scores = reply["scores"].as_array().unwrap();
-        scores.iter().map(|s| s["probability"].as_f64().unwrap().to_bits()).collect()
+fn large_and_small_batches_and_one_customer_get_the_bits_of_the_scorer() {
+    let classifiers: [&dyn Classifier; 2] =
+        [&Logistic::default(), &Forest { trees: 20, ..Forest::default() }];
+    for classifier in classifiers {
+        let artifact = small_model::artifact_of(classifier, "churn", 0.0);
+        let app = spawn_app_with(registry_of(std::slice::from_ref(&artifact)), |_| {});
+        let (customers, cells) = customers(2_000);
+        let expected = artifact.scorer.score(&Rows::from_cells(4, cells));
+        let expected: Vec<u64> = expected.iter().map(|s| s.probability.to_bits()).collect();
+        let bits = |customers: &[serde_json::Value]| -> Vec<u64> {
+            let reply = app.score(&serde_json::to_string(customers).unwrap());
+            let scores = reply["scores"].as_array().unwrap();
+            scores.iter().map(|s| s["probability"].as_f64().unwrap().to_bits()).collect()
+        };
+        assert_eq!(bits(&customers), expected);
+        assert_eq!(bits(&customers[..20]), expected[..20]);
+        assert_eq!(bits(&customers[7..8]), expected[7..8]);
+    }
+}
+
+/// Customers as JSON and as cells.
+fn customers(count: u32) -> (Vec<serde_json::Value>, Vec<f64>) {
+    let customer = |i: u32| {
+        let (recency, spend) = (f64::from(i) * 0.1, (f64::from(i) * 0.37).sin() * 100.0);
+        let (plan, level) = [("basic", 0.0), ("gold", 1.0), ("new", UNKNOWN_LEVEL)][i as usize % 3];
+        let subscribed = i.is_multiple_of(4);
+        let json = json!({
+            "recency_days": recency, "spend": spend, "subscribed": subscribed, "plan": plan,
+        });
+        (json, [recency, spend, f64::from(u8::from(subscribed)), level])
     };
-    assert_eq!(bits(&customers), expected);
-    assert_eq!(bits(&customers[..20]), expected[..20]);
-    assert_eq!(bits(&customers[7..8]), expected[7..8]);
+    let (json, cells): (Vec<_>, Vec<[f64; 4]>) = (0..count).map(customer).unzip();
+    (json, cells.concat())
 }
 
 #[test]
