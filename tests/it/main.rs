@@ -1,1 +1,9 @@
-//! x
+//! Everything that is tested from the outside, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod app;
+mod small_model;
+
+mod service;
+mod shutdown;

@@ -1,0 +1,30 @@
+//! Requests that no handler is there for.
+
+use actix_web::error::QueryPayloadError;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::error::ApiError;
+
+/// No such URL.
+pub async fn route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::UnknownRoute { path: request.path().to_owned() })
+}
+
+/// A URL that only knows GET.
+pub async fn get(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::MethodNotAllowed { method: request.method().to_string(), allowed: "GET" })
+}
+
+/// A URL that only knows POST.
+pub async fn post(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::MethodNotAllowed { method: request.method().to_string(), allowed: "POST" })
+}
+
+/// A query string that does not parse.
+pub fn query(error: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
+    let reason = match error {
+        QueryPayloadError::Deserialize(error) => error.to_string(),
+        other => other.to_string(),
+    };
+    ApiError::InvalidQuery { reason }.into()
+}

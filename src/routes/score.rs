@@ -1,0 +1,126 @@
+//! Customers in, scores out.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_LENGTH, ContentType};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ApiError;
+use crate::model::Model;
+use crate::payload::{self, Customers, Warnings};
+use crate::registry::off_the_event_loop;
+use crate::startup::AppState;
+use crate::values::CustomerId;
+
+/// Which model is asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreQuery {
+    model: Option<String>,
+    version: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    model_name: &'a str,
+    model_version: u32,
+    threshold: f64,
+    scores: Vec<ScoreEntry<'a>>,
+    #[serde(skip_serializing_if = "Warnings::is_empty")]
+    warnings: &'a Warnings,
+}
+
+#[derive(Serialize)]
+struct ScoreEntry<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<&'a CustomerId>,
+    probability: f64,
+    percentile: u8,
+    decision: Decision,
+}
+
+#[derive(Serialize)]
+struct Decision {
+    /// Whether the probability reaches the threshold.
+    positive: bool,
+}
+
+/// Longest body that is parsed in place: about a tenth of a millisecond, and above the 12 KB of a
+/// customer with 500 features.
+const SMALL_BODY: usize = 32 << 10;
+/// Most customers that are scored in place, at up to about 0.1 ms each for a large forest.
+const FEW: usize = 8;
+
+/// `POST /v1/score?model=NAME&version=N`: one customer or an array of them.
+pub async fn score(
+    state: web::Data<AppState>,
+    query: web::Query<ScoreQuery>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let current = state.models.find(query.model.as_deref())?;
+    let model = match query.version {
+        None => Arc::clone(current),
+        Some(version) => state.models.find_version(current, version).await?,
+    };
+    let body = receive(&request, body, state.max_body_bytes).await?;
+    let reply = if body.len() <= SMALL_BODY {
+        let customers = payload::parse(&body, &model.fields, state.max_customers)?;
+        if customers.ids.len() <= FEW {
+            reply(&state, &model, &customers)
+        } else {
+            off_the_event_loop(move || reply(&state, &model, &customers)).await?
+        }
+    } else {
+        off_the_event_loop(move || {
+            let customers = payload::parse(&body, &model.fields, state.max_customers)?;
+            Ok(reply(&state, &model, &customers))
+        })
+        .await??
+    };
+    Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(reply))
+}
+
+/// The whole body, whatever its content type: `curl -d` says that it sends a form.
+async fn receive(
+    request: &HttpRequest,
+    body: web::Payload,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(ApiError::BodyTooLarge { limit });
+    }
+    body.to_bytes_limited(limit)
+        .await
+        .map_err(|_| ApiError::BodyTooLarge { limit })?
+        .map_err(|error| ApiError::Unreceived { reason: error.to_string() })
+}
+
+fn reply(state: &AppState, model: &Model, customers: &Customers) -> Vec<u8> {
+    let scores = model.scorer.score(&customers.rows);
+    let name = &model.manifest.model_name;
+    state.counters.scored(
+        name,
+        scores.len() as u64,
+        customers.unknown_fields,
+        customers.unknown_levels,
+    );
+    let entries = scores.iter().zip(&customers.ids).map(|(score, id)| ScoreEntry {
+        customer_id: id.as_ref(),
+        probability: score.probability,
+        percentile: score.percentile,
+        decision: Decision { positive: score.positive },
+    });
+    let reply = Reply {
+        model_name: name,
+        model_version: model.version,
+        threshold: model.scorer.threshold,
+        scores: entries.collect(),
+        warnings: &customers.warnings,
+    };
+    serde_json::to_vec(&reply).expect("names, numbers and texts are JSON")
+}
