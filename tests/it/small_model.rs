@@ -89,7 +89,6 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         features: Manifest::features_of(&scorer.schema),
         id_column: Some("customer".to_owned()),
         time_column: None,
-        time_format: None,
         weight_column: None,
         ignored_columns: vec!["customer".to_owned(), "churned".to_owned()],
         missing_markers: vec!["NA".to_owned()],
