@@ -21,3 +21,4 @@ mod error;
 mod fields;
 mod model;
 mod registry;
+mod state;

@@ -1,4 +1,4 @@
-//! The application: its state, its URL table, and the server around them.
+//! The application: its URL table, and the server around it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,15 +14,8 @@ use crate::counters::Counters;
 use crate::registry::LoadedModels;
 use crate::routes::{health, metrics, missing, models, score};
 use crate::settings::Settings;
+use crate::state::AppState;
 use crate::telemetry;
-
-/// What every request can see.
-pub(crate) struct AppState {
-    pub models: Arc<LoadedModels>,
-    pub counters: Counters,
-    pub max_body_bytes: usize,
-    pub max_customers: usize,
-}
 
 /// A service that listens.
 pub struct Service {

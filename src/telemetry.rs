@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::error::ApiError;
 use crate::settings::{LogFormat, LogLevel};
-use crate::startup::AppState;
+use crate::state::AppState;
 
 /// Writes log lines to standard error from now on. Called once, by the binary.
 pub fn start(format: LogFormat, level: LogLevel) {

@@ -1,4 +1,4 @@
-//! The handlers, one noun each. The table of URLs is in [`crate::startup`].
+//! The handlers, one noun each. The table of URLs is in `startup.rs`.
 
 pub mod health;
 pub mod metrics;

@@ -5,7 +5,7 @@ use rekindle_models::artifact::{Manifest, TargetEntry, VerdictEntry};
 use serde::Serialize;
 
 use crate::error::ApiError;
-use crate::startup::AppState;
+use crate::state::AppState;
 
 #[derive(Serialize)]
 struct ModelList<'a> {

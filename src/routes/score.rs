@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::model::Model;
 use crate::payload::{self, Customers, Warnings};
 use crate::registry::off_the_event_loop;
-use crate::startup::AppState;
+use crate::state::AppState;
 use crate::values::CustomerId;
 
 /// Which model is asked.

@@ -7,3 +7,8 @@ mod small_model;
 
 mod service;
 mod shutdown;
+
+mod programs;
+
+mod layering;
+mod readme;

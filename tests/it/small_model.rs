@@ -80,7 +80,12 @@ fn table(shift: f64) -> (Frame, Vec<bool>) {
 }
 
 fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
-    let part = PartCount { rows: ROWS as usize, positives, weight: f64::from(ROWS) };
+    let part = PartCount {
+        rows: ROWS as usize,
+        positives,
+        weight: f64::from(ROWS),
+        positive_weight: positives as f64,
+    };
     Manifest {
         model_name: name.to_owned(),
         classifier: scorer.model.name().to_owned(),

@@ -4,11 +4,13 @@
 pub mod error;
 
 pub mod label;
-pub mod roles;
 pub mod split;
+pub mod verdict;
+
+pub mod options;
+pub mod roles;
 
 pub mod evaluate;
-pub mod verdict;
 
 pub mod pipeline;
 

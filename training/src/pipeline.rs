@@ -22,61 +22,15 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Question, evaluate};
-use crate::label::{Target, TargetSpec};
+use crate::label::Target;
+use crate::options::{FitOptions, ModelChoice};
 use crate::roles::Roles;
 use crate::split::{Shares, Split, by_customer, by_time};
-use crate::verdict::Limits;
 
 /// A feature that ranks this well by itself may know the answer.
 const LEAK_AUC: f64 = 0.95;
 /// Share of the training rows on which classifiers are compared.
 const VALIDATION_SHARE: f64 = 0.2;
-
-/// What to learn and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FitOptions {
-    /// The questions; at least one.
-    pub targets: Vec<TargetSpec>,
-    /// The column that names a customer.
-    pub id: Option<String>,
-    /// Whether a customer may have several rows.
-    pub repeated_ids: bool,
-    /// The column of row weights.
-    pub weight: Option<String>,
-    /// The column whose order splits the rows.
-    pub time: Option<String>,
-    /// The feature that holds the days since the last event: the baseline is then the recency rule.
-    pub recency: Option<String>,
-    /// Columns that are no features, for any target.
-    pub exclude: Vec<String>,
-    /// Columns that are no features for one target: (target's column, column).
-    pub exclude_for: Vec<(String, String)>,
-    /// Which classifier.
-    pub model: ModelChoice,
-    /// Shares of the parts.
-    pub shares: Shares,
-    /// How the threshold is chosen; `None`: by the error-rate limit where there is one, else by F1.
-    pub threshold: Option<ThresholdRule>,
-    /// What is asked of the model.
-    pub limits: Limits,
-    /// Seed of every draw.
-    pub seed: u64,
-    /// Who the rows are, in the user's words.
-    pub population: String,
-    /// Cells that were read as missing, to be read alike when scoring.
-    pub missing: Vec<String>,
-}
-
-/// Which classifier is fitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ModelChoice {
-    /// All of them; the best on validation rows is taken.
-    Auto,
-    /// Logistic regression.
-    Logistic,
-    /// Random forest.
-    Forest,
-}
 
 /// A fitted model with its judgement.
 #[derive(Debug, Clone, PartialEq)]

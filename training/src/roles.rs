@@ -7,7 +7,7 @@ use rekindle_models::frame::{Column, DateFormat, Frame, Kind};
 
 use crate::error::{Error, Result};
 use crate::label::Target;
-use crate::pipeline::FitOptions;
+use crate::options::FitOptions;
 use crate::split::keys;
 
 /// The columns with a role, checked.

@@ -153,9 +153,10 @@ impl Customer {
         ];
         let mut purchase_recency = f64::NAN;
         let mut counts = [[0.0; WINDOWS.len()]; KINDS.len()];
-        for (kind, (_, rate)) in KINDS.iter().enumerate() {
-            counts[kind] = who.counts(&mut rng, *rate);
-            let recency = who.recency(&mut rng, *rate, &counts[kind]);
+        for (kind, &(_, rate)) in KINDS.iter().enumerate() {
+            let rate = rate * who.mood(kind);
+            counts[kind] = who.counts(&mut rng, rate);
+            let recency = who.recency(&mut rng, rate, &counts[kind]);
             if kind == PURCHASE {
                 purchase_recency = recency;
             }
@@ -204,6 +205,17 @@ impl Character {
         }
     }
 
+    /// How much more often than others a content customer does something: e-mails are opened with
+    /// pleasure, tickets and returns come from displeasure.
+    fn mood(&self, kind: usize) -> f64 {
+        let pleasure = match KINDS[kind].0 {
+            "email_open" | "email_click" | "review" => 0.7,
+            "support_ticket" | "return" => -0.9,
+            _ => 0.0,
+        };
+        E.powf(pleasure * self.satisfaction)
+    }
+
     /// Events of a kind in each window: windows are nested, so a longer one has no fewer.
     fn counts(&self, rng: &mut Xoshiro256PlusPlus, rate: f64) -> [f64; WINDOWS.len()] {
         let mut counts = [0.0; WINDOWS.len()];
@@ -243,10 +255,10 @@ impl Character {
     fn churn_probability(&self, purchase_recency_days: f64, returns: f64) -> f64 {
         let silence = if purchase_recency_days.is_nan() { 365.0 } else { purchase_recency_days };
         let silence = (1.0 + silence).ln() - 3.0;
-        let logit = -2.0 - 1.1 * self.trend + 0.6 * silence - 0.35 * silence * self.trend
+        let logit = -2.2 - 1.6 * self.trend + 0.3 * silence - 0.3 * silence * self.trend
             + 0.4 * (1.0_f64 + returns).ln()
             - 0.25 * (self.tenure_days / 365.0).ln()
-            - 0.5 * self.satisfaction
+            - 0.9 * self.satisfaction
             + [0.3, 0.0, -0.6][self.plan]
             + [0.0, 0.5, -0.4, 0.2, 0.0, 0.3][self.channel];
         1.0 / (1.0 + E.powf(-logit))

@@ -12,7 +12,7 @@ use crate::frame::UNKNOWN_LEVEL;
 /// A level with at least this weight of training rows gets a column of its own.
 pub(super) const MIN_LEVEL_WEIGHT: f64 = 20.0;
 /// Most levels of a feature with a column of their own; the heaviest are taken.
-pub(super) const MAX_LEVELS: usize = 128;
+pub(super) const MAX_LEVELS: usize = 32;
 /// A standardised value beyond this many standard deviations makes a tail heavy.
 const HEAVY: f64 = 8.0;
 

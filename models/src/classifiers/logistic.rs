@@ -16,7 +16,7 @@ use crate::frame::{Rows, UNKNOWN_LEVEL};
 pub const NAME: &str = "logistic";
 
 /// Most copies of the rows that weights may lead to, as a multiple of the rows.
-const MAX_COPIES: f64 = 4.0;
+const MAX_COPIES: f64 = 2.0;
 
 /// Parameters of the fit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Logistic {
 
 impl Default for Logistic {
     fn default() -> Logistic {
-        Logistic { lambda_l2: 1.0, max_iterations: 100 }
+        Logistic { lambda_l2: 5.0, max_iterations: 50 }
     }
 }
 

@@ -12,7 +12,8 @@ use rekindle_models::metrics::{Judged, Ranked};
 
 use crate::commands::{Talk, colour, fit, print};
 use crate::label::TargetSpec;
-use crate::pipeline::{FitOptions, ModelChoice, fit as learn};
+use crate::options::{FitOptions, ModelChoice};
+use crate::pipeline::fit as learn;
 use crate::report::terminal;
 use crate::simulate::{ID, LEAK, Simulated, TARGET, World};
 use crate::split::Shares;

@@ -10,7 +10,8 @@ use rekindle_models::threshold::ThresholdRule;
 
 use crate::commands::{ReadArgs, Talk, colour, print};
 use crate::label::TargetSpec;
-use crate::pipeline::{FitOptions, ModelChoice, Trained, fit};
+use crate::options::{FitOptions, ModelChoice};
+use crate::pipeline::{Trained, fit};
 use crate::report::{Report, markdown, terminal};
 use crate::split::Shares;
 use crate::verdict::{Limits, Word};
