@@ -10,5 +10,8 @@ mod shutdown;
 
 mod programs;
 
+mod artifact;
+mod cli;
 mod layering;
 mod readme;
+mod real_data;

@@ -9,6 +9,7 @@ use clap::Args;
 use rekindle_models::artifact::Registry;
 use rekindle_models::frame::{Binding, Frame, ReadKind, ReadOptions, read, write_csv};
 use rekindle_models::metrics::{Judged, Ranked};
+use rekindle_models::threshold::ThresholdRule;
 
 use crate::commands::{Talk, colour, fit, print};
 use crate::label::TargetSpec;
@@ -61,7 +62,7 @@ impl Demo {
             exclude_for: vec![(TARGET.to_owned(), LEAK.to_owned())],
             model: ModelChoice::Auto,
             shares: Shares::default(),
-            threshold: None,
+            threshold: Some(ThresholdRule::F1),
             limits: Limits {
                 max_error_rate: Some(0.60),
                 max_miss_rate: Some(0.60),

@@ -1,0 +1,288 @@
+//! The `rekindle` command from the outside: what it prints, writes, refuses and returns.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rekindle_models::frame::write_csv;
+use rekindle_training::simulate::World;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::app;
+use crate::programs::rekindle;
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    Command::new(rekindle()).args(words).current_dir(folder).output().unwrap()
+}
+
+fn done(folder: &Path, words: &[&str]) -> String {
+    let output = run(folder, words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0..=2)) && !said.contains("rekindle:"), "{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(folder: &Path, words: &[&str]) -> String {
+    let output = run(folder, words);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+/// A folder with a simulated table, `customers.csv`.
+fn world(customers: usize) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let table = World { seed: 5, customers }.simulate().table;
+    let mut text = Vec::new();
+    write_csv(&table, &mut text).unwrap();
+    fs::write(folder.path().join("customers.csv"), text).unwrap();
+    folder
+}
+
+const FIT: [&str; 10] = [
+    "fit",
+    "customers.csv",
+    "--target",
+    "churned",
+    "--id",
+    "customer_id",
+    "--exclude",
+    "exit_survey_score",
+    "--model",
+    "logistic",
+];
+
+fn model_bytes(folder: &Path, path: &str) -> Vec<u8> {
+    fs::read(folder.join(path).join("model.rekindle")).unwrap()
+}
+
+#[test]
+fn a_table_becomes_a_judged_model_that_scores_as_the_service_does() {
+    let folder = world(2_000);
+    let at = folder.path();
+    let text = done(at, &[&FIT[..], &["--json"]].concat());
+    let report: Value = serde_json::from_str(&text).unwrap();
+    for name in [
+        "verdict",
+        "reason",
+        "error_rate",
+        "miss_rate",
+        "roc_auc",
+        "average_precision",
+        "log_loss",
+        "brier_score",
+        "ece",
+        "lift_at_k",
+        "base_rate",
+        "baselines",
+    ] {
+        assert!(report["evaluation"].get(name).is_some(), "{name} is not in {report}");
+    }
+    assert!(report["evaluation"]["roc_auc"]["value"].as_f64().unwrap() > 0.7, "{report}");
+    let manifest: Value =
+        serde_json::from_str(&done(at, &["models", "show", "registry/churned"])).unwrap();
+    let features: Vec<&str> = manifest["features"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["name"].as_str().unwrap())
+        .collect();
+    for role in ["customer_id", "churned", "exit_survey_score"] {
+        assert!(!features.contains(&role), "{role} is a feature");
+    }
+    done(at, &["score", "registry/churned", "customers.csv", "-o", "scores.csv"]);
+    let scores = fs::read_to_string(at.join("scores.csv")).unwrap();
+    let probabilities: Vec<f64> =
+        scores.lines().skip(1).map(|l| l.split(',').nth(1).unwrap().parse().unwrap()).collect();
+    assert_eq!(probabilities.len(), 2_000);
+
+    // The same customers over HTTP, to the bit.
+    let registry = tempfile::tempdir().unwrap();
+    copy(&at.join("registry"), registry.path());
+    let service = app::spawn_app_with(registry, |_| {});
+    let mut reader = csv::Reader::from_path(at.join("customers.csv")).unwrap();
+    let header = reader.headers().unwrap().clone();
+    let customers: Vec<Value> = reader
+        .records()
+        .take(200)
+        .map(|record| {
+            let record = record.unwrap();
+            let cell = |(name, text): (&str, &str)| {
+                let value = match text {
+                    "" => Value::Null,
+                    "true" | "false" => Value::Bool(text == "true"),
+                    _ => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
+                };
+                (name.to_owned(), value)
+            };
+            Value::Object(header.iter().zip(&record).map(cell).collect())
+        })
+        .collect();
+    let answer = service.post("/v1/score", &Value::from(customers).to_string()).json();
+    let served = answer["scores"].as_array().unwrap();
+    assert_eq!(served.len(), 200);
+    for (score, expected) in served.iter().zip(&probabilities) {
+        assert_eq!(score["probability"].as_f64().unwrap().to_bits(), expected.to_bits());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir_all(&target).unwrap();
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_same_table_gives_the_same_bytes_on_any_number_of_threads_and_in_any_format() {
+    let folder = world(800);
+    let at = folder.path();
+    let csv = fs::read(at.join("customers.csv")).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(
+        fs::File::create(at.join("c.csv.gz")).unwrap(),
+        Default::default(),
+    );
+    gzip.write_all(&csv).unwrap();
+    gzip.finish().unwrap();
+    let mut expected: Option<Vec<u8>> = None;
+    for (threads, table) in
+        [("1", "customers.csv"), ("2", "customers.csv"), ("3", "c.csv.gz"), ("8", "-")]
+    {
+        let words = [&["fit", table], &FIT[2..8], &["--model", "auto", "-o", threads]].concat();
+        let input = if table == "-" {
+            fs::File::open(at.join("customers.csv")).unwrap().into()
+        } else {
+            Stdio::null()
+        };
+        let output = Command::new(rekindle())
+            .args(&words)
+            .env("RAYON_NUM_THREADS", threads)
+            .current_dir(at)
+            .stdin(input)
+            .output()
+            .unwrap();
+        assert!(matches!(output.status.code(), Some(0..=2)));
+        let bytes = model_bytes(at, &format!("{threads}/churned/1"));
+        assert!(*expected.get_or_insert(bytes.clone()) == bytes, "{threads} threads differ");
+    }
+}
+
+#[test]
+fn bad_input_is_answered_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let long: String = (0..60).map(|i| format!("{i},{},{}\n", i % 7, i % 2)).collect();
+    for (text, words, expected) in [
+        ("a,b,y\n1,2,0\n1,2\n", &["--target", "y"][..], "t.csv:3: found 2 fields, expected 3"),
+        ("a,b,a\n1,2,0\n", &["--target", "a"], "stands twice in the header (columns 1 and 3)"),
+        ("a,b,y\n", &["--target", "y"], "no rows"),
+        ("", &["--target", "y"], "it is empty"),
+        (&format!("a,b,y\n{long}"), &["--target", "z"], "no column \"z\""),
+        (&format!("a,b,yes\n{long}"), &["--target", "yess=1"], "did you mean \"yes\"?"),
+        (
+            &format!("a,b,y\n{long}"),
+            &["--target", "y=7"],
+            "0 of 60 rows have it (values: 0 (30), 1 (30))",
+        ),
+        (&format!("a,b,y\n{long}"), &["--target", "b"], "name the value that counts as yes"),
+        (&format!("a,b,y\n{long}"), &["--target", "y", "--id", "b"], "stands in rows 1 and 8"),
+        (
+            &format!("a,b,y\n{long}"),
+            &["--target", "y", "--weight", "b"],
+            "row 1 has 0, expected a finite number above 0",
+        ),
+        (
+            &format!("a,b,y\nx,2,1\n{long}"),
+            &["--target", "y", "--numeric", "a"],
+            "t.csv:2: column a: found \"x\"",
+        ),
+        (&format!("a,b,y\nx,2,1\n{long}"), &["--target", "y", "--time", "a"], "time column a"),
+        (
+            &format!("a,b,y\n{long}"),
+            &["--target", "y", "--exclude", "a,b"],
+            "no column is left to learn from",
+        ),
+        (&format!("a,b,y\n{long}"), &["--target", "y", "--top", "140%"], "expected 0 to 1"),
+        (
+            &format!("a,b,y\n{long}"),
+            &["--target", "y", "--test-share", "0.95"],
+            "left for training",
+        ),
+        ("a,b,y\n1,2,0\n1,3,1\n", &["--target", "y"], "bring more rows"),
+    ] {
+        fs::write(at.join("t.csv"), text).unwrap();
+        let said = refused(at, &[&["fit", "t.csv"], words].concat());
+        assert!(said.contains(expected), "{words:?}: {said}");
+        assert!(!at.join("registry/y").exists(), "{words:?} left a model");
+    }
+    assert!(
+        refused(at, &["fit", "none.csv", "--target", "y"]).contains("none.csv: failed to read")
+    );
+    assert!(refused(at, &["score", "registry/y", "t.csv"]).contains("no such model"));
+}
+
+#[test]
+fn several_targets_versions_and_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let draw = |row: u64, k: u64| rekindle_models::seed::unit(rekindle_models::seed::mix2(row, k));
+    let table = |rows: std::ops::Range<u64>| {
+        let line = |row: u64| {
+            let (signal, noise) = (draw(row, 1), draw(row, 2));
+            let sure = u8::from(draw(row, 3) < if signal > 0.6 { 0.95 } else { 0.02 });
+            let random = u8::from(draw(row, 4) < 0.4);
+            format!("{row},{signal:.3},{noise:.3},{},{sure},{random}\n", row % 50)
+        };
+        "id,signal,noise,later,sure,random\n".to_owned() + &rows.map(line).collect::<String>()
+    };
+    fs::write(at.join("t.csv"), table(0..3_000)).unwrap();
+    fs::write(at.join("h.csv"), table(3_000..6_000)).unwrap();
+    let fit = [
+        "fit",
+        "t.csv",
+        "--target",
+        "sure=1",
+        "--target",
+        "random=1",
+        "--id",
+        "id",
+        "--model",
+        "logistic",
+        "--exclude-for",
+        "sure=later",
+    ];
+    done(at, &fit);
+    let features = |model: &str| {
+        let text = done(at, &["models", "show", model]);
+        let manifest: Value = serde_json::from_str(&text).unwrap();
+        let features = manifest["features"].as_array().unwrap().iter();
+        features.map(|f| f["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(features("registry/sure"), ["signal", "noise"]);
+    assert_eq!(features("registry/random"), ["signal", "noise", "later"]);
+    let code = |words: &[&str]| run(at, words).status.code();
+    let judge = ["evaluate", "registry/random", "h.csv"];
+    assert_eq!(code(&[&judge[..], &["--max-error-rate", "0.05"]].concat()), Some(1));
+    let few: String = table(3_000..3_020);
+    fs::write(at.join("few.csv"), few).unwrap();
+    assert_eq!(code(&["evaluate", "registry/sure", "few.csv"]), Some(2));
+    // Another fit adds a version; rolling back puts the first in force again.
+    done(at, &fit);
+    let list: Value =
+        serde_json::from_str(&done(at, &["models", "list", "registry", "--json"])).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 4);
+    assert!(model_bytes(at, "registry/sure/1") == model_bytes(at, "registry/sure/2"));
+    assert!(
+        done(at, &["models", "rollback", "registry/sure"]).contains("version 1 is in force again")
+    );
+    assert!(refused(at, &["models", "rollback", "registry/sure"]).contains("no earlier promotion"));
+}

@@ -1,0 +1,91 @@
+//! Public data sets, where they lie beside the repository: they are not part of it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::programs::rekindle;
+
+/// A file of the data sets, or a loud word that the test is skipped.
+fn data(file: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(file);
+    if !path.is_file() {
+        eprintln!("SKIPPED: {file} is not beside the repository; nothing was tested with it");
+        return None;
+    }
+    Some(path)
+}
+
+/// Fits a real table and returns a report per target.
+fn fit(file: &str, words: &[&str]) -> Option<Vec<Value>> {
+    let path = data(file)?;
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(rekindle())
+        .arg("fit")
+        .arg(path)
+        .args(words)
+        .args(["--model", "logistic", "--json", "-o"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("rekindle:"), "{said}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    Some(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+fn auc(report: &Value) -> f64 {
+    report["evaluation"]["roc_auc"]["value"].as_f64().unwrap()
+}
+
+#[test]
+fn telco() {
+    let Some(reports) =
+        fit("telco_ibm/Telco-Customer-Churn.csv", &["--target", "Churn=Yes", "--id", "customerID"])
+    else {
+        return;
+    };
+    assert!(auc(&reports[0]) > 0.80, "{}", reports[0]);
+    assert_eq!(reports[0]["features"], 19);
+}
+
+#[test]
+fn bank_churn_av() {
+    let Some(reports) = fit(
+        "bank_churn_av/churn_prediction.csv.gz",
+        &["--target", "churn=1", "--id", "customer_id"],
+    ) else {
+        return;
+    };
+    assert!(auc(&reports[0]) > 0.78, "{}", reports[0]);
+}
+
+#[test]
+fn mlc_churn() {
+    let Some(reports) = fit("mlc_churn/mlc_churn.csv", &["--target", "churn=yes"]) else { return };
+    assert!(auc(&reports[0]) > 0.75, "{}", reports[0]);
+}
+
+#[test]
+fn kdd09_natural_learns_three_targets_in_one_run() {
+    let targets = ["--target", "churn", "--target", "appetency", "--target", "upselling"];
+    let Some(reports) = fit("kdd09/kdd09_natural_50000.csv.gz", &targets) else { return };
+    let floors = [0.62, 0.70, 0.70];
+    assert_eq!(reports.len(), 3);
+    for (report, floor) in reports.iter().zip(floors) {
+        assert!(auc(report) > floor, "{report}");
+    }
+}
+
+#[test]
+fn bank_churners_knows_the_answer_and_the_user_is_warned() {
+    let Some(reports) = fit(
+        "bank_churners/BankChurners.csv",
+        &["--target", "Attrition_Flag=Attrited Customer", "--id", "CLIENTNUM"],
+    ) else {
+        return;
+    };
+    let warnings = reports[0]["warnings"].to_string();
+    assert!(warnings.contains("Naive_Bayes") && warnings.contains("--exclude-for"), "{warnings}");
+}
