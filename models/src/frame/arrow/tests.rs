@@ -55,7 +55,7 @@ fn kinds(kinds: &[(&str, ReadKind)]) -> ReadOptions {
 fn mixed(rows: usize) -> (Cells, String) {
     let some = |row: usize| (row % 7 != 3).then_some(row);
     let town = |row: usize| ["Kyoto", " Osaka ", "NA", ""][row % 4];
-    let text = |row: &usize| some(*row).map(|r| town(r));
+    let text = |row: &usize| some(*row).map(town);
     let all: Vec<usize> = (0..rows).collect();
     let each = |row: &usize| some(*row);
     let cells: Cells = vec![
