@@ -6,6 +6,7 @@
 //! column of its own says that it was missing. A category becomes one column per level, where rare
 //! levels share one; a level never seen in training is a rare one, and missing is a level.
 
+use crate::classifiers::relative_weights;
 use crate::dataset::Dataset;
 use crate::frame::UNKNOWN_LEVEL;
 
@@ -15,6 +16,8 @@ pub(super) const MIN_LEVEL_WEIGHT: f64 = 20.0;
 pub(super) const MAX_LEVELS: usize = 32;
 /// A standardised value beyond this many standard deviations makes a tail heavy.
 const HEAVY: f64 = 8.0;
+/// Most multiples of its scale that a number keeps before its `asinh`, so that this is finite.
+const FARTHEST: f64 = 1e300;
 
 /// How the cells of one feature become columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +57,7 @@ impl Encoder {
     /// Learns from a feature of the dataset.
     pub fn fit(data: &Dataset<'_>, feature: usize) -> Encoder {
         let cells = data.cells(feature);
-        let weights = data.weights();
+        let weights = relative_weights(data);
         match data.levels(feature) {
             Some(levels) => LevelEncoder::fit(&cells, &weights, levels),
             None => NumberEncoder::fit(&cells, &weights),
@@ -98,12 +101,16 @@ impl NumberEncoder {
         }
         encoder.standardise(cells, weights);
         let reach = (encoder.standardised(low).abs()).max(encoder.standardised(high).abs());
-        if reach > HEAVY {
+        // Squares of huge numbers are infinite: then the tail is heavy, whatever the reach.
+        if !(reach <= HEAVY && encoder.deviation.is_finite()) {
             // Half of the values that are not zero lie on each side of where the line bends.
             let mut sizes: Vec<f64> =
                 finite().map(|(x, _)| x.abs()).filter(|size| *size > 0.0).collect();
             sizes.sort_by(f64::total_cmp);
-            encoder.squash = Some(sizes[sizes.len() / 2]);
+            let scale = sizes[sizes.len() / 2];
+            encoder.squash = Some(scale);
+            encoder.low = low.max(-FARTHEST * scale);
+            encoder.high = high.min(FARTHEST * scale);
             encoder.standardise(cells, weights);
         }
         if low == high && !has_missing {

@@ -8,7 +8,7 @@ use smartcore::ensemble::random_forest_regressor::{
 };
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-use crate::classifiers::{Classifier, Fitted, check_classes};
+use crate::classifiers::{Classifier, Fitted, check_classes, relative_weights};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::frame::{Rows, UNKNOWN_LEVEL};
@@ -72,7 +72,7 @@ impl Classifier for Forest {
     fn fit(&self, data: &Dataset<'_>) -> Result<Fitted> {
         self.validate()?;
         check_classes(data)?;
-        let weights = data.weights();
+        let weights = relative_weights(data);
         let targets = data.targets();
         let codings: Vec<Coding> = (0..data.features.len())
             .into_par_iter()
@@ -387,4 +387,43 @@ fn flat_tree(tree: &SerialisedTree) -> std::result::Result<Tree, String> {
         }
     }
     Ok(Tree { nodes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::unit;
+
+    #[test]
+    fn flat_trees_predict_what_smartcore_predicts() {
+        let cell = |row: usize, column: usize| {
+            let x = unit(mix2(column as u64, row as u64));
+            // Ties and repeated values put cells exactly on thresholds.
+            if column == 0 { (x * 6.0).floor() } else { x }
+        };
+        let cells = (0..4).flat_map(|column| (0..400).map(move |row| cell(row, column))).collect();
+        let matrix = DenseMatrix::new(400, 4, cells, true).unwrap();
+        let target: Vec<f64> = (0..400)
+            .map(|row| f64::from(u8::from(cell(row, 0) + 4.0 * cell(row, 1) > 4.5)))
+            .collect();
+        for (max_depth, min_samples_leaf) in [(1, 1), (4, 5), (30, 1)] {
+            let parameters = RandomForestRegressorParameters {
+                max_depth: Some(max_depth),
+                min_samples_leaf,
+                min_samples_split: 2 * min_samples_leaf,
+                n_trees: 9,
+                m: Some(2),
+                keep_samples: false,
+                seed: 5,
+            };
+            let forest = RandomForestRegressor::fit(&matrix, &target, parameters).unwrap();
+            let trees = read_out(&forest).unwrap();
+            assert!(trees.iter().all(|tree| tree.is_sound(4)));
+            for (row, expected) in forest.predict(&matrix).unwrap().into_iter().enumerate() {
+                let codes: Vec<f64> = (0..4).map(|column| cell(row, column)).collect();
+                let found = trees.iter().map(|tree| tree.share(&codes)).sum::<f64>() / 9.0;
+                assert_eq!(found.to_bits(), expected.to_bits(), "row {row}, depth {max_depth}");
+            }
+        }
+    }
 }

@@ -5,6 +5,9 @@ mod encoding;
 pub mod forest;
 pub mod logistic;
 
+#[cfg(test)]
+mod tests;
+
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::frame::Rows;
@@ -48,6 +51,17 @@ impl Fitted {
             Fitted::Forest(model) => model.margins(rows),
         }
     }
+}
+
+/// The weights of the dataset's rows with a mean of 1. Where rows are counted by weight (to tell a
+/// rare level, to smooth a rate), the unit that weights are given in must not matter.
+fn relative_weights(data: &Dataset<'_>) -> Vec<f64> {
+    let weights = data.weights();
+    if weights.iter().all(|w| *w == weights[0]) {
+        return vec![1.0; weights.len()];
+    }
+    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+    weights.iter().map(|w| w / mean).collect()
 }
 
 /// # Errors

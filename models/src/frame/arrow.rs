@@ -2,13 +2,15 @@
 //! inferred, and text is treated as in CSV files (blanks cut off, markers of missing cells).
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Float64Array, types};
 use arrow_cast::cast;
-use arrow_ipc::reader::FileReader;
+use arrow_ipc::reader::{FileReader, read_footer_length};
+use arrow_ipc::{Block, root_as_footer};
 use arrow_schema::{ArrowError, DataType, Schema as ArrowSchema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
@@ -21,14 +23,33 @@ use crate::frame::{Column, DateFormat, Field, Frame, Kind, Schema};
 
 /// Columns of a Parquet file decoded by one task: enough to pay for opening the file.
 const COLUMNS_A_TASK: usize = 8;
+/// Most rows that room is made for before they are read: a damaged file may state any number.
+const MOST_EXPECTED: usize = 1 << 24;
 /// Rows decoded at a time.
 const BATCH: usize = 8_192;
 
 /// Reads a Parquet file: groups of columns in parallel, each straight into its place.
 pub(super) fn read_parquet(source: &Source, options: &ReadOptions) -> Result<Frame> {
+    without_panics(source, || decode_parquet(source, options))
+}
+
+/// Reads an Arrow IPC file (also known as Feather 2), one record batch after the other.
+pub(super) fn read_ipc(source: &Source, options: &ReadOptions) -> Result<Frame> {
+    without_panics(source, || decode_ipc(source, options))
+}
+
+/// arrow-rs panics on some damaged files (a precision of floats that it does not know, for one).
+/// What is half read is dropped here, so that nothing broken is seen afterwards.
+fn without_panics(source: &Source, decode: impl FnOnce() -> Result<Frame>) -> Result<Frame> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(damaged(source, &"its bytes make no sense")))
+}
+
+fn decode_parquet(source: &Source, options: &ReadOptions) -> Result<Frame> {
     let metadata = parquet_metadata(source)?;
     let columns = plan(source, metadata.schema(), options)?;
     let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let rows = rows.min(MOST_EXPECTED);
     let groups: Vec<Vec<Growing>> = columns
         .par_chunks(COLUMNS_A_TASK)
         .map(|group| {
@@ -57,8 +78,8 @@ pub(super) fn read_parquet(source: &Source, options: &ReadOptions) -> Result<Fra
     finish(columns, groups.into_iter().flatten().collect())
 }
 
-/// Reads an Arrow IPC file (also known as Feather 2), one record batch after the other.
-pub(super) fn read_ipc(source: &Source, options: &ReadOptions) -> Result<Frame> {
+fn decode_ipc(source: &Source, options: &ReadOptions) -> Result<Frame> {
+    check_blocks(source)?;
     let reader = ipc_reader(source, None)?;
     let columns = plan(source, &reader.schema(), options)?;
     let mut growing: Vec<Growing> = columns.iter().map(|column| column.start(0)).collect();
@@ -74,6 +95,38 @@ pub(super) fn read_ipc(source: &Source, options: &ReadOptions) -> Result<Frame> 
         row += batch.num_rows();
     }
     finish(columns, growing)
+}
+
+/// Refuses an IPC file whose footer promises more bytes than there are: arrow-rs makes room for
+/// them first, and a process without the memory ends there.
+fn check_blocks(source: &Source) -> Result<()> {
+    const TRAILER: usize = 10;
+    let mut file = source.restart()?;
+    let mut end = |from_end: usize| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; from_end];
+        let start = i64::try_from(from_end).unwrap_or(i64::MAX);
+        file.seek(SeekFrom::End(-start)).map_err(|e| damaged(source, &e))?;
+        file.read_exact(&mut bytes).map_err(|e| damaged(source, &e))?;
+        Ok(bytes)
+    };
+    let size = source.size()?;
+    let trailer = end(TRAILER)?.try_into().expect("as many bytes as asked for");
+    let length = read_footer_length(trailer).map_err(|e| damaged(source, &e))?;
+    if length as u64 > size {
+        return Err(damaged(source, &"its footer is longer than the file"));
+    }
+    let footer = end(length + TRAILER)?;
+    let footer = root_as_footer(&footer[..length]).map_err(|e| damaged(source, &e))?;
+    let inside = |block: &Block| {
+        let parts = [block.offset(), i64::from(block.metaDataLength()), block.bodyLength()];
+        let parts = parts.map(|part| u64::try_from(part).unwrap_or(u64::MAX));
+        parts.iter().fold(0, |sum: u64, part| sum.saturating_add(*part)) <= size
+    };
+    let blocks = [footer.dictionaries(), footer.recordBatches()].into_iter().flatten();
+    match blocks.flatten().all(inside) {
+        true => Ok(()),
+        false => Err(damaged(source, &"its blocks lie beyond its end")),
+    }
 }
 
 fn names(schema: &ArrowSchema) -> Vec<String> {
@@ -168,8 +221,15 @@ impl Growing {
             cast(cells, typed)
                 .map_err(|_| bad(0, &cells.data_type().to_string(), "numbers or text"))
         };
-        let missing = |text: &str| text.is_empty() || options.missing.iter().any(|m| m == text);
-        let is_text = matches!(kind_of(cells.data_type()), Ok(ReadKind::Categorical));
+        let missing =
+            |text: &str| text.is_empty() || options.missing.iter().any(|m| m.trim() == text);
+        let from_text = match (&column.kind, kind_of(cells.data_type())) {
+            (_, Ok(ReadKind::Categorical)) => true,
+            // 20261123 may be a date and 1 may be true: numbers are asked what texts are.
+            (ReadKind::Date(_), _) => !cells.data_type().is_temporal(),
+            (ReadKind::Boolean, kind) => kind != Ok(ReadKind::Boolean),
+            _ => false,
+        };
         match self {
             Growing::Levels(levels) => {
                 let cells = to(&DataType::Utf8)?;
@@ -180,7 +240,7 @@ impl Growing {
                     }
                 }
             }
-            Growing::Numbers(values) if is_text => {
+            Growing::Numbers(values) if from_text => {
                 let cells = to(&DataType::Utf8)?;
                 for (row, cell) in cells.as_string::<i32>().iter().enumerate() {
                     values.push(match cell.map(str::trim) {
@@ -191,9 +251,17 @@ impl Growing {
                 }
             }
             Growing::Numbers(values) => {
+                let start = values.len();
                 let days = to_days(cells).map_err(|e| damaged(source, &e))?;
                 if !extend_numbers(values, days.as_ref().unwrap_or(cells)) {
                     return Err(bad(0, &cells.data_type().to_string(), "numbers or text"));
+                }
+                let markers =
+                    options.missing.iter().filter_map(|m| fast_float2::parse(m.trim()).ok());
+                let markers: Vec<f64> = markers.collect();
+                let marked = |value: &&mut f64| markers.contains(*value);
+                if column.kind == ReadKind::Numeric {
+                    values[start..].iter_mut().filter(marked).for_each(|value| *value = f64::NAN);
                 }
             }
         }
@@ -256,9 +324,12 @@ fn extend_numbers(values: &mut Vec<f64>, cells: &ArrayRef) -> bool {
 /// A text cell as a number of the kind.
 fn number_of(kind: &ReadKind, text: &str) -> Option<f64> {
     match kind {
-        ReadKind::Boolean if text.eq_ignore_ascii_case("true") || text == "1" => Some(1.0),
-        ReadKind::Boolean if text.eq_ignore_ascii_case("false") || text == "0" => Some(0.0),
-        ReadKind::Boolean => None,
+        ReadKind::Boolean => match text {
+            "1" | "1.0" => Some(1.0),
+            "0" | "0.0" => Some(0.0),
+            _ if text.eq_ignore_ascii_case("true") => Some(1.0),
+            _ => text.eq_ignore_ascii_case("false").then_some(0.0),
+        },
         ReadKind::Date(format) => format.parse(text),
         ReadKind::Numeric | ReadKind::Categorical => fast_float2::parse(text).ok(),
     }
@@ -294,3 +365,6 @@ fn finish(wanted: Vec<Wanted>, growing: Vec<Growing>) -> Result<Frame> {
     }
     Frame::new(Schema::new(fields)?, columns)
 }
+
+#[cfg(test)]
+mod tests;

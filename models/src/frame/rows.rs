@@ -173,7 +173,7 @@ impl Binding {
         let width = self.sources.len();
         let mut cells = vec![f64::NAN; width * count];
         for (feature, source) in self.sources.iter().enumerate() {
-            let targets = cells[feature..].iter_mut().step_by(width);
+            let targets = cells.iter_mut().skip(feature).step_by(width);
             match source {
                 Source::Absent => {}
                 Source::Number(place) => {
@@ -197,5 +197,113 @@ impl Binding {
             }
         }
         Rows::from_cells(width.max(1), cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Field, MISSING_CODE, UNKNOWN_CODE};
+
+    fn schema(fields: &[(&str, Kind)]) -> Schema {
+        let field =
+            |(name, kind): &(&str, Kind)| Field { name: (*name).into(), kind: kind.clone() };
+        Schema::new(fields.iter().map(field).collect()).unwrap()
+    }
+
+    fn levels(levels: &[&str]) -> Kind {
+        Kind::Categorical(levels.iter().map(|l| (*l).to_owned()).collect())
+    }
+
+    fn bits(rows: &Rows) -> Vec<u64> {
+        rows.cells().iter().map(|x| x.to_bits()).collect()
+    }
+
+    fn table() -> Frame {
+        let schema = schema(&[
+            ("more", Kind::Numeric),
+            ("town", levels(&["Kyoto", "Nara", "Osaka"])),
+            ("spend", Kind::Numeric),
+        ]);
+        let columns = vec![
+            Column::Number(vec![0.0; 5]),
+            Column::Category(vec![2, 1, MISSING_CODE, UNKNOWN_CODE, 0]),
+            Column::Number(vec![1.0, f64::NAN, 3.0, -0.0, f64::INFINITY]),
+        ];
+        Frame::new(schema, columns).unwrap()
+    }
+
+    #[test]
+    fn cells_come_in_the_models_order_and_levels_at_the_models_places() {
+        let features = schema(&[
+            ("spend", Kind::Boolean),
+            ("gone", Kind::Numeric),
+            ("town", levels(&["Osaka", "Tokyo", "Kyoto"])),
+        ]);
+        let table = table();
+        let binding = Binding::new(&features, table.schema()).unwrap();
+        assert_eq!(binding.absent(), ["gone"]);
+        assert_eq!(binding.unused(), ["more"]);
+        assert_eq!(binding.unknown_levels(), [("town".to_owned(), "Nara".to_owned())]);
+        let rows = binding.rows(&table, 0..5);
+        let (nan, unknown) = (f64::NAN, UNKNOWN_LEVEL);
+        let expected = Rows::from_cells(
+            3,
+            vec![
+                1.0,
+                nan,
+                0.0,
+                nan,
+                nan,
+                unknown,
+                3.0,
+                nan,
+                nan,
+                -0.0,
+                nan,
+                unknown,
+                f64::INFINITY,
+                nan,
+                2.0,
+            ],
+        );
+        assert_eq!(bits(&rows), bits(&expected));
+        assert_eq!((rows.len(), rows.width()), (5, 3));
+        let some = binding.rows_at(&table, &[4, 0, 4]);
+        let picked = [4, 0, 4].iter().flat_map(|&row| expected.row(row).to_vec()).collect();
+        assert_eq!(bits(&some), bits(&Rows::from_cells(3, picked)));
+        assert_eq!(
+            bits(&binding.rows(&table, 2..3)),
+            bits(&Rows::from_cells(3, expected.row(2).to_vec()))
+        );
+    }
+
+    #[test]
+    fn no_rows_are_no_rows() {
+        let table = table();
+        let binding = Binding::new(table.schema(), table.schema()).unwrap();
+        assert!(binding.rows(&table, 3..3).is_empty());
+        assert!(binding.rows_at(&table, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_category_does_not_serve_as_a_number_nor_a_number_as_a_category() {
+        for (kind, found) in [(Kind::Numeric, "categorical"), (Kind::Boolean, "categorical")] {
+            let bound = Binding::new(&schema(&[("town", kind)]), table().schema());
+            assert!(matches!(bound, Err(Error::KindMismatch { found: f, .. }) if f == found));
+        }
+        let bound = Binding::new(&schema(&[("spend", levels(&["1"]))]), table().schema());
+        assert!(matches!(bound, Err(Error::KindMismatch { found: "numeric", .. })));
+    }
+
+    #[test]
+    fn rows_grow_by_missing_cells() {
+        let mut rows = Rows::new(2);
+        assert!(rows.is_empty());
+        rows.push_missing()[1] = 5.0;
+        rows.push_missing();
+        assert_eq!(rows.len(), 2);
+        assert!(rows.row(0)[0].is_nan() && rows.row(0)[1] == 5.0);
+        assert!(rows.iter().nth(1).unwrap().iter().all(|x| x.is_nan()));
     }
 }

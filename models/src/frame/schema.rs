@@ -162,3 +162,79 @@ fn edit_distance(a: &[char], b: &[char]) -> usize {
     }
     previous[b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(names: &[&str]) -> Result<Schema> {
+        let field = |name: &&str| Field { name: (*name).to_owned(), kind: Kind::Numeric };
+        Schema::new(names.iter().map(field).collect())
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_a_wrong_name_meets_the_nearest() {
+        let schema = numbers(&["recency_days", "visits", "spend"]).unwrap();
+        assert_eq!(schema.require("visits").unwrap(), 1);
+        assert_eq!(schema.place("Visits"), None);
+        let nearest = |name: &str| match schema.require(name).unwrap_err() {
+            Error::NoSuchColumn { nearest, .. } => nearest,
+            other => panic!("{other}"),
+        };
+        assert_eq!(nearest("Visits").as_deref(), Some("visits"));
+        assert_eq!(nearest("recencydays").as_deref(), Some("recency_days"));
+        assert_eq!(nearest("spnd").as_deref(), Some("spend"));
+        assert_eq!(nearest("zzz"), None);
+        let picked = schema.select(&[2, 0]);
+        assert_eq!((picked.place("spend"), picked.place("recency_days")), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn names_are_there_and_differ() {
+        assert!(matches!(numbers(&["a", ""]), Err(Error::UnnamedColumn { place: 2 })));
+        let twice = numbers(&["a", "b", "b"]);
+        assert!(matches!(twice, Err(Error::DuplicateColumn { first: 2, second: 3, .. })));
+    }
+
+    #[test]
+    fn edits_are_counted_as_by_definition() {
+        let distance = |a: &str, b: &str| {
+            let letters = |s: &str| s.chars().collect::<Vec<_>>();
+            edit_distance(&letters(a), &letters(b))
+        };
+        for (a, b, edits) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("abc", "abc", 0),
+            ("é", "e", 1),
+        ] {
+            assert_eq!((distance(a, b), distance(b, a)), (edits, edits), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn dates_are_days_since_1970() {
+        let iso = DateFormat::default();
+        for (text, days) in [
+            ("1970-01-01", Some(0.0)),
+            ("1969-12-31", Some(-1.0)),
+            ("2026-11-23T12:00:00Z", Some(20_780.5)),
+            ("2026-11-23 12:00:00", Some(20_780.5)),
+            ("2026-11-23T12:00:00.000", Some(20_780.5)),
+            ("2026-11-23T12:00:00+12:00", Some(20_780.0)),
+            ("2024-02-29", Some(19_782.0)),
+            ("2026-02-29", None),
+            ("23.11.2026", None),
+            ("2026-11-23T25:00:00Z", None),
+            ("", None),
+        ] {
+            assert_eq!(iso.parse(text), days, "{text}");
+        }
+        let minutes = DateFormat("%d.%m.%Y %H:%M".to_owned());
+        assert_eq!(minutes.parse("23.11.2026 06:00"), Some(20_780.25));
+        let zoned = DateFormat("%d.%m.%Y %H:%M %z".to_owned());
+        assert_eq!(zoned.parse("23.11.2026 06:00 +0600"), Some(20_780.0));
+        assert_eq!(DateFormat("%Q nonsense %".to_owned()).parse("1"), None);
+    }
+}

@@ -131,9 +131,14 @@ impl<'a> Parser<'a> {
         match &self.plans[column] {
             Plan::Skip => Ok(Cells::Skipped),
             Plan::Infer => match self.numbers(column, rows) {
-                Ok(numbers) => Ok(or_missing(numbers, Cells::Numbers)),
+                // A NaN that is spelt out in another way than the markers is a value, or it would
+                // be missing or a level by where blocks end.
+                Ok(numbers) => Ok(match numbers.iter().all(|v| v.is_nan()) {
+                    true if self.all_missing(column, rows) => Cells::Missing(rows),
+                    _ => Cells::Numbers(numbers),
+                }),
                 Err(_) => match self.booleans(column, rows, false) {
-                    Ok(booleans) => Ok(or_missing(booleans, Cells::Booleans)),
+                    Ok(booleans) => Ok(Cells::Booleans(booleans)),
                     Err(_) => self.levels(column, rows),
                 },
             },
@@ -157,6 +162,10 @@ impl<'a> Parser<'a> {
             }
             Plan::Categorical => self.levels(column, rows),
         }
+    }
+
+    fn all_missing(&self, column: usize, rows: usize) -> bool {
+        (0..rows).all(|row| self.markers.is_missing(self.field(column, row)))
     }
 
     /// The column as numbers, or the first row that holds none.
@@ -283,9 +292,39 @@ fn number(cell: &[u8]) -> Option<f64> {
     fast_float2::parse(cell).ok()
 }
 
-fn or_missing(values: Vec<f64>, kind: fn(Vec<f64>) -> Cells) -> Cells {
-    match values.iter().all(|v| v.is_nan()) {
-        true => Cells::Missing(values.len()),
-        false => kind(values),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn short_decimals_are_the_nearest_doubles(text in "-?[0-9]{0,10}\\.?[0-9]{0,9}") {
+            let bits = |x: f64| x.to_bits();
+            if let Some(value) = short_decimal(text.as_bytes()) {
+                prop_assert_eq!(number(text.as_bytes()).map(bits), Some(bits(value)), "{}", text);
+                prop_assert_eq!(text.parse::<f64>().ok().map(bits), Some(bits(value)), "{}", text);
+            }
+        }
+
+        #[test]
+        fn what_is_no_number_is_no_short_decimal(text in "[-+.0-9eE ]{0,8}") {
+            if number(text.as_bytes()).is_none() {
+                prop_assert_eq!(short_decimal(text.as_bytes()), None, "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn common_cells_are_short_decimals() {
+        for (text, value) in [("0", 0.0), ("-12.50", -12.5), ("999999999999999", 999999999999999.0)]
+        {
+            assert_eq!(short_decimal(text.as_bytes()), Some(value));
+        }
+        for text in ["", "-", ".", "1e3", "+1", "1.2.3", "1234567890123456", " 1"] {
+            assert_eq!(short_decimal(text.as_bytes()), None, "{text:?}");
+        }
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct Blocks {
 /// Why there is no next block.
 pub(super) enum Failure {
     Io(io::Error),
+    TooLong { line: u64 },
     Unclosed { line: u64 },
     Empty,
     HeaderNotText { line: u64 },
@@ -36,10 +37,14 @@ impl Failure {
     pub fn into_error(self, source: &Source) -> Error {
         match self {
             Failure::Io(e) => source.io(e),
-            Failure::Unclosed { line } => source.bad(format!(
+            Failure::TooLong { line } => source.bad(format!(
                 "line {line}: found a record of over {} MiB, expected it to end before; \
                  check for a quote that is not closed",
                 MAX_RECORD >> 20
+            )),
+            Failure::Unclosed { line } => source.bad(format!(
+                "line {line}: the record that starts here opens a quote that is not closed before \
+                 the file ends; close it, or double it where it belongs to the text"
             )),
             Failure::Empty => source.bad("it is empty; expected a header line and rows".to_owned()),
             Failure::HeaderNotText { line } => source.bad(format!(
@@ -65,6 +70,9 @@ impl Blocks {
         loop {
             if let Some((names, end)) = first_record(&self.pending, self.delimiter(), self.ended) {
                 let text = names.map_err(|()| Failure::HeaderNotText { line: self.line })?;
+                if self.ended && end == self.pending.len() {
+                    self.check_closed(0)?;
+                }
                 self.drop_front(end);
                 return Ok(text.iter().map(|name| name.trim().to_owned()).collect());
             }
@@ -92,7 +100,10 @@ impl Blocks {
     pub fn next(&mut self) -> Result<Option<Block>, Failure> {
         loop {
             let end = match self.ended {
-                true => self.pending.len(),
+                true => {
+                    self.check_closed(last_record_end(&self.pending, self.delimiter()))?;
+                    self.pending.len()
+                }
                 false => last_record_end(&self.pending, self.delimiter()),
             };
             if end > 0 {
@@ -114,6 +125,17 @@ impl Blocks {
         }
     }
 
+    /// Refuses a file that ends inside quotes: all that follows an unclosed quote would be one cell.
+    /// `start` is where the last record of the file begins.
+    fn check_closed(&self, start: usize) -> Result<(), Failure> {
+        let last = &self.pending[start..];
+        if memchr::memchr(b'"', last).is_none() || !ends_in_quotes(last, self.delimiter()) {
+            return Ok(());
+        }
+        let blank = last.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+        Err(Failure::Unclosed { line: self.line + newlines(&self.pending[..start + blank]) })
+    }
+
     fn drop_front(&mut self, end: usize) {
         self.line += newlines(&self.pending[..end]);
         self.pending.drain(..end);
@@ -122,7 +144,7 @@ impl Blocks {
     /// Doubles what is pending: a record is longer than it.
     fn grow(&mut self) -> Result<(), Failure> {
         if self.pending.len() > MAX_RECORD {
-            return Err(Failure::Unclosed { line: self.line });
+            return Err(Failure::TooLong { line: self.line });
         }
         let more = self.pending.len().max(BLOCK);
         self.fill(self.pending.len() + more).map_err(Failure::Io)
@@ -141,8 +163,9 @@ fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// The candidate that stands most often in the first line; a comma when none does.
+/// The candidate that stands most often in the first line that is not blank; a comma when none does.
 fn likely_delimiter(bytes: &[u8]) -> u8 {
+    let bytes = &bytes[bytes.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count()..];
     let line = &bytes[..memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len())];
     let mut quoted = false;
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0), (b'|', 0)];
@@ -176,6 +199,22 @@ fn last_record_end(bytes: &[u8], delimiter: u8) -> usize {
         }
     }
     end
+}
+
+/// Whether a record that has no end yet is inside quotes: then a line end would not end it.
+fn ends_in_quotes(record: &[u8], delimiter: u8) -> bool {
+    let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+    let (mut text, mut ends) = ([0; 1024], [0; 64]);
+    for mut bytes in [record, b"x\n"] {
+        while !bytes.is_empty() {
+            let (result, read, _, _) = reader.read_record(bytes, &mut text, &mut ends);
+            bytes = &bytes[read..];
+            if matches!(result, ReadRecordResult::Record) {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// The fields of the first record and where it ends; `None` when it does not end in `bytes`.

@@ -75,9 +75,10 @@ impl Fields {
         self.text.resize(block.bytes.len() + 1, 0);
         self.begins.resize(self.begins.len().max(4 * self.width), 0);
         self.begins[0] = 0;
-        let (mut at, mut texts, mut fields, mut rows, mut line) = (0, 0, 1, 0, 1);
+        let (mut at, mut texts, mut fields, mut rows) = (0, 0, 1, 0);
         loop {
             let (offset, first) = (texts, fields);
+            let (begin, line) = (at, reader.line());
             loop {
                 let (result, read, written, ended) = reader.read_record(
                     &block.bytes[at..],
@@ -98,12 +99,11 @@ impl Fields {
                 }
             }
             if fields - first != self.width {
-                let line = block.line + line - 1;
+                let line = line_at(block, begin, line);
                 return Err(Fault::Ragged { line, found: fields - first, expected: self.width });
             }
             // The parser counts from the begin of the record.
             self.begins[first..fields].iter_mut().for_each(|end| *end += offset);
-            line = reader.line();
             rows += 1;
         }
     }
@@ -128,10 +128,16 @@ impl Fields {
                 }
             }
         }
-        // Blank lines before the row are skipped with it.
-        let blank = block.bytes[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r'));
-        block.line + reader.line() - 1 + blank.filter(|b| **b == b'\n').count() as u64
+        line_at(block, at, reader.line())
     }
+}
+
+/// The line of the file of the record that the parser finds when it goes on `at` a place, having
+/// come to a `line` of the block. Blank lines, and the rest of a line end that ended the record
+/// before, are skipped with the record.
+fn line_at(block: &Block, at: usize, line: u64) -> u64 {
+    let blank = block.bytes[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r'));
+    block.line + line - 1 + blank.filter(|b| **b == b'\n').count() as u64
 }
 
 /// Appends the places after every delimiter and line end, eight bytes at a time: fields of
@@ -155,4 +161,53 @@ fn begins_after_separators(bytes: &[u8], delimiter: u8, begins: &mut Vec<usize>)
     let start = bytes.len() - tail.len();
     let separators = tail.iter().enumerate().filter(|(_, b)| **b == delimiter || **b == b'\n');
     begins.extend(separators.map(|(at, _)| start + at + 1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn block(bytes: &[u8]) -> Block {
+        Block { bytes: bytes.to_vec(), line: 1 }
+    }
+
+    fn all(fields: &Fields, rows: usize) -> Vec<Vec<u8>> {
+        let places = (0..rows).flat_map(|row| (0..fields.width).map(move |column| (column, row)));
+        // Values are read without surrounding blanks: a carriage return may stay at the end.
+        places.map(|(column, row)| fields.get(column, row).trim_ascii().to_vec()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn the_fast_split_agrees_with_the_parser(
+            lines in proptest::collection::vec("[ab1.;\",\r\u{80}\u{ff}]{0,12}", 0..8),
+            line_end in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
+            open in any::<bool>(),
+            width in 1_usize..4,
+            delimiter in prop_oneof![Just(b','), Just(b';')],
+        ) {
+            let text = lines.join(line_end) + if open { "" } else { line_end };
+            let (mut fast, mut slow) = (Fields::new(width), Fields::new(width));
+            if let Some(rows) = fast.split_plain(&mut text.clone().into_bytes(), delimiter) {
+                let parsed = slow.split_any(&block(text.as_bytes()), delimiter);
+                prop_assert_eq!(parsed.ok(), Some(rows), "{:?}", text);
+                prop_assert_eq!(all(&fast, rows), all(&slow, rows), "{:?}", text);
+            }
+        }
+
+        #[test]
+        fn plain_tables_take_the_fast_split(
+            rows in proptest::collection::vec(proptest::collection::vec("[a-z0-9. é-]{1,9}", 3), 1..9),
+            line_end in prop_oneof![Just("\n"), Just("\r\n")],
+        ) {
+            let text: String = rows.iter().map(|row| row.join(",") + line_end).collect();
+            let mut fields = Fields::new(3);
+            prop_assert_eq!(fields.split_plain(&mut text.into_bytes(), b','), Some(rows.len()));
+            let cells = rows.iter().flatten().map(|cell| cell.as_bytes().trim_ascii().to_vec());
+            prop_assert_eq!(all(&fields, rows.len()), cells.collect::<Vec<_>>());
+        }
+    }
 }

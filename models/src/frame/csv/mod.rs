@@ -15,6 +15,9 @@ mod columns;
 mod fields;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 
