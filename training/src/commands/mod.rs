@@ -21,7 +21,6 @@ use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions};
 #[command(
     name = "rekindle",
     version,
-    propagate_version = true,
     after_help = "Exit codes: 0 usable \
 (or done), 1 unusable, 2 could not judge: bad input or not enough data.\n\nExamples:\n  \
 rekindle demo\n  rekindle fit churn.csv --target Churn=Yes --id customerID -o registry/\n  \
