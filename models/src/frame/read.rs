@@ -123,6 +123,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame> {
         Format::ArrowIpc => arrow::read_ipc(&source, options)?,
         Format::Csv | Format::GzippedCsv => csv::read(&source, options)?,
     };
+    if let (true, Some(wanted)) = (frame.schema().is_empty(), &options.columns) {
+        return Err(source.bad(format!(
+            "it has none of the {} columns asked for ({}, ...); expected a table with the columns \
+             that the model was fitted on",
+            wanted.len(),
+            wanted.first().map_or("", String::as_str)
+        )));
+    }
     if frame.rows() == 0 {
         return Err(source.bad("it has a header and no rows; expected at least one".to_owned()));
     }

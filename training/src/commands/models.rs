@@ -40,7 +40,9 @@ enum Action {
         /// A model's folder
         model: PathBuf,
         /// Its version
-        version: u32,
+        // Not `version`: clap has an argument of that name, for `--version`.
+        #[arg(value_name = "VERSION")]
+        wanted: u32,
     },
     /// Put the version in force that was before
     Rollback {
@@ -57,10 +59,10 @@ impl Models {
                 let manifest = load_model(&model)?.artifact.manifest;
                 print(&(serde_json::to_string_pretty(&manifest)? + "\n"))?;
             }
-            Action::Promote { model, version } => {
+            Action::Promote { model, wanted } => {
                 let (registry, name) = registry_of(&model)?;
-                registry.promote(&name, version)?;
-                print(&format!("{name}: version {version} is in force\n"))?;
+                registry.promote(&name, wanted)?;
+                print(&format!("{name}: version {wanted} is in force\n"))?;
             }
             Action::Rollback { model } => {
                 let (registry, name) = registry_of(&model)?;
