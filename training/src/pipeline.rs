@@ -17,6 +17,7 @@ use rekindle_models::dataset::Dataset;
 use rekindle_models::frame::{Binding, Frame};
 use rekindle_models::metrics::{Judged, Ranked};
 use rekindle_models::scorer::{Reference, Scorer};
+use rekindle_models::seed::hash_text;
 use rekindle_models::threshold::{Threshold, ThresholdRule};
 use serde::Serialize;
 
@@ -24,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Question, evaluate};
 use crate::label::Target;
 use crate::options::{FitOptions, ModelChoice};
-use crate::roles::Roles;
+use crate::roles::{Roles, check_roles};
 use crate::split::{Shares, Split, by_customer, by_time};
 
 /// A feature that ranks this well by itself may know the answer.
@@ -64,10 +65,11 @@ pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Resu
     if let Some(rule) = options.threshold {
         rule.validate()?;
     }
+    check_roles(options)?;
     let targets: Vec<Target> =
         options.targets.iter().map(|spec| spec.find(frame)).collect::<Result<_>>()?;
     let roles = Roles::find(frame, options, &targets)?;
-    let names = model_names(&targets);
+    let names = model_names(&targets)?;
     let fingerprint = frame.fingerprint();
     let one = |(target, name): (&Target, &String)| {
         let task = Task { frame, options, roles: &roles, target, name, progress };
@@ -76,8 +78,9 @@ pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Resu
     targets.iter().zip(&names).map(one).collect()
 }
 
-/// One model's name per target: its column, with the value where one column has several targets.
-fn model_names(targets: &[Target]) -> Vec<String> {
+/// One model's name per target: its column, with the value where one column has several targets, and
+/// with a hash of both where names are still alike. It depends on the target, not on the order.
+fn model_names(targets: &[Target]) -> Result<Vec<String>> {
     let plain = |text: &str| {
         let slug: String = text
             .to_lowercase()
@@ -87,12 +90,25 @@ fn model_names(targets: &[Target]) -> Vec<String> {
         let slug: String = slug.trim_matches(['-', '_']).chars().take(30).collect();
         if slug.is_empty() { "target".to_owned() } else { slug }
     };
-    let shared = |target: &Target| {
-        targets.iter().filter(|t| plain(&t.column) == plain(&target.column)).count() > 1
-    };
-    let name = |target: &Target| match shared(target) {
-        true => format!("{}-{}", plain(&target.column), plain(&target.value)),
-        false => plain(&target.column),
+    let short = |target: &Target| plain(&target.column);
+    let long = |target: &Target| format!("{}-{}", short(target), plain(&target.value));
+    let name = |target: &Target| {
+        let others = || targets.iter().filter(|t| !std::ptr::eq(*t, target));
+        if others().any(|t| t.place == target.place && t.positive == target.positive) {
+            return Err(Error::BadOptions(format!(
+                "target {}={} is given twice; expected each target once",
+                target.column, target.value
+            )));
+        }
+        if others().all(|t| short(t) != short(target)) {
+            return Ok(short(target));
+        }
+        if others().all(|t| long(t) != long(target)) {
+            return Ok(long(target));
+        }
+        let start: String = long(target).chars().take(56).collect();
+        let hash = hash_text(&format!("{}={}", target.column, target.value)) >> 40;
+        Ok(format!("{start}-{hash:06x}"))
     };
     targets.iter().map(name).collect()
 }

@@ -75,6 +75,33 @@ impl Roles {
     }
 }
 
+/// Refuses a column that was named for two things.
+///
+/// # Errors
+/// When there is one.
+pub fn check_roles(options: &FitOptions) -> Result<()> {
+    let roles = [("--id", &options.id), ("--weight", &options.weight), ("--time", &options.time)];
+    let named = roles.iter().filter_map(|(role, column)| Some((*role, column.as_deref()?)));
+    let named: Vec<(&str, &str)> =
+        named.chain(options.exclude.iter().map(|c| ("--exclude", c.as_str()))).collect();
+    let twice = |column: &str, first: &str, second: &str| {
+        Err(Error::BadOptions(format!(
+            "column {column:?} is named by {first} and {second}; expected one role a column"
+        )))
+    };
+    for (place, (role, column)) in named.iter().enumerate() {
+        if let Some((other, _)) = named[..place].iter().find(|(r, c)| r != role && c == column) {
+            return twice(column, other, role);
+        }
+        let is_target =
+            |target: &str| target == *column || target.starts_with(&format!("{column}="));
+        if options.targets.iter().any(|target| is_target(&target.given)) {
+            return twice(column, "--target", role);
+        }
+    }
+    Ok(())
+}
+
 fn name(frame: &Frame, place: usize) -> String {
     frame.schema().fields()[place].name.clone()
 }

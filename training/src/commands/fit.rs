@@ -56,7 +56,7 @@ struct LearningArgs {
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
     /// A customer may have several rows; they stay together
-    #[arg(long)]
+    #[arg(long, requires = "id")]
     repeated_ids: bool,
     /// Column of row weights: never a feature
     #[arg(long, value_name = "COLUMN")]
