@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn no_row_moves_when_rows_are_added_or_reordered() {
         let key = |customer: u64| mix2(99, customer);
-        let target = |customer: u64| customer % 3 == 0;
+        let target = |customer: u64| customer.is_multiple_of(3);
         let few: Vec<u64> = (0..2_000).collect();
         let many: Vec<u64> = (0..3_000).rev().collect();
         let split = |customers: &[u64]| {
