@@ -45,7 +45,7 @@ fn every_cut_and_every_addition_is_refused_by_name() {
     let longer = [bytes.as_slice(), b"\n"].concat();
     assert!(refusal(&longer).contains("damaged"));
     assert!(refusal(b"PK\x03\x04 not a model at all").contains("foreign"));
-    let mut newer = bytes.clone();
+    let mut newer = bytes;
     newer[8] = 9;
     assert!(refusal(&newer).contains("newer: format 9, this program reads up to 1"));
 }
@@ -58,7 +58,7 @@ fn a_sound_checksum_does_not_make_an_impossible_model() {
     missing_feature.manifest.features.pop();
     let mut other_name = good.clone();
     other_name.manifest.classifier = "forest".to_owned();
-    let mut no_threshold = good.clone();
+    let mut no_threshold = good;
     no_threshold.manifest.threshold.value = f64::NAN;
     for impossible in [missing_feature, other_name, no_threshold] {
         refusal(&impossible.to_bytes().unwrap());

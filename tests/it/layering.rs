@@ -9,7 +9,9 @@ fn root() -> &'static Path {
 }
 
 /// The `layers` blocks: folder, and per module in order the modules it may import.
-fn layers() -> Vec<(String, Vec<(String, BTreeSet<String>)>)> {
+type Layers = Vec<(String, BTreeSet<String>)>;
+
+fn layers() -> Vec<(String, Layers)> {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let mut blocks = Vec::new();
     for block in page.split("```layers ").skip(1) {
