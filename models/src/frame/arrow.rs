@@ -25,8 +25,8 @@ use crate::frame::{Column, DateFormat, Field, Frame, Kind, Schema};
 const COLUMNS_A_TASK: usize = 8;
 /// Most rows that room is made for before they are read: a damaged file may state any number.
 const MOST_EXPECTED: usize = 1 << 24;
-/// Rows decoded at a time.
-const BATCH: usize = 8_192;
+/// Rows decoded at a time: fewer cost more calls than they save cache.
+const BATCH: usize = 32_768;
 
 /// Reads a Parquet file: groups of columns in parallel, each straight into its place.
 pub(super) fn read_parquet(source: &Source, options: &ReadOptions) -> Result<Frame> {
@@ -289,16 +289,12 @@ fn extend_numbers(values: &mut Vec<f64>, cells: &ArrayRef) -> bool {
         number: impl Fn(T::Native) -> f64,
     ) -> bool {
         let cells = cells.as_primitive::<T>();
-        match cells.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => values.extend(cells.values().iter().map(|&v| number(v))),
-            Some(nulls) => {
-                values.extend(cells.values().iter().zip(nulls.iter()).map(|(&value, there)| {
-                    match there {
-                        true => number(value),
-                        false => f64::NAN,
-                    }
-                }))
-            }
+        let start = values.len();
+        values.extend(cells.values().iter().map(|&value| number(value)));
+        if let Some(nulls) = cells.nulls().filter(|nulls| nulls.null_count() > 0) {
+            // Few cells are missing: they are visited by their bits, after a loop without branches.
+            let missing = !nulls.inner();
+            missing.set_indices().for_each(|place| values[start + place] = f64::NAN);
         }
         true
     }
