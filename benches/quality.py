@@ -6,7 +6,7 @@ DATA is the folder of the data sets, REKINDLE the release binary. Needs pandas a
 folds are those of scikit-learn's StratifiedKFold(5, shuffle=True, random_state=0). Every fold is fitted by
 `rekindle fit --test-share 0` on the four other fifths and judged by `rekindle evaluate` on the fifth.
 """
-import json, os, subprocess, sys, tempfile, time
+import io, json, subprocess, sys, tempfile, time
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
@@ -43,7 +43,7 @@ for name in WANTED or SETS:
         column, value = target.split("=")
         others = [t.split("=")[0] for t in targets if t != target]
         y = table[column] == value
-        auc, ece, chosen, start = [], [], [], time.time()
+        auc, ece, chosen, pooled, start = [], [], [], [], time.time()
         for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(table, y):
             with tempfile.TemporaryDirectory() as d:
                 mine = table.drop(columns=others)
@@ -55,6 +55,11 @@ for name in WANTED or SETS:
                 auc.append(report["evaluation"]["roc_auc"]["value"])
                 ece.append(report["evaluation"]["ece"]["value"])
                 chosen.append(report["classifier"])
+                scores = pd.read_csv(io.StringIO(run("score", model, f"{d}/test.csv", "-q")))
+                pooled.append(pd.DataFrame({"p": scores.probability, "y": (mine.iloc[test][column] == value).to_numpy()}))
         mean = lambda x: sum(x) / len(x)
-        print(f"{name:14} {column:10} ROC AUC {mean(auc):.4f}  ECE {mean(ece):.4f}  {' '.join(chosen)}  "
+        all_folds = pd.concat(pooled).sort_values("p")
+        bins = all_folds.assign(bin=[i * 10 // len(all_folds) for i in range(len(all_folds))]).groupby("bin")
+        whole = sum(len(b) * abs(b.p.mean() - b.y.mean()) for _, b in bins) / len(all_folds)
+        print(f"{name:14} {column:10} ROC AUC {mean(auc):.4f}  ECE {mean(ece):.4f} (all folds together {whole:.4f})  {' '.join(chosen)}  "
               f"{mean([time.time() - start]) / 5:.1f} s a fold", flush=True)
