@@ -275,6 +275,8 @@ fn several_targets_versions_and_exit_codes() {
     let few: String = table(3_000..3_020);
     fs::write(at.join("few.csv"), few).unwrap();
     assert_eq!(code(&["evaluate", "registry/sure", "few.csv"]), Some(2));
+    let other = ["fit", "t.csv", "--target", "sure=0", "--id", "id", "--model", "logistic"];
+    assert!(refused(at, &other).contains("version 1 answers sure=1, this run sure=0"));
     // Another fit adds a version; rolling back puts the first in force again.
     done(at, &fit);
     let list: Value =

@@ -192,6 +192,7 @@ pub(super) fn save(
     talk: Talk,
 ) -> Result<u32> {
     let name = &model.artifact.manifest.model_name;
+    check_question(registry, model)?;
     let next = registry.versions(name)?.last().map_or(1, |last| last + 1);
     let report = report_of(model, next);
     let version = registry.add(
@@ -213,6 +214,25 @@ pub(super) fn save(
         talk.say(&format!("saved {}, now in force", folder.display()));
     }
     Ok(version)
+}
+
+/// A model's versions answer one question: another target under its name would be served in its
+/// place.
+fn check_question(registry: &Registry, model: &Trained) -> Result<()> {
+    let asked = &model.artifact.manifest;
+    let Some(&last) = registry.versions(&asked.model_name)?.last() else { return Ok(()) };
+    let before = registry.load(&asked.model_name, last)?.manifest.target;
+    if before == asked.target {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "{}: version {last} answers {}={}, this run {}={}; save it to another registry with -o",
+        registry.root().join(&asked.model_name).display(),
+        before.column,
+        before.value,
+        asked.target.column,
+        asked.target.value
+    )
 }
 
 /// The report on a model that was just fitted.
