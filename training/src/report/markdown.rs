@@ -52,8 +52,8 @@ pub fn markdown(report: &Report<'_>) -> String {
         );
         page.extend(compared(evaluation).iter().map(|row| format!("| {} |\n", row.join(" | "))));
         page += &format!(
-            "\nIntervals: {:.0} %; rates by Wilson, the rest by bootstrap. The rule predicts as many \
-             positive as the model.\n\n| probability | share with the target | weight |\n\
+            "\nIntervals: {:.0} %; rates by Wilson, the rest by bootstrap. The rule predicts at least \
+             as many positive as the model.\n\n| probability | share with the target | weight |\n\
              |---:|---:|---:|\n",
             evaluation.limits.confidence * 100.0
         );

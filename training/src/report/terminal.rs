@@ -79,8 +79,8 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
     lines.push(String::new());
     lines.extend(table.to_string().lines().map(|line| format!("  {}", line.trim_end())));
     lines.push(format!(
-        "  [intervals: {:.0} %; rates by Wilson, the rest by bootstrap; the rule predicts as many \
-         positive as the model]",
+        "  [intervals: {:.0} %; rates by Wilson, the rest by bootstrap; the rule predicts at least \
+         as many positive as the model]",
         evaluation.limits.confidence * 100.0
     ));
     finish(lines, report, colour)
