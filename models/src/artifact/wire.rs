@@ -8,6 +8,8 @@ use crate::artifact::manifest::Manifest;
 use crate::baseline::{Baseline, Rule};
 use crate::calibration;
 use crate::classifiers::Fitted;
+use crate::classifiers::boosting::FittedBoosting;
+use crate::classifiers::boosting::tree as boosted;
 use crate::classifiers::forest::{Coding, FittedForest, Tree, TreeNode};
 use crate::classifiers::logistic::{Addends, FittedLogistic, Line};
 use crate::frame::{Kind, Schema};
@@ -74,6 +76,7 @@ pub(super) struct Payload {
 enum Model {
     Logistic { intercept: f64, numbers: Vec<WireLine>, categories: Vec<WireAddends> },
     Forest { codings: Vec<WireCoding>, trees: Vec<WireTree> },
+    Boosting { trees: Vec<WireBoostedTree>, average: bool, sigmoid: f64 },
 }
 
 /// Feature, low, high, squash, slope, missing.
@@ -93,6 +96,44 @@ enum WireCoding {
 /// Nodes as (value, feature, left, right).
 #[derive(Debug, Serialize, Deserialize)]
 struct WireTree(Vec<(f64, u32, u32, u32)>);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WireBoostedTree {
+    nodes: Vec<WireBoostedNode>,
+    /// Value, weight, count.
+    leaves: Vec<(f64, f64, f64)>,
+}
+
+/// Children are places of nodes from 0, or of leaves from -1 down.
+#[derive(Debug, Serialize, Deserialize)]
+struct WireBoostedNode {
+    feature: u32,
+    test: WireTest,
+    left: i32,
+    right: i32,
+    gain: f64,
+    value: f64,
+    weight: f64,
+    count: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum WireTest {
+    Number {
+        threshold: f64,
+        missing: WireMissing,
+        missing_left: bool,
+    },
+    /// Bits of the levels that go left.
+    Levels(Vec<u32>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum WireMissing {
+    None,
+    Zero,
+    Nan,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 enum WireRule {
@@ -181,6 +222,11 @@ impl Model {
                 codings: model.codings.iter().map(WireCoding::of).collect(),
                 trees: model.trees.iter().map(WireTree::of).collect(),
             },
+            Fitted::Boosting(model) => Model::Boosting {
+                trees: model.trees().iter().map(WireBoostedTree::of).collect(),
+                average: model.average(),
+                sigmoid: model.sigmoid(),
+            },
         }
     }
 
@@ -238,6 +284,10 @@ impl Model {
                     && trees.iter().all(|tree| tree.is_sound(schema.len()));
                 sound.then_some(Fitted::Forest(FittedForest { codings, trees }))
             }
+            Model::Boosting { trees, average, sigmoid } => {
+                let trees = trees.into_iter().map(WireBoostedTree::live).collect();
+                FittedBoosting::new(schema.len(), trees, average, sigmoid).map(Fitted::Boosting)
+            }
         }
     }
 }
@@ -270,5 +320,90 @@ impl WireTree {
     fn live(self) -> Tree {
         let node = |(value, feature, left, right)| TreeNode { value, feature, left, right };
         Tree { nodes: self.0.into_iter().map(node).collect() }
+    }
+}
+
+impl WireBoostedTree {
+    fn of(tree: &boosted::Tree) -> WireBoostedTree {
+        WireBoostedTree {
+            nodes: tree.nodes.iter().map(WireBoostedNode::of).collect(),
+            leaves: tree.leaves.iter().map(|l| (l.value, l.weight, l.count)).collect(),
+        }
+    }
+
+    fn live(self) -> boosted::Tree {
+        let leaf = |(value, weight, count)| boosted::Leaf { value, weight, count };
+        boosted::Tree {
+            nodes: self.nodes.into_iter().map(WireBoostedNode::live).collect(),
+            leaves: self.leaves.into_iter().map(leaf).collect(),
+        }
+    }
+}
+
+impl WireBoostedNode {
+    fn of(node: &boosted::Node) -> WireBoostedNode {
+        let child = |child| match child {
+            boosted::Child::Node(place) => place as i32,
+            boosted::Child::Leaf(place) => !(place as i32),
+        };
+        WireBoostedNode {
+            feature: node.feature,
+            test: WireTest::of(&node.test),
+            left: child(node.left),
+            right: child(node.right),
+            gain: node.gain,
+            value: node.value,
+            weight: node.weight,
+            count: node.count,
+        }
+    }
+
+    fn live(self) -> boosted::Node {
+        let child = |child: i32| match child >= 0 {
+            true => boosted::Child::Node(child as u32),
+            false => boosted::Child::Leaf(!child as u32),
+        };
+        boosted::Node {
+            feature: self.feature,
+            test: self.test.live(),
+            left: child(self.left),
+            right: child(self.right),
+            gain: self.gain,
+            value: self.value,
+            weight: self.weight,
+            count: self.count,
+        }
+    }
+}
+
+impl WireTest {
+    fn of(test: &boosted::Test) -> WireTest {
+        match test {
+            boosted::Test::Levels(set) => WireTest::Levels(set.words.clone()),
+            boosted::Test::Number { threshold, missing, missing_left } => WireTest::Number {
+                threshold: *threshold,
+                missing: match missing {
+                    boosted::Missing::None => WireMissing::None,
+                    boosted::Missing::Zero => WireMissing::Zero,
+                    boosted::Missing::Nan => WireMissing::Nan,
+                },
+                missing_left: *missing_left,
+            },
+        }
+    }
+
+    fn live(self) -> boosted::Test {
+        match self {
+            WireTest::Levels(words) => boosted::Test::Levels(boosted::LevelSet { words }),
+            WireTest::Number { threshold, missing, missing_left } => boosted::Test::Number {
+                threshold,
+                missing: match missing {
+                    WireMissing::None => boosted::Missing::None,
+                    WireMissing::Zero => boosted::Missing::Zero,
+                    WireMissing::Nan => boosted::Missing::Nan,
+                },
+                missing_left,
+            },
+        }
     }
 }

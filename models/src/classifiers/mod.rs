@@ -1,6 +1,7 @@
 //! Classifiers behind one small trait. Each library's types stay in one file: linfa's in
 //! `logistic.rs`, smartcore's in `forest.rs`; what is kept of a fitted model is our own.
 
+pub mod boosting;
 mod encoding;
 pub mod forest;
 pub mod logistic;
@@ -32,6 +33,8 @@ pub enum Fitted {
     Logistic(logistic::FittedLogistic),
     /// Trees whose leaves hold shares of the target.
     Forest(forest::FittedForest),
+    /// Trees whose leaves add up to the margin.
+    Boosting(boosting::FittedBoosting),
 }
 
 impl Fitted {
@@ -40,6 +43,7 @@ impl Fitted {
         match self {
             Fitted::Logistic(_) => logistic::NAME,
             Fitted::Forest(_) => forest::NAME,
+            Fitted::Boosting(_) => boosting::NAME,
         }
     }
 
@@ -49,6 +53,7 @@ impl Fitted {
         match self {
             Fitted::Logistic(model) => model.margins(rows),
             Fitted::Forest(model) => model.margins(rows),
+            Fitted::Boosting(model) => model.margins(rows),
         }
     }
 }

@@ -1,0 +1,69 @@
+//! Gradient boosting of trees on histograms, of our own.
+
+pub mod tree;
+
+use crate::classifiers::boosting::tree::Tree;
+use crate::frame::Rows;
+
+/// The word for it on the command line and in reports.
+pub const NAME: &str = "boosting";
+
+/// A fitted model: the sum of its trees, times a factor, is the margin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedBoosting {
+    features: usize,
+    trees: Vec<Tree>,
+    average: bool,
+    sigmoid: f64,
+}
+
+impl FittedBoosting {
+    /// A model from its trees, or `None` where they cannot be: each must be sound
+    /// ([`Tree::is_sound`]) for rows of `features` cells, `features` must be 1 or more, and
+    /// `sigmoid` finite and above 0. With `average` the raw score is the mean of the trees and not their
+    /// sum.
+    pub fn new(
+        features: usize,
+        trees: Vec<Tree>,
+        average: bool,
+        sigmoid: f64,
+    ) -> Option<FittedBoosting> {
+        let sound = (1..=tree::MAX_FEATURES).contains(&features)
+            && sigmoid.is_finite()
+            && sigmoid > 0.0
+            && !trees.is_empty()
+            && trees.iter().all(|tree| tree.is_sound(features));
+        sound.then_some(FittedBoosting { features, trees, average, sigmoid })
+    }
+
+    /// Number of features in a row.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// The trees, in the order in which they are added.
+    pub fn trees(&self) -> &[Tree] {
+        &self.trees
+    }
+
+    /// Whether the raw score is the mean of the trees, not their sum.
+    pub fn average(&self) -> bool {
+        self.average
+    }
+
+    /// Raw score to margin: `margin = sigmoid * raw`. 1 for models of our own.
+    pub fn sigmoid(&self) -> f64 {
+        self.sigmoid
+    }
+
+    /// The raw score of a row: the sum (or mean) of its leaves, added in the order of the trees.
+    pub fn raw_score(&self, row: &[f64]) -> f64 {
+        let sum: f64 = self.trees.iter().map(|tree| tree.leaves[tree.leaf(row)].value).sum();
+        if self.average { sum / self.trees.len() as f64 } else { sum }
+    }
+
+    /// The margin of each row.
+    pub fn margins(&self, rows: &Rows) -> Vec<f64> {
+        rows.iter().map(|row| self.sigmoid * self.raw_score(row)).collect()
+    }
+}
