@@ -1,12 +1,57 @@
 //! Gradient boosting of trees on histograms, of our own.
 
+pub mod binning;
+mod fit;
+mod grower;
+mod histogram;
+mod loss;
+pub mod params;
+mod splitting;
+pub mod table;
 pub mod tree;
 
+pub use params::{Boosting, Metric};
+pub use table::BinnedTable;
+
 use crate::classifiers::boosting::tree::Tree;
+use crate::classifiers::{Classifier, Fitted};
+use crate::dataset::Dataset;
+use crate::error::Result;
 use crate::frame::Rows;
+use crate::seed::{mix2, unit};
 
 /// The word for it on the command line and in reports.
 pub const NAME: &str = "boosting";
+
+impl Classifier for Boosting {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn fit(&self, data: &Dataset<'_>) -> Result<Fitted> {
+        self.validate()?;
+        let table = BinnedTable::new(data, self.max_bin);
+        Ok(Fitted::Boosting(self.fit_binned(&table, data)?))
+    }
+}
+
+impl Boosting {
+    /// Learns one target from a table in bins. With early stopping, some of the dataset's rows are held
+    /// back to choose the number of trees.
+    ///
+    /// # Errors
+    /// As [`Boosting::fit_targets`].
+    pub fn fit_binned(&self, table: &BinnedTable, data: &Dataset<'_>) -> Result<FittedBoosting> {
+        let held = |row: &u32| {
+            self.early_stopping_round > 0
+                && unit(mix2(!self.seed, u64::from(*row))) < self.validation_fraction
+        };
+        let (watched, learned): (Vec<u32>, Vec<u32>) = data.rows.iter().partition(|row| held(row));
+        let watch = (!watched.is_empty()).then(|| data.with_rows(&watched));
+        let mut models = self.fit_targets(table, &[(data.with_rows(&learned), watch)])?;
+        Ok(models.remove(0))
+    }
+}
 
 /// A fitted model: the sum of its trees, times a factor, is the margin.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,185 @@
+//! Where the values of a feature are cut into bins. Knows nothing of how bins are stored.
+
+use crate::classifiers::boosting::tree::LevelSet;
+use crate::dataset::Dataset;
+use crate::frame::UNKNOWN_LEVEL;
+use crate::seed::mix2;
+
+/// Rows that cuts are learned from; of more, a sample is taken.
+const SAMPLE: usize = 200_000;
+/// A level with less weight of training rows shares a bin with other such levels.
+const RARE_WEIGHT: f64 = 5.0;
+
+/// How the cells of one feature become bins. The bin after the last is for missing cells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bins {
+    /// Bin `b` holds `cuts[b - 1] < x <= cuts[b]`.
+    Number {
+        /// Rising, never NaN.
+        cuts: Vec<f64>,
+    },
+    /// One bin a level, one for rare levels.
+    Levels {
+        /// The bin of each level.
+        bin: Vec<u8>,
+        /// Number of bins without the missing one.
+        bins: usize,
+    },
+}
+
+impl Bins {
+    /// Learns the bins of a feature (its place among the dataset's features) from the dataset's rows.
+    pub fn fit(data: &Dataset<'_>, feature: usize, max_bin: usize) -> Bins {
+        let sample: Vec<u32> = match data.rows.len() > SAMPLE {
+            true => {
+                data.rows.iter().copied().filter(|&row| sampled(row, data.rows.len())).collect()
+            }
+            false => Vec::new(),
+        };
+        let rows = if sample.is_empty() { data.rows } else { &sample };
+        let some = data.with_rows(rows);
+        let cells = some.cells(feature);
+        let equal =
+            rows.iter().all(|&row| data.weight[row as usize] == data.weight[rows[0] as usize]);
+        match data.levels(feature) {
+            Some(levels) => Bins::of_levels(&cells, &some.weights(), levels, max_bin),
+            None if equal => Bins::of_numbers(distinct(cells), max_bin),
+            None => Bins::of_numbers(distinct_weighted(&cells, &some.weights()), max_bin),
+        }
+    }
+
+    /// Cuts between distinct values, given rising with their weights.
+    fn of_numbers(values: Vec<(f64, f64)>, max_bin: usize) -> Bins {
+        let cut = |place: usize| between(values[place].0, values[place + 1].0);
+        if values.len() <= max_bin {
+            return Bins::Number { cuts: (1..values.len()).map(|place| cut(place - 1)).collect() };
+        }
+        let total: f64 = values.iter().map(|(_, weight)| weight).sum();
+        // A value as heavy as a whole bin gets one of its own: zero above all. The others share
+        // what is left in equal parts.
+        let heavy = |weight: f64| weight >= total / max_bin as f64;
+        let heavies = values.iter().filter(|(_, weight)| heavy(*weight));
+        let (count, sum) = heavies.fold((0, 0.0), |(n, sum), (_, weight)| (n + 1, sum + weight));
+        let mut left_bins = (max_bin - count.min(max_bin - 1)) as f64;
+        let mut left_weight = total - sum;
+        let (mut cuts, mut filled) = (Vec::with_capacity(max_bin), 0.0);
+        for place in 0..values.len() - 1 {
+            let weight = values[place].1;
+            if !heavy(weight) {
+                filled += weight;
+            }
+            let full = filled > 0.0 && filled >= left_weight / left_bins;
+            if full || heavy(weight) || heavy(values[place + 1].1) {
+                cuts.push(cut(place));
+                if filled > 0.0 {
+                    left_weight -= filled;
+                    left_bins = (left_bins - 1.0).max(1.0);
+                    filled = 0.0;
+                }
+            }
+        }
+        // Values between heavy ones may have taken more bins than there are: the last ones merge.
+        cuts.truncate(max_bin - 1);
+        Bins::Number { cuts }
+    }
+
+    fn of_levels(cells: &[f64], weights: &[f64], levels: usize, max_bin: usize) -> Bins {
+        let mut weight = vec![0.0; levels];
+        for (&cell, &w) in cells.iter().zip(weights) {
+            if cell >= 0.0 {
+                weight[cell as usize] += w;
+            }
+        }
+        let mut heaviest: Vec<usize> = (0..levels).filter(|&l| weight[l] >= RARE_WEIGHT).collect();
+        heaviest.sort_by(|&a, &b| weight[b].total_cmp(&weight[a]).then(a.cmp(&b)));
+        heaviest.truncate(max_bin - 1);
+        let rare = heaviest.len();
+        let mut bin = vec![rare as u8; levels];
+        heaviest.iter().enumerate().for_each(|(place, &level)| bin[level] = place as u8);
+        Bins::Levels { bin, bins: rare + usize::from(rare < levels) }
+    }
+
+    /// Bins without the missing one; 1 or less where a feature tells nothing but what is missing.
+    pub fn count(&self) -> usize {
+        match self {
+            Bins::Number { cuts } => cuts.len() + 1,
+            Bins::Levels { bins, .. } => *bins,
+        }
+    }
+
+    /// The bin of missing cells and unknown levels.
+    pub fn missing(&self) -> u8 {
+        self.count() as u8
+    }
+
+    /// The bin of a cell, as [`crate::frame::Rows`] holds cells.
+    pub fn bin(&self, cell: f64) -> u8 {
+        match self {
+            Bins::Number { .. } if cell.is_nan() => self.missing(),
+            Bins::Number { cuts } => search(cuts, cell),
+            Bins::Levels { .. } if cell.is_nan() || cell == UNKNOWN_LEVEL => self.missing(),
+            Bins::Levels { bin, .. } => bin[cell as usize],
+        }
+    }
+
+    /// The levels in some bins: those for which `in_bin` holds.
+    pub fn levels(&self, in_bin: impl Fn(u8) -> bool) -> LevelSet {
+        match self {
+            Bins::Number { .. } => LevelSet::default(),
+            Bins::Levels { bin, .. } => {
+                let chosen = bin.iter().enumerate().filter(|(_, b)| in_bin(**b));
+                LevelSet::new(chosen.map(|(level, _)| level as u32))
+            }
+        }
+    }
+}
+
+/// The number of cuts below `x`: its bin. Branch-free, so that many run at a time.
+pub fn search(cuts: &[f64], x: f64) -> u8 {
+    let (mut low, mut width) = (0, cuts.len());
+    while width > 0 {
+        let half = width.div_ceil(2);
+        low += if cuts[low + half - 1] < x { half } else { 0 };
+        width -= half;
+    }
+    low as u8
+}
+
+/// A number `c` with `a <= c < b`, half way where there is one.
+fn between(a: f64, b: f64) -> f64 {
+    let middle = a / 2.0 + b / 2.0;
+    if a <= middle && middle < b { middle } else { a }
+}
+
+fn sampled(row: u32, rows: usize) -> bool {
+    let share = SAMPLE as f64 / rows as f64;
+    ((mix2(0x62_69_6e, u64::from(row)) >> 32) as f64) < share * (1_u64 << 32) as f64
+}
+
+/// Distinct numbers, rising, with how often they stand there; NaN left out.
+fn distinct(mut cells: Vec<f64>) -> Vec<(f64, f64)> {
+    cells.retain(|x| !x.is_nan());
+    // Zero has one sign from here on, so equal numbers have equal keys.
+    let mut keys: Vec<u64> = cells.into_iter().map(|x| key(x + 0.0)).collect();
+    keys.sort_unstable();
+    let equal = keys.chunk_by(|a, b| a == b);
+    equal.map(|same| (number(same[0]), same.len() as f64)).collect()
+}
+
+fn distinct_weighted(cells: &[f64], weights: &[f64]) -> Vec<(f64, f64)> {
+    let present = cells.iter().zip(weights).filter(|(x, _)| !x.is_nan());
+    let mut pairs: Vec<(u64, f64)> = present.map(|(&x, &w)| (key(x + 0.0), w)).collect();
+    pairs.sort_by_key(|(key, _)| *key);
+    let equal = pairs.chunk_by(|a, b| a.0 == b.0);
+    equal.map(|same| (number(same[0].0), same.iter().map(|(_, w)| w).sum())).collect()
+}
+
+/// Numbers as whole numbers in the same order.
+fn key(x: f64) -> u64 {
+    let bits = x.to_bits();
+    bits ^ (((bits as i64 >> 63) as u64) | 1 << 63)
+}
+
+fn number(key: u64) -> f64 {
+    f64::from_bits(key ^ (((!key as i64 >> 63) as u64) | 1 << 63))
+}

@@ -1,0 +1,444 @@
+//! Grows one tree, best leaf first. What a leaf's value is and how trees add up is not here.
+//!
+//! The rows of a leaf are a span of one list, in rising order; a split divides the span:
+//!
+//! ```text
+//! rows:  | leaf 0         | leaf 1    | leaf 2 |
+//!        | leaf 0 | leaf 3            ^ unchanged
+//! ```
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::classifiers::boosting::binning::Bins;
+use crate::classifiers::boosting::histogram::{Histogram, fill, subtract};
+use crate::classifiers::boosting::loss::{Packed, Scale};
+use crate::classifiers::boosting::params::Boosting;
+use crate::classifiers::boosting::splitting::{Leaf, Rules, Split, Sums, has};
+use crate::classifiers::boosting::table::{BinnedTable, Place};
+use crate::classifiers::boosting::tree::Child;
+use crate::seed::{mix2, unit};
+
+/// Rows of a leaf that are divided at a time.
+const CHUNK: usize = 16_384;
+
+/// What trees are grown from: the same for all trees of a model.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// The cells.
+    pub table: &'a BinnedTable,
+    /// As the user gave them.
+    pub params: &'a Boosting,
+    /// The table's row of each row learned from.
+    pub rows: &'a [u32],
+    /// Weight of each row learned from; `None` where all are 1.
+    pub weights: Option<&'a [f64]>,
+    /// By feature: how the margin may move with it.
+    pub signs: &'a [i8],
+    /// By feature: the sets it may stand in on a path; empty where there are no constraints.
+    pub groups: &'a [Vec<u32>],
+}
+
+/// A tree in bins.
+#[derive(Debug)]
+pub struct GrownTree {
+    /// Split nodes, parents first.
+    pub nodes: Vec<GrownNode>,
+    /// Leaves.
+    pub leaves: Vec<GrownLeaf>,
+    /// Places among the rows learned from, leaf by leaf.
+    pub rows: Vec<u32>,
+}
+
+/// A split node in bins.
+#[derive(Debug)]
+pub struct GrownNode {
+    /// The split.
+    pub split: Split,
+    /// Where its feature stands.
+    pub place: Place,
+    /// The node as a leaf.
+    pub leaf: Leaf,
+    /// Rows, not by weight.
+    pub rows: usize,
+    /// Below.
+    pub left: Child,
+    /// Below.
+    pub right: Child,
+}
+
+/// A leaf of a grown tree.
+#[derive(Debug)]
+pub struct GrownLeaf {
+    /// Its sums and bounds.
+    pub leaf: Leaf,
+    /// Its rows in [`GrownTree::rows`].
+    pub span: Range<usize>,
+}
+
+impl GrownTree {
+    /// The leaf that a row of the table ends in.
+    pub fn leaf(&self, table: &BinnedTable, row: u32) -> usize {
+        let mut at = if self.nodes.is_empty() { Child::Leaf(0) } else { Child::Node(0) };
+        loop {
+            match at {
+                Child::Leaf(leaf) => return leaf as usize,
+                Child::Node(node) => {
+                    let node = &self.nodes[node as usize];
+                    let left = has(&node.split.left_bins, table.bin(node.place, row));
+                    at = if left { node.left } else { node.right };
+                }
+            }
+        }
+    }
+}
+
+/// A leaf that may be split.
+struct Open {
+    leaf: Leaf,
+    span: Range<usize>,
+    depth: usize,
+    /// The node above and the side, to be told where the leaf went.
+    parent: Option<(usize, bool)>,
+    split: Option<Split>,
+    /// By block; empty where nothing is to be split.
+    histograms: Vec<Histogram>,
+    /// Sets of features that the path allows, as places; `None` for all.
+    groups: Option<Vec<u32>>,
+    /// For draws of features.
+    seed: u64,
+}
+
+/// One tree in the making.
+struct Grower<'a> {
+    ground: &'a Ground<'a>,
+    rules: Rules<'a>,
+    /// By block, the lanes that this tree may use.
+    active: Vec<Vec<usize>>,
+    /// By place among the rows learned from.
+    packed: &'a [Packed],
+    rows: Vec<u32>,
+    spare: Vec<u32>,
+    /// Histograms that are free again.
+    pool: Vec<Vec<Histogram>>,
+    /// Of the leaf being counted: table rows and gradients side by side.
+    leaf_rows: Vec<u32>,
+    leaf_packed: Vec<Packed>,
+}
+
+/// Grows a tree on some of the rows (places among the ground's rows, rising).
+pub fn grow(
+    ground: &Ground<'_>,
+    rows: Vec<u32>,
+    packed: &[Packed],
+    scale: Scale,
+    seed: u64,
+) -> GrownTree {
+    let params = ground.params;
+    let drawn = |feature: &usize| unit(mix2(seed, *feature as u64)) < params.feature_fraction;
+    let active = ground.table.blocks.iter().map(|block| {
+        let lanes = block.features.iter().enumerate();
+        lanes.filter(|(_, feature)| drawn(feature)).map(|(lane, _)| lane).collect()
+    });
+    let grower = Grower {
+        ground,
+        rules: Rules { params, scale },
+        active: active.collect(),
+        packed,
+        spare: vec![0; rows.len()],
+        rows,
+        pool: Vec::new(),
+        leaf_rows: Vec::new(),
+        leaf_packed: Vec::new(),
+    };
+    grower.grow(seed)
+}
+
+impl Grower<'_> {
+    fn grow(mut self, seed: u64) -> GrownTree {
+        let mut nodes: Vec<GrownNode> = Vec::new();
+        let mut open = vec![self.root(seed)];
+        while open.len() < self.ground.params.num_leaves {
+            let best = open.iter().enumerate().filter_map(|(i, leaf)| Some((i, leaf.split?.gain)));
+            // The first among equals.
+            let best = best.reduce(|a, b| if b.1 > a.1 { b } else { a });
+            let Some((place, _)) = best else { break };
+            let last = open.len() + 1 == self.ground.params.num_leaves;
+            let node = nodes.len();
+            let parent = std::mem::replace(&mut open[place], Open::nothing());
+            let split = parent.split.expect("only leaves with a split are chosen");
+            if let Some((above, left)) = parent.parent {
+                let side = if left { &mut nodes[above].left } else { &mut nodes[above].right };
+                *side = Child::Node(node as u32);
+            }
+            nodes.push(GrownNode {
+                split,
+                place: self.place(split.feature),
+                leaf: parent.leaf,
+                rows: parent.span.len(),
+                left: Child::Leaf(0),
+                right: Child::Leaf(0),
+            });
+            let (left, right) = self.split(parent, node, last);
+            open[place] = left;
+            open.push(right);
+        }
+        for (place, leaf) in open.iter().enumerate() {
+            if let Some((above, left)) = leaf.parent {
+                let side = if left { &mut nodes[above].left } else { &mut nodes[above].right };
+                *side = Child::Leaf(place as u32);
+            }
+        }
+        let leaves = open.into_iter().map(|o| GrownLeaf { leaf: o.leaf, span: o.span }).collect();
+        GrownTree { nodes, leaves, rows: self.rows }
+    }
+
+    fn place(&self, feature: usize) -> Place {
+        self.ground.table.places[feature].expect("splits are by features with a place")
+    }
+
+    fn root(&mut self, seed: u64) -> Open {
+        let span = 0..self.rows.len();
+        let total = self.gather(span.clone());
+        let leaf = Leaf {
+            total,
+            count: self.weight(span.clone()),
+            bounds: (f64::NEG_INFINITY, f64::INFINITY),
+        };
+        let mut root = Open { leaf, span, seed, ..Open::nothing() };
+        let mut histograms = self.fresh();
+        root.split = self.search(&mut histograms, None, &root, None);
+        root.histograms = histograms;
+        root
+    }
+
+    /// Divides a leaf. Where it is the last split of the tree, nobody asks for the children's.
+    fn split(&mut self, mut parent: Open, node: usize, last: bool) -> (Open, Open) {
+        let split = parent.split.expect("the leaf has a split");
+        let middle = self.divide(parent.span.clone(), &split);
+        let spans = (parent.span.start..middle, middle..parent.span.end);
+        let right_total = parent.leaf.total.wrapping_sub(split.left);
+        let (left_bounds, right_bounds) = self.bounds(&parent.leaf, &split);
+        let groups = self.narrowed(parent.groups.as_deref(), split.feature);
+        let child = |grower: &Self, left: bool| {
+            let span = if left { spans.0.clone() } else { spans.1.clone() };
+            let leaf = Leaf {
+                total: if left { split.left } else { right_total },
+                count: grower.weight(span.clone()),
+                bounds: if left { left_bounds } else { right_bounds },
+            };
+            let seed = mix2(parent.seed, u64::from(left));
+            Open {
+                leaf,
+                span,
+                depth: parent.depth + 1,
+                parent: Some((node, left)),
+                split: None,
+                histograms: Vec::new(),
+                groups: groups.clone(),
+                seed,
+            }
+        };
+        let (mut left, mut right) = (child(self, true), child(self, false));
+        let depth = self.ground.params.max_depth;
+        if last || (depth > 0 && parent.depth + 1 >= depth) {
+            self.pool.push(parent.histograms);
+            return (left, right);
+        }
+        let left_is_small = left.span.len() <= right.span.len();
+        let (small, large) =
+            if left_is_small { (&mut left, &mut right) } else { (&mut right, &mut left) };
+        self.gather(small.span.clone());
+        let mut small_histograms = self.fresh();
+        let mut large_histograms = std::mem::take(&mut parent.histograms);
+        small.split =
+            self.search(&mut small_histograms, Some(&mut large_histograms), small, Some(large));
+        for (open, histograms) in [(small, small_histograms), (large, large_histograms)] {
+            match open.split {
+                Some(_) => open.histograms = histograms,
+                None => self.pool.push(histograms),
+            }
+        }
+        (left, right)
+    }
+
+    /// Fills the histograms of the leaf that was gathered and looks for its best split; where there
+    /// is a sibling, takes the leaf from the histograms of their parent, and looks for its, too.
+    fn search(
+        &self,
+        mine: &mut [Histogram],
+        sibling: Option<&mut Vec<Histogram>>,
+        leaf: &Open,
+        other: Option<&mut Open>,
+    ) -> Option<Split> {
+        let blocks = &self.ground.table.blocks;
+        let total = leaf.leaf.total;
+        let one = |block: usize, mine: &mut Histogram| {
+            if self.active[block].is_empty() {
+                return None;
+            }
+            let (rows, packed) = (&self.leaf_rows, &self.leaf_packed);
+            fill(&blocks[block], &self.active[block], rows, packed, total, mine);
+            self.best(block, mine, leaf)
+        };
+        let (Some(sibling), Some(other)) = (sibling, other) else {
+            let found: Vec<Option<Split>> =
+                mine.par_iter_mut().enumerate().map(|(b, mine)| one(b, mine)).collect();
+            return best_of(found);
+        };
+        let beside: &Open = other;
+        let found: Vec<(Option<Split>, Option<Split>)> = mine
+            .par_iter_mut()
+            .zip(sibling.par_iter_mut())
+            .enumerate()
+            .map(|(block, (mine, sibling))| {
+                let split = one(block, mine);
+                if self.active[block].is_empty() {
+                    return (None, None);
+                }
+                subtract(sibling, mine);
+                (split, self.best(block, sibling, beside))
+            })
+            .collect();
+        let (mine, others): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        other.split = best_of(others);
+        best_of(mine)
+    }
+
+    /// The best split of a leaf by a feature of a block.
+    fn best(&self, block: usize, histogram: &Histogram, open: &Open) -> Option<Split> {
+        let table = self.ground.table;
+        let stride = table.blocks[block].stride;
+        let one = |&lane: &usize| {
+            let feature = table.blocks[block].features[lane];
+            if !self.allowed(feature, open) {
+                return None;
+            }
+            let bins = &table.bins[feature];
+            let sums = Sums {
+                feature,
+                bins,
+                sums: &histogram[lane * stride..lane * stride + bins.count() + 1],
+                sign: self.ground.signs[feature],
+            };
+            self.rules.best(&open.leaf, &sums)
+        };
+        best_of(self.active[block].iter().map(one))
+    }
+
+    fn allowed(&self, feature: usize, open: &Open) -> bool {
+        let fraction = self.ground.params.feature_fraction_bynode;
+        if fraction < 1.0 && unit(mix2(open.seed, !(feature as u64))) >= fraction {
+            return false;
+        }
+        open.groups.as_ref().is_none_or(|allowed| {
+            self.ground.groups[feature].iter().any(|group| allowed.contains(group))
+        })
+    }
+
+    /// Sets of features that hold all of a path and the feature, too.
+    fn narrowed(&self, allowed: Option<&[u32]>, feature: usize) -> Option<Vec<u32>> {
+        let groups = self.ground.groups.get(feature)?.iter().copied();
+        let fits = |group: &u32| allowed.is_none_or(|allowed| allowed.contains(group));
+        Some(groups.filter(fits).collect())
+    }
+
+    fn bounds(&self, leaf: &Leaf, split: &Split) -> ((f64, f64), (f64, f64)) {
+        let (low, high) = leaf.bounds;
+        let sign = self.ground.signs[split.feature];
+        if sign == 0 || matches!(self.ground.table.bins[split.feature], Bins::Levels { .. }) {
+            return (leaf.bounds, leaf.bounds);
+        }
+        let middle = self.rules.middle(leaf, split);
+        match sign > 0 {
+            true => ((low, middle), (middle, high)),
+            false => ((middle, high), (low, middle)),
+        }
+    }
+
+    fn weight(&self, span: Range<usize>) -> f64 {
+        match self.ground.weights {
+            None => span.len() as f64,
+            Some(weights) => self.rows[span].iter().map(|&row| weights[row as usize]).sum(),
+        }
+    }
+
+    fn fresh(&mut self) -> Vec<Histogram> {
+        let blocks = &self.ground.table.blocks;
+        self.pool.pop().unwrap_or_else(|| vec![Histogram::new(); blocks.len()])
+    }
+
+    /// Brings the rows and gradients of a leaf side by side. Returns the sum of the gradients.
+    fn gather(&mut self, span: Range<usize>) -> Packed {
+        let rows = &self.rows[span];
+        self.leaf_rows.clear();
+        self.leaf_packed.clear();
+        self.leaf_rows.extend(rows.iter().map(|&row| self.ground.rows[row as usize]));
+        self.leaf_packed.extend(rows.iter().map(|&row| self.packed[row as usize]));
+        self.leaf_packed.iter().fold(0, |sum: Packed, x| sum.wrapping_add(*x))
+    }
+
+    /// Brings the rows that go left before those that go right, each in their order, and returns
+    /// where the right begins.
+    fn divide(&mut self, span: Range<usize>, split: &Split) -> usize {
+        let place = self.place(split.feature);
+        let block = &self.ground.table.blocks[place.block];
+        let to_row = self.ground.rows;
+        let rows = &mut self.rows[span.clone()];
+        let spare = &mut self.spare[..rows.len()];
+        let lefts: Vec<usize> = rows
+            .par_chunks_mut(CHUNK)
+            .zip(spare.par_chunks_mut(CHUNK))
+            .map(|(rows, spare)| {
+                // Left ones close up in place, right ones wait.
+                let (mut left, mut right) = (0, 0);
+                for i in 0..rows.len() {
+                    let row = rows[i];
+                    let goes_left =
+                        has(&split.left_bins, block.bin(place.lane, to_row[row as usize]));
+                    rows[left] = row;
+                    spare[right] = row;
+                    left += usize::from(goes_left);
+                    right += usize::from(!goes_left);
+                }
+                rows[left..].copy_from_slice(&spare[..right]);
+                left
+            })
+            .collect();
+        let middle = lefts.iter().sum();
+        if lefts.len() > 1 {
+            // Chunks are divided; now their parts are brought together.
+            let (mut to_left, mut to_right) = spare.split_at_mut(middle);
+            for (chunk, &left) in rows.chunks(CHUNK).zip(&lefts) {
+                let (a, b) = chunk.split_at(left);
+                let (first, rest) = to_left.split_at_mut(a.len());
+                first.copy_from_slice(a);
+                to_left = rest;
+                let (first, rest) = to_right.split_at_mut(b.len());
+                first.copy_from_slice(b);
+                to_right = rest;
+            }
+            rows.copy_from_slice(spare);
+        }
+        span.start + middle
+    }
+}
+
+impl Open {
+    fn nothing() -> Open {
+        let leaf = Leaf { total: 0, count: 0.0, bounds: (0.0, 0.0) };
+        let (histograms, span) = (Vec::new(), 0..0);
+        Open { leaf, span, depth: 0, parent: None, split: None, histograms, groups: None, seed: 0 }
+    }
+}
+
+/// The split with the most gain; of equal ones that of the first feature.
+fn best_of(splits: impl IntoIterator<Item = Option<Split>>) -> Option<Split> {
+    splits.into_iter().flatten().reduce(|a, b| match a.gain.total_cmp(&b.gain) {
+        std::cmp::Ordering::Less => b,
+        std::cmp::Ordering::Greater => a,
+        std::cmp::Ordering::Equal if b.feature < a.feature => b,
+        std::cmp::Ordering::Equal => a,
+    })
+}

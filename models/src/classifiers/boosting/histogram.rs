@@ -1,0 +1,124 @@
+//! Sums of gradients and hessians by bin. Does not look for splits.
+
+use crate::classifiers::boosting::loss::Packed;
+use crate::classifiers::boosting::table::{Block, Cells, WIDTH};
+
+/// The sums of a block: slot `lane * stride + bin`.
+pub type Histogram = Vec<Packed>;
+
+/// Fills the histogram of a block from rows of the table and their packed gradients. `total` is the
+/// sum of those; `active` are the lanes whose sums are asked for, all others may hold anything.
+pub fn fill(
+    block: &Block,
+    active: &[usize],
+    rows: &[u32],
+    packed: &[Packed],
+    total: Packed,
+    histogram: &mut Histogram,
+) {
+    histogram.clear();
+    histogram.resize(block.slots(), 0);
+    match &block.cells {
+        Cells::Bytes(cells) if active.len() == WIDTH => match block.stride {
+            16 => bytes::<16>(cells, rows, packed, histogram),
+            32 => bytes::<32>(cells, rows, packed, histogram),
+            64 => bytes::<64>(cells, rows, packed, histogram),
+            128 => bytes::<128>(cells, rows, packed, histogram),
+            _ => bytes::<256>(cells, rows, packed, histogram),
+        },
+        Cells::Bytes(cells) => {
+            some_bytes(cells, block.stride, active, rows, packed, histogram);
+        }
+        Cells::Nibbles(cells) => nibbles(cells, active, rows, packed, histogram),
+        Cells::Sparse { starts, slots, default } => {
+            for (&row, &gh) in rows.iter().zip(packed) {
+                let row = row as usize;
+                for &slot in &slots[starts[row] as usize..starts[row + 1] as usize] {
+                    let sum = &mut histogram[slot as usize];
+                    *sum = sum.wrapping_add(gh);
+                }
+            }
+            for (lane, &default) in default.iter().enumerate() {
+                let lane = &mut histogram[lane * block.stride..(lane + 1) * block.stride];
+                let others = lane.iter().fold(0_u64, |sum, x| sum.wrapping_add(*x));
+                lane[default as usize] = total.wrapping_sub(others);
+            }
+        }
+    }
+}
+
+/// All lanes of a block of bytes, `STRIDE` slots a lane.
+fn bytes<const STRIDE: usize>(
+    cells: &[u8],
+    rows: &[u32],
+    packed: &[Packed],
+    histogram: &mut Histogram,
+) {
+    let (cells, _) = cells.as_chunks::<WIDTH>();
+    let histogram = &mut histogram[..WIDTH * STRIDE];
+    for (&row, &gh) in rows.iter().zip(packed) {
+        let cells = &cells[row as usize];
+        for (lane, &bin) in cells.iter().enumerate() {
+            // A bin is below the stride; the mask spares the check of it.
+            let slot = lane * STRIDE + (bin as usize & (STRIDE - 1));
+            histogram[slot] = histogram[slot].wrapping_add(gh);
+        }
+    }
+}
+
+fn some_bytes(
+    cells: &[u8],
+    stride: usize,
+    active: &[usize],
+    rows: &[u32],
+    packed: &[Packed],
+    histogram: &mut Histogram,
+) {
+    let (cells, _) = cells.as_chunks::<WIDTH>();
+    for (&row, &gh) in rows.iter().zip(packed) {
+        let cells = &cells[row as usize];
+        for &lane in active {
+            let slot = lane * stride + cells[lane % WIDTH] as usize;
+            histogram[slot] = histogram[slot].wrapping_add(gh);
+        }
+    }
+}
+
+fn nibbles(
+    cells: &[u8],
+    active: &[usize],
+    rows: &[u32],
+    packed: &[Packed],
+    histogram: &mut Histogram,
+) {
+    let (cells, _) = cells.as_chunks::<WIDTH>();
+    if histogram.len() == 2 * WIDTH * 16 && active.len() == 2 * WIDTH {
+        let histogram = &mut histogram[..2 * WIDTH * 16];
+        for (&row, &gh) in rows.iter().zip(packed) {
+            let cells = &cells[row as usize];
+            for (lane, &cell) in cells.iter().enumerate() {
+                let cell = cell as usize;
+                let even = lane * 32 + (cell & 15);
+                histogram[even] = histogram[even].wrapping_add(gh);
+                let odd = lane * 32 + 16 + (cell >> 4);
+                histogram[odd] = histogram[odd].wrapping_add(gh);
+            }
+        }
+        return;
+    }
+    for (&row, &gh) in rows.iter().zip(packed) {
+        let cells = &cells[row as usize];
+        for &lane in active {
+            let cell = cells[lane / 2 % WIDTH] >> (lane % 2 * 4) & 15;
+            let slot = lane * 16 + cell as usize;
+            histogram[slot] = histogram[slot].wrapping_add(gh);
+        }
+    }
+}
+
+/// Takes a child from its parent: what is left is its sibling.
+pub fn subtract(parent: &mut Histogram, child: &Histogram) {
+    for (parent, child) in parent.iter_mut().zip(child) {
+        *parent = parent.wrapping_sub(*child);
+    }
+}

@@ -1,0 +1,90 @@
+//! The logistic loss: gradients and hessians of margins, and their packing into whole numbers.
+//!
+//! Whole numbers add up to the same sum in any order, so histograms do not depend on how the work is
+//! divided; packed, one addition moves both sums.
+
+use rayon::prelude::*;
+
+use crate::seed::mix2;
+
+/// Rows handled at a time; sums over rows are put together in the order of these chunks.
+pub const CHUNK: usize = 8_192;
+
+/// A sum of gradients in the high half (signed), of hessians in the low half.
+///
+/// ```text
+/// 63            32 31             0
+/// | gradient (i32) | hessian (u32) |
+/// ```
+pub type Packed = u64;
+
+/// The units of packed sums.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Gradient of a unit.
+    pub gradient: f64,
+    /// Hessian of a unit.
+    pub hessian: f64,
+}
+
+impl Scale {
+    /// The gradient of a packed sum.
+    pub fn gradient(&self, sum: Packed) -> f64 {
+        f64::from((sum >> 32) as i32) * self.gradient
+    }
+
+    /// The hessian of a packed sum.
+    pub fn hessian(&self, sum: Packed) -> f64 {
+        f64::from(sum as u32) * self.hessian
+    }
+}
+
+/// `1 / (1 + exp(-margin))`.
+pub fn probability(margin: f64) -> f64 {
+    1.0 / (1.0 + (-margin).exp())
+}
+
+/// Gradient and hessian of the weighted log loss by margin, for each row.
+pub fn gradients(margins: &[f64], target: &[bool], weight: &[f64], out: &mut [(f64, f64)]) {
+    out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+        for (i, out) in out.iter_mut().enumerate() {
+            let row = chunk * CHUNK + i;
+            let p = probability(margins[row]);
+            let residual = if target[row] { p - 1.0 } else { p };
+            // A hessian of 0 would leave a leaf of certain rows without any weight.
+            *out = (weight[row] * residual, weight[row] * (p * (1.0 - p)).max(1e-16));
+        }
+    });
+}
+
+/// Packs gradients and hessians. They are rounded up or down at random (by row and `seed`), in
+/// proportion to how near each is, so that sums of many small ones keep their size. The units are
+/// as small as the sums allow.
+pub fn pack(pairs: &[(f64, f64)], seed: u64) -> (Vec<Packed>, Scale) {
+    let sums: Vec<(f64, f64)> = pairs
+        .par_chunks(CHUNK)
+        .map(|chunk| chunk.iter().fold((0.0, 0.0), |(g, h), pair| (g + pair.0.abs(), h + pair.1)))
+        .collect();
+    let (gradient, hessian) =
+        sums.iter().fold((0.0_f64, 0.0_f64), |(g, h), sum| (g + sum.0, h + sum.1));
+    // Rounding adds less than 1 to each row.
+    let room = |bits: f64| bits - 2.0 - pairs.len() as f64;
+    let units = |room: f64, sum: f64| if sum > 0.0 { (room / sum).min(1e300) } else { 1.0 };
+    let (by_gradient, by_hessian) =
+        (units(room(2_147_483_648.0), gradient), units(room(4_294_967_296.0), hessian));
+    let packed = pairs
+        .par_chunks(CHUNK)
+        .enumerate()
+        .flat_map_iter(|(chunk, pairs)| {
+            pairs.iter().enumerate().map(move |(i, (g, h))| {
+                let dice = mix2(seed, (chunk * CHUNK + i) as u64);
+                let low = (dice & 0xffff_ffff) as f64 / 4_294_967_296.0;
+                let high = (dice >> 32) as f64 / 4_294_967_296.0;
+                let g = (g * by_gradient + low).floor() as i64;
+                let h = (h * by_hessian + high).floor() as u64;
+                ((g as u64) << 32).wrapping_add(h)
+            })
+        })
+        .collect();
+    (packed, Scale { gradient: 1.0 / by_gradient, hessian: 1.0 / by_hessian })
+}

@@ -1,0 +1,290 @@
+//! A table in bins: made once, used for every target, fold and selection of features. Rows are
+//! those of the frame. What is learned from bins is not here.
+//!
+//! Features stand in blocks, so that the histograms of a block stay in the nearest cache while rows
+//! pass by, and one row's cells of a block lie side by side:
+//!
+//! | block | holds | a row's cells |
+//! |---|---|---|
+//! | bytes | 16 features | 16 bytes |
+//! | nibbles | 32 features of at most 16 bins | 16 bytes, two features each, the even one low |
+//! | sparse | 64 features that are mostly one bin | a slot for each cell that is in another bin |
+
+use rayon::prelude::*;
+
+use crate::classifiers::boosting::binning::Bins;
+use crate::dataset::Dataset;
+use crate::frame::{Column, MISSING_CODE, UNKNOWN_CODE};
+
+/// Bytes of a row in a dense block.
+pub const WIDTH: usize = 16;
+/// Features of a sparse block.
+const SPARSE_FEATURES: usize = 64;
+/// Share of the rows in one bin from which a feature is stored sparsely.
+const SPARSE_SHARE: f64 = 0.8;
+/// Rows binned at a time: a dense block's part stays in cache.
+const CHUNK: usize = 2_048;
+
+/// A frame's features in bins.
+#[derive(Debug)]
+pub struct BinnedTable {
+    /// How each feature is binned, in the order of the dataset's features.
+    pub bins: Vec<Bins>,
+    /// The blocks; together they hold every feature that is worth a split once.
+    pub blocks: Vec<Block>,
+    /// Where each feature stands; `None` where all its cells are alike.
+    pub places: Vec<Option<Place>>,
+}
+
+/// Where a feature stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Among the table's blocks.
+    pub block: usize,
+    /// Among the block's features.
+    pub lane: usize,
+}
+
+/// Some features with their cells.
+#[derive(Debug)]
+pub struct Block {
+    /// The features, by lane.
+    pub features: Vec<usize>,
+    /// Slots of a lane in the block's histogram: a power of two, missing bin included.
+    pub stride: usize,
+    /// The cells.
+    pub cells: Cells,
+}
+
+/// The cells of a block, row by row.
+#[derive(Debug)]
+pub enum Cells {
+    /// [`WIDTH`] bytes a row.
+    Bytes(Vec<u8>),
+    /// [`WIDTH`] bytes a row, two features each.
+    Nibbles(Vec<u8>),
+    /// Row `r` has the slots `slots[starts[r]..starts[r + 1]]`, rising.
+    Sparse {
+        /// One more than there are rows.
+        starts: Vec<u32>,
+        /// `lane * stride + bin`.
+        slots: Vec<u16>,
+        /// By lane, the bin of all other rows.
+        default: Vec<u8>,
+    },
+}
+
+impl BinnedTable {
+    /// Bins every row of the dataset's frame; where the cuts are is learned from the dataset's rows.
+    pub fn new(data: &Dataset<'_>, max_bin: usize) -> BinnedTable {
+        let learned: Vec<(Bins, Shape)> = (0..data.features.len())
+            .into_par_iter()
+            .map(|feature| {
+                let bins = Bins::fit(data, feature, max_bin);
+                let shape = Shape::of(data, feature, &bins);
+                (bins, shape)
+            })
+            .collect();
+        let (bins, shapes): (Vec<Bins>, Vec<Shape>) = learned.into_iter().unzip();
+        let plan = plan(&bins, &shapes);
+        let blocks: Vec<Block> = plan
+            .into_par_iter()
+            .map(|(kind, features)| Block::new(data, &bins, &shapes, kind, features))
+            .collect();
+        let mut places = vec![None; bins.len()];
+        for (block, Block { features, .. }) in blocks.iter().enumerate() {
+            for (lane, &feature) in features.iter().enumerate() {
+                places[feature] = Some(Place { block, lane });
+            }
+        }
+        BinnedTable { bins, blocks, places }
+    }
+
+    /// The bin of a cell; `row` is a row of the frame.
+    pub fn bin(&self, place: Place, row: u32) -> u8 {
+        self.blocks[place.block].bin(place.lane, row)
+    }
+
+    /// Bytes held by the cells.
+    pub fn bytes(&self) -> usize {
+        self.blocks.iter().map(Block::bytes).sum()
+    }
+}
+
+impl Block {
+    /// Slots of the block's histogram.
+    pub fn slots(&self) -> usize {
+        self.features.len() * self.stride
+    }
+
+    /// The bin of a lane's cell.
+    pub fn bin(&self, lane: usize, row: u32) -> u8 {
+        let row = row as usize;
+        match &self.cells {
+            Cells::Bytes(cells) => cells[row * WIDTH + lane],
+            Cells::Nibbles(cells) => cells[row * WIDTH + lane / 2] >> (lane % 2 * 4) & 15,
+            Cells::Sparse { starts, slots, default } => {
+                let first = lane * self.stride;
+                let slots = &slots[starts[row] as usize..starts[row + 1] as usize];
+                let mine = slots.iter().map(|&slot| slot as usize).find(|&slot| slot >= first);
+                match mine {
+                    Some(slot) if slot < first + self.stride => (slot - first) as u8,
+                    _ => default[lane],
+                }
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.cells {
+            Cells::Bytes(cells) | Cells::Nibbles(cells) => cells.len(),
+            Cells::Sparse { starts, slots, .. } => starts.len() * 4 + slots.len() * 2,
+        }
+    }
+
+    fn new(
+        data: &Dataset<'_>,
+        bins: &[Bins],
+        shapes: &[Shape],
+        kind: Kind,
+        features: Vec<usize>,
+    ) -> Block {
+        let widest = features.iter().map(|&f| bins[f].count() + 1).max().unwrap_or(1);
+        let stride = widest.next_power_of_two().max(16);
+        let rows = data.frame.rows();
+        let columns: Vec<Cell<'_>> =
+            features.iter().map(|&feature| Cell::new(data, feature, &bins[feature])).collect();
+        let cells = match kind {
+            Kind::Bytes => Cells::Bytes(dense(&columns, rows, |cells, lane, bin| {
+                cells[lane] = bin;
+            })),
+            Kind::Nibbles => Cells::Nibbles(dense(&columns, rows, |cells, lane, bin| {
+                cells[lane / 2] |= bin << (lane % 2 * 4);
+            })),
+            Kind::Sparse => {
+                let default: Vec<u8> = features.iter().map(|&f| shapes[f].mode).collect();
+                let (starts, slots) = sparse(&columns, rows, &default, stride);
+                Cells::Sparse { starts, slots, default }
+            }
+        };
+        Block { features, stride, cells }
+    }
+}
+
+/// How the training rows of a feature lie in its bins.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// The fullest bin and its share of the rows.
+    mode: u8,
+    share: f64,
+}
+
+impl Shape {
+    /// From some of the rows: it decides how cells are stored, not what they are.
+    fn of(data: &Dataset<'_>, feature: usize, bins: &Bins) -> Shape {
+        let cell = Cell::new(data, feature, bins);
+        let mut counts = [0_u32; 256];
+        let some = data.rows.iter().step_by(data.rows.len() / 20_000 + 1);
+        some.for_each(|&row| counts[cell.bin(row as usize) as usize] += 1);
+        let rows: u32 = counts.iter().sum();
+        let mode = (0..256).rev().max_by_key(|&bin| counts[bin]).expect("256 bins");
+        Shape { mode: mode as u8, share: f64::from(counts[mode]) / f64::from(rows) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bytes,
+    Nibbles,
+    Sparse,
+}
+
+/// Which features stand together: those of one kind and of like numbers of bins.
+fn plan(bins: &[Bins], shapes: &[Shape]) -> Vec<(Kind, Vec<usize>)> {
+    let told = |&feature: &usize| {
+        // One bin with something in it and nothing missing tells nothing.
+        bins[feature].count() > 1 || shapes[feature].share < 1.0
+    };
+    let slots = |feature: usize| (bins[feature].count() + 1).next_power_of_two().max(16);
+    let kind = |feature: usize| match slots(feature) {
+        _ if shapes[feature].share >= SPARSE_SHARE => Kind::Sparse,
+        16 => Kind::Nibbles,
+        _ => Kind::Bytes,
+    };
+    let mut plan = Vec::new();
+    for (wanted, most) in
+        [(Kind::Bytes, WIDTH), (Kind::Nibbles, 2 * WIDTH), (Kind::Sparse, SPARSE_FEATURES)]
+    {
+        let mut features: Vec<usize> =
+            (0..bins.len()).filter(told).filter(|&f| kind(f) == wanted).collect();
+        features.sort_by_key(|&feature| slots(feature));
+        let alike = features.chunk_by(|&a, &b| slots(a) == slots(b));
+        let groups = alike.flat_map(|same| same.chunks(most));
+        plan.extend(groups.map(|group| (wanted, group.to_vec())));
+    }
+    plan
+}
+
+/// A frame's column with its bins.
+struct Cell<'a> {
+    column: &'a Column,
+    bins: &'a Bins,
+}
+
+impl<'a> Cell<'a> {
+    fn new(data: &Dataset<'a>, feature: usize, bins: &'a Bins) -> Cell<'a> {
+        Cell { column: &data.frame.columns()[data.features[feature]], bins }
+    }
+
+    fn bin(&self, row: usize) -> u8 {
+        match (self.column, self.bins) {
+            (Column::Number(values), bins) => bins.bin(values[row]),
+            (Column::Category(codes), Bins::Levels { bin, .. }) => match codes[row] {
+                MISSING_CODE | UNKNOWN_CODE => self.bins.missing(),
+                code => bin[code as usize],
+            },
+            (Column::Category(_), Bins::Number { .. }) => {
+                unreachable!("categories are binned by level")
+            }
+        }
+    }
+}
+
+fn dense(columns: &[Cell<'_>], rows: usize, put: impl Fn(&mut [u8], usize, u8)) -> Vec<u8> {
+    let mut cells = vec![0; rows * WIDTH];
+    for (chunk, cells) in cells.chunks_mut(CHUNK * WIDTH).enumerate() {
+        for (lane, column) in columns.iter().enumerate() {
+            for (row, cells) in cells.chunks_exact_mut(WIDTH).enumerate() {
+                put(cells, lane, column.bin(chunk * CHUNK + row));
+            }
+        }
+    }
+    cells
+}
+
+/// Starts and slots of the cells that are not in their column's default bin.
+fn sparse(
+    columns: &[Cell<'_>],
+    rows: usize,
+    default: &[u8],
+    stride: usize,
+) -> (Vec<u32>, Vec<u16>) {
+    let (mut starts, mut slots) = (vec![0_u32], Vec::new());
+    starts.reserve_exact(rows);
+    let mut binned = vec![0_u8; CHUNK * columns.len()];
+    for first in (0..rows).step_by(CHUNK) {
+        let count = CHUNK.min(rows - first);
+        for (lane, column) in columns.iter().enumerate() {
+            for row in 0..count {
+                binned[row * columns.len() + lane] = column.bin(first + row);
+            }
+        }
+        for cells in binned.chunks_exact(columns.len()).take(count) {
+            let others = cells.iter().zip(default).enumerate().filter(|(_, (bin, d))| bin != d);
+            slots.extend(others.map(|(lane, (&bin, _))| (lane * stride + bin as usize) as u16));
+            starts.push(u32::try_from(slots.len()).expect("a block has below 2^32 cells"));
+        }
+    }
+    slots.shrink_to_fit();
+    (starts, slots)
+}
