@@ -18,6 +18,9 @@ use crate::frame::{Column, MISSING_CODE, UNKNOWN_CODE};
 
 /// Bytes of a row in a dense block.
 pub const WIDTH: usize = 16;
+/// Slots between lanes that hold nothing: without them the fullest bins of all lanes would lie a power
+/// of two apart, and push each other out of the cache.
+pub const PADDING: usize = 8;
 /// Features of a sparse block.
 const SPARSE_FEATURES: usize = 64;
 /// Share of the rows in one bin from which a feature is stored sparsely.
@@ -50,7 +53,7 @@ pub struct Place {
 pub struct Block {
     /// The features, by lane.
     pub features: Vec<usize>,
-    /// Slots of a lane in the block's histogram: a power of two, missing bin included.
+    /// Slots of a lane in the block's histogram: a power of two that holds all bins, and [`PADDING`].
     pub stride: usize,
     /// The cells.
     pub cells: Cells,
@@ -150,7 +153,7 @@ impl Block {
         features: Vec<usize>,
     ) -> Block {
         let widest = features.iter().map(|&f| bins[f].count() + 1).max().unwrap_or(1);
-        let stride = widest.next_power_of_two().max(16);
+        let stride = widest.next_power_of_two().max(16) + PADDING;
         let rows = data.frame.rows();
         let columns: Vec<Cell<'_>> =
             features.iter().map(|&feature| Cell::new(data, feature, &bins[feature])).collect();
