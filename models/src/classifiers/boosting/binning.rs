@@ -139,7 +139,7 @@ pub fn search(cuts: &[f64], x: f64) -> u8 {
     let (mut low, mut width) = (0, cuts.len());
     while width > 0 {
         let half = width.div_ceil(2);
-        low += if cuts[low + half - 1] < x { half } else { 0 };
+        low += usize::from(cuts[low + half - 1] < x) * half;
         width -= half;
     }
     low as u8

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::classifiers::boosting::FittedBoosting;
 use crate::classifiers::boosting::binning::Bins;
-use crate::classifiers::boosting::grower::{Ground, GrownTree, grow};
+use crate::classifiers::boosting::grower::{Ground, Grower, GrownTree};
 use crate::classifiers::boosting::loss::{gradients, pack, probability};
 use crate::classifiers::boosting::params::{Boosting, Metric};
 use crate::classifiers::boosting::splitting::{Rules, has};
@@ -36,7 +36,8 @@ impl Boosting {
         self.validate()?;
         let one = |(data, watch): &(Dataset<'_>, Option<Dataset<'_>>)| {
             check_classes(data)?;
-            Fit::new(self, table, data)?.run(watch.as_ref())
+            let ground = ground(self, table, data)?;
+            Fit::new(self, table, data).run(&ground, watch.as_ref())
         };
         targets.par_iter().map(one).collect()
     }
@@ -50,10 +51,6 @@ struct Fit<'a> {
     target: Vec<bool>,
     /// Weights with the factor on positives.
     weight: Vec<f64>,
-    /// Weights as given, `None` where all are 1.
-    counted: Option<Vec<f64>>,
-    signs: Vec<i8>,
-    groups: Vec<Vec<u32>>,
     /// The margin before the first tree.
     start: f64,
     /// By row learned from.
@@ -62,37 +59,21 @@ struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    fn new(params: &'a Boosting, table: &'a BinnedTable, data: &'a Dataset<'a>) -> Result<Fit<'a>> {
+    fn new(params: &'a Boosting, table: &'a BinnedTable, data: &'a Dataset<'a>) -> Fit<'a> {
         let target = data.targets();
-        let counted = data.weights();
         let factor = |positive| if positive { params.scale_pos_weight } else { 1.0 };
-        let weight: Vec<f64> = counted.iter().zip(&target).map(|(w, t)| w * factor(*t)).collect();
+        let weight: Vec<f64> =
+            data.weights().iter().zip(&target).map(|(w, t)| w * factor(*t)).collect();
         let total: f64 = weight.iter().sum();
         let positive: f64 = weight.iter().zip(&target).filter(|(_, t)| **t).map(|(w, _)| w).sum();
         let start = (positive / (total - positive)).ln();
-        let names: BTreeMap<&str, usize> = data
-            .features
-            .iter()
-            .enumerate()
-            .map(|(i, &place)| (data.frame.schema().fields()[place].name.as_str(), i))
-            .collect();
         let rows = target.len();
-        Ok(Fit {
-            params,
-            table,
-            data,
-            signs: signs(params, &names)?,
-            groups: groups(params, &names)?,
-            counted: counted.iter().any(|w| *w != 1.0).then_some(counted),
-            target,
-            weight,
-            start,
-            margins: vec![start; rows],
-            pairs: vec![(0.0, 0.0); rows],
-        })
+        let (margins, pairs) = (vec![start; rows], vec![(0.0, 0.0); rows]);
+        Fit { params, table, data, target, weight, start, margins, pairs }
     }
 
-    fn run(mut self, watch: Option<&Dataset<'_>>) -> Result<FittedBoosting> {
+    fn run(mut self, ground: &Ground<'_>, watch: Option<&Dataset<'_>>) -> Result<FittedBoosting> {
+        let mut grower = Grower::new(ground);
         let mut watched = watch.map(|data| Watched::new(data, self.start, self.params));
         let mut trees: Vec<Tree> = Vec::new();
         let mut fruitless = 0;
@@ -101,15 +82,7 @@ impl<'a> Fit<'a> {
             gradients(&self.margins, &self.target, &self.weight, &mut self.pairs);
             let rows = self.sample(seed);
             let (packed, scale) = pack(&self.pairs, seed);
-            let ground = Ground {
-                table: self.table,
-                params: self.params,
-                rows: self.data.rows,
-                weights: self.counted.as_deref(),
-                signs: &self.signs,
-                groups: &self.groups,
-            };
-            let tree = grow(&ground, rows, &packed, scale, seed);
+            let tree = grower.grow(rows, &packed, scale, seed);
             if tree.nodes.is_empty() {
                 fruitless += 1;
                 if fruitless == FRUITLESS {
@@ -353,6 +326,28 @@ impl<'a> Watched<'a> {
         }
         self.patience > 0 && trees >= self.best_trees + self.patience
     }
+}
+
+fn ground<'a>(
+    params: &'a Boosting,
+    table: &'a BinnedTable,
+    data: &Dataset<'a>,
+) -> Result<Ground<'a>> {
+    let names: BTreeMap<&str, usize> = data
+        .features
+        .iter()
+        .enumerate()
+        .map(|(i, &place)| (data.frame.schema().fields()[place].name.as_str(), i))
+        .collect();
+    let weights = data.weights();
+    Ok(Ground {
+        table,
+        params,
+        rows: data.rows,
+        weights: weights.iter().any(|w| *w != 1.0).then_some(weights),
+        signs: signs(params, &names)?,
+        groups: groups(params, &names)?,
+    })
 }
 
 fn feature(names: &BTreeMap<&str, usize>, name: &str) -> Result<usize> {

@@ -33,11 +33,11 @@ pub struct Ground<'a> {
     /// The table's row of each row learned from.
     pub rows: &'a [u32],
     /// Weight of each row learned from; `None` where all are 1.
-    pub weights: Option<&'a [f64]>,
+    pub weights: Option<Vec<f64>>,
     /// By feature: how the margin may move with it.
-    pub signs: &'a [i8],
+    pub signs: Vec<i8>,
     /// By feature: the sets it may stand in on a path; empty where there are no constraints.
-    pub groups: &'a [Vec<u32>],
+    pub groups: Vec<Vec<u32>>,
 }
 
 /// A tree in bins.
@@ -110,52 +110,58 @@ struct Open {
     seed: u64,
 }
 
-/// One tree in the making.
-struct Grower<'a> {
+/// Grows trees, one after the other, in the same memory.
+pub struct Grower<'a> {
     ground: &'a Ground<'a>,
-    rules: Rules<'a>,
-    /// By block, the lanes that this tree may use.
-    active: Vec<Vec<usize>>,
-    /// By place among the rows learned from.
-    packed: &'a [Packed],
-    rows: Vec<u32>,
-    spare: Vec<u32>,
-    /// Histograms that are free again.
+    /// Histograms that are free.
     pool: Vec<Vec<Histogram>>,
+    spare: Vec<u32>,
     /// Of the leaf being counted: table rows and gradients side by side.
     leaf_rows: Vec<u32>,
     leaf_packed: Vec<Packed>,
 }
 
-/// Grows a tree on some of the rows (places among the ground's rows, rising).
-pub fn grow(
-    ground: &Ground<'_>,
-    rows: Vec<u32>,
-    packed: &[Packed],
-    scale: Scale,
-    seed: u64,
-) -> GrownTree {
-    let params = ground.params;
-    let drawn = |feature: &usize| unit(mix2(seed, *feature as u64)) < params.feature_fraction;
-    let active = ground.table.blocks.iter().map(|block| {
-        let lanes = block.features.iter().enumerate();
-        lanes.filter(|(_, feature)| drawn(feature)).map(|(lane, _)| lane).collect()
-    });
-    let grower = Grower {
-        ground,
-        rules: Rules { params, scale },
-        active: active.collect(),
-        packed,
-        spare: vec![0; rows.len()],
-        rows,
-        pool: Vec::new(),
-        leaf_rows: Vec::new(),
-        leaf_packed: Vec::new(),
-    };
-    grower.grow(seed)
+impl<'a> Grower<'a> {
+    /// A grower of trees from a ground.
+    pub fn new(ground: &'a Ground<'a>) -> Grower<'a> {
+        let (pool, spare, leaf_rows, leaf_packed) = Default::default();
+        Grower { ground, pool, spare, leaf_rows, leaf_packed }
+    }
+
+    /// Grows a tree on some of the rows (places among the ground's rows, rising).
+    pub fn grow(
+        &mut self,
+        rows: Vec<u32>,
+        packed: &[Packed],
+        scale: Scale,
+        seed: u64,
+    ) -> GrownTree {
+        let params = self.ground.params;
+        let drawn = |feature: &usize| unit(mix2(seed, *feature as u64)) < params.feature_fraction;
+        let active = self.ground.table.blocks.iter().map(|block| {
+            let lanes = block.features.iter().enumerate();
+            lanes.filter(|(_, feature)| drawn(feature)).map(|(lane, _)| lane).collect()
+        });
+        let active = active.collect();
+        self.spare.resize(rows.len(), 0);
+        let rules = Rules { params, scale };
+        Growth { ground: self.ground, rules, active, packed, rows, memory: self }.grow(seed)
+    }
 }
 
-impl Grower<'_> {
+/// One tree in the making.
+struct Growth<'a, 'm> {
+    ground: &'a Ground<'a>,
+    rules: Rules<'a>,
+    /// By block, the lanes that this tree may use.
+    active: Vec<Vec<usize>>,
+    /// By place among the rows learned from.
+    packed: &'m [Packed],
+    rows: Vec<u32>,
+    memory: &'m mut Grower<'a>,
+}
+
+impl Growth<'_, '_> {
     fn grow(mut self, seed: u64) -> GrownTree {
         let mut nodes: Vec<GrownNode> = Vec::new();
         let mut open = vec![self.root(seed)];
@@ -190,8 +196,12 @@ impl Grower<'_> {
                 *side = Child::Leaf(place as u32);
             }
         }
-        let leaves = open.into_iter().map(|o| GrownLeaf { leaf: o.leaf, span: o.span }).collect();
-        GrownTree { nodes, leaves, rows: self.rows }
+        let mut leaves = Vec::with_capacity(open.len());
+        for open in open {
+            self.free(open.histograms);
+            leaves.push(GrownLeaf { leaf: open.leaf, span: open.span });
+        }
+        GrownTree { nodes, leaves, rows: std::mem::take(&mut self.rows) }
     }
 
     fn place(&self, feature: usize) -> Place {
@@ -221,11 +231,11 @@ impl Grower<'_> {
         let right_total = parent.leaf.total.wrapping_sub(split.left);
         let (left_bounds, right_bounds) = self.bounds(&parent.leaf, &split);
         let groups = self.narrowed(parent.groups.as_deref(), split.feature);
-        let child = |grower: &Self, left: bool| {
+        let child = |growth: &Self, left: bool| {
             let span = if left { spans.0.clone() } else { spans.1.clone() };
             let leaf = Leaf {
                 total: if left { split.left } else { right_total },
-                count: grower.weight(span.clone()),
+                count: growth.weight(span.clone()),
                 bounds: if left { left_bounds } else { right_bounds },
             };
             let seed = mix2(parent.seed, u64::from(left));
@@ -243,7 +253,7 @@ impl Grower<'_> {
         let (mut left, mut right) = (child(self, true), child(self, false));
         let depth = self.ground.params.max_depth;
         if last || (depth > 0 && parent.depth + 1 >= depth) {
-            self.pool.push(parent.histograms);
+            self.free(parent.histograms);
             return (left, right);
         }
         let left_is_small = left.span.len() <= right.span.len();
@@ -257,7 +267,7 @@ impl Grower<'_> {
         for (open, histograms) in [(small, small_histograms), (large, large_histograms)] {
             match open.split {
                 Some(_) => open.histograms = histograms,
-                None => self.pool.push(histograms),
+                None => self.free(histograms),
             }
         }
         (left, right)
@@ -278,7 +288,7 @@ impl Grower<'_> {
             if self.active[block].is_empty() {
                 return None;
             }
-            let (rows, packed) = (&self.leaf_rows, &self.leaf_packed);
+            let (rows, packed) = (&self.memory.leaf_rows, &self.memory.leaf_packed);
             fill(&blocks[block], &self.active[block], rows, packed, total, mine);
             self.best(block, mine, leaf)
         };
@@ -358,25 +368,31 @@ impl Grower<'_> {
     }
 
     fn weight(&self, span: Range<usize>) -> f64 {
-        match self.ground.weights {
+        match &self.ground.weights {
             None => span.len() as f64,
             Some(weights) => self.rows[span].iter().map(|&row| weights[row as usize]).sum(),
         }
     }
 
+    fn free(&mut self, histograms: Vec<Histogram>) {
+        if !histograms.is_empty() {
+            self.memory.pool.push(histograms);
+        }
+    }
+
     fn fresh(&mut self) -> Vec<Histogram> {
         let blocks = &self.ground.table.blocks;
-        self.pool.pop().unwrap_or_else(|| vec![Histogram::new(); blocks.len()])
+        self.memory.pool.pop().unwrap_or_else(|| vec![Histogram::new(); blocks.len()])
     }
 
     /// Brings the rows and gradients of a leaf side by side. Returns the sum of the gradients.
     fn gather(&mut self, span: Range<usize>) -> Packed {
         let rows = &self.rows[span];
-        self.leaf_rows.clear();
-        self.leaf_packed.clear();
-        self.leaf_rows.extend(rows.iter().map(|&row| self.ground.rows[row as usize]));
-        self.leaf_packed.extend(rows.iter().map(|&row| self.packed[row as usize]));
-        self.leaf_packed.iter().fold(0, |sum: Packed, x| sum.wrapping_add(*x))
+        self.memory.leaf_rows.clear();
+        self.memory.leaf_packed.clear();
+        self.memory.leaf_rows.extend(rows.iter().map(|&row| self.ground.rows[row as usize]));
+        self.memory.leaf_packed.extend(rows.iter().map(|&row| self.packed[row as usize]));
+        self.memory.leaf_packed.iter().fold(0, |sum: Packed, x| sum.wrapping_add(*x))
     }
 
     /// Brings the rows that go left before those that go right, each in their order, and returns
@@ -386,7 +402,7 @@ impl Grower<'_> {
         let block = &self.ground.table.blocks[place.block];
         let to_row = self.ground.rows;
         let rows = &mut self.rows[span.clone()];
-        let spare = &mut self.spare[..rows.len()];
+        let spare = &mut self.memory.spare[..rows.len()];
         let lefts: Vec<usize> = rows
             .par_chunks_mut(CHUNK)
             .zip(spare.par_chunks_mut(CHUNK))
