@@ -3,10 +3,10 @@
 use crate::classifiers::boosting::tree::LevelSet;
 use crate::dataset::Dataset;
 use crate::frame::UNKNOWN_LEVEL;
-use crate::seed::mix2;
+use crate::seed::{mix2, unit};
 
 /// Rows that cuts are learned from; of more, a sample is taken.
-const SAMPLE: usize = 200_000;
+const SAMPLE: usize = 100_000;
 /// A level with less weight of training rows shares a bin with other such levels.
 const RARE_WEIGHT: f64 = 5.0;
 
@@ -30,21 +30,12 @@ pub enum Bins {
 impl Bins {
     /// Learns the bins of a feature (its place among the dataset's features) from the dataset's rows.
     pub fn fit(data: &Dataset<'_>, feature: usize, max_bin: usize) -> Bins {
-        let sample: Vec<u32> = match data.rows.len() > SAMPLE {
-            true => {
-                data.rows.iter().copied().filter(|&row| sampled(row, data.rows.len())).collect()
-            }
-            false => Vec::new(),
-        };
-        let rows = if sample.is_empty() { data.rows } else { &sample };
-        let some = data.with_rows(rows);
-        let cells = some.cells(feature);
-        let equal =
-            rows.iter().all(|&row| data.weight[row as usize] == data.weight[rows[0] as usize]);
+        let (cells, weights) = (data.cells(feature), data.weights());
+        let equal = weights.iter().all(|weight| *weight == weights[0]);
         match data.levels(feature) {
-            Some(levels) => Bins::of_levels(&cells, &some.weights(), levels, max_bin),
+            Some(levels) => Bins::of_levels(&cells, &weights, levels, max_bin),
             None if equal => Bins::of_numbers(distinct(cells), max_bin),
-            None => Bins::of_numbers(distinct_weighted(&cells, &some.weights()), max_bin),
+            None => Bins::of_numbers(distinct_weighted(&cells, &weights), max_bin),
         }
     }
 
@@ -116,7 +107,7 @@ impl Bins {
     pub fn bin(&self, cell: f64) -> u8 {
         match self {
             Bins::Number { .. } if cell.is_nan() => self.missing(),
-            Bins::Number { cuts } => search(cuts, cell),
+            Bins::Number { cuts } => cuts.partition_point(|cut| *cut < cell) as u8,
             Bins::Levels { .. } if cell.is_nan() || cell == UNKNOWN_LEVEL => self.missing(),
             Bins::Levels { bin, .. } => bin[cell as usize],
         }
@@ -134,15 +125,37 @@ impl Bins {
     }
 }
 
-/// The number of cuts below `x`: its bin. Branch-free, so that many run at a time.
-pub fn search(cuts: &[f64], x: f64) -> u8 {
-    let (mut low, mut width) = (0, cuts.len());
-    while width > 0 {
-        let half = width.div_ceil(2);
-        low += usize::from(cuts[low + half - 1] < x) * half;
-        width -= half;
+/// The bins of many numbers: as [`Bins::bin`], without a branch, so that several are searched at a
+/// time.
+#[derive(Debug)]
+pub struct Searcher {
+    /// The cuts, then infinities.
+    cuts: [f64; 256],
+    /// A power of two above half the number of cuts.
+    half: usize,
+    missing: u8,
+}
+
+impl Searcher {
+    /// For the cuts of a feature of numbers.
+    pub fn new(cuts: &[f64], missing: u8) -> Searcher {
+        let mut padded = [f64::INFINITY; 256];
+        padded[..cuts.len()].copy_from_slice(cuts);
+        Searcher { cuts: padded, half: (cuts.len() + 1).next_power_of_two() / 2, missing }
     }
-    low as u8
+
+    /// The bin of each value.
+    pub fn bins(&self, values: &[f64], bins: &mut [u8]) {
+        for (x, bin) in values.iter().zip(bins) {
+            let (mut low, mut half) = (0_usize, self.half);
+            while half > 0 {
+                // The sum stays below 256; the mask spares the check of it.
+                low += usize::from(self.cuts[(low + half - 1) & 255] < *x) * half;
+                half /= 2;
+            }
+            *bin = if x.is_nan() { self.missing } else { low as u8 };
+        }
+    }
 }
 
 /// A number `c` with `a <= c < b`, half way where there is one.
@@ -151,9 +164,11 @@ fn between(a: f64, b: f64) -> f64 {
     if a <= middle && middle < b { middle } else { a }
 }
 
-fn sampled(row: u32, rows: usize) -> bool {
-    let share = SAMPLE as f64 / rows as f64;
-    ((mix2(0x62_69_6e, u64::from(row)) >> 32) as f64) < share * (1_u64 << 32) as f64
+/// The rows that cuts are learned from: all, or a sample where there are very many.
+pub fn sample(rows: &[u32]) -> Vec<u32> {
+    let share = SAMPLE as f64 / rows.len() as f64;
+    let drawn = |row: &u32| share >= 1.0 || unit(mix2(0x62_69_6e, u64::from(*row))) < share;
+    rows.iter().copied().filter(drawn).collect()
 }
 
 /// Distinct numbers, rising, with how often they stand there; NaN left out.

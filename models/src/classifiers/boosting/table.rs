@@ -12,7 +12,7 @@
 
 use rayon::prelude::*;
 
-use crate::classifiers::boosting::binning::Bins;
+use crate::classifiers::boosting::binning::{Bins, Searcher, sample};
 use crate::dataset::Dataset;
 use crate::frame::{Column, MISSING_CODE, UNKNOWN_CODE};
 
@@ -80,11 +80,13 @@ pub enum Cells {
 impl BinnedTable {
     /// Bins every row of the dataset's frame; where the cuts are is learned from the dataset's rows.
     pub fn new(data: &Dataset<'_>, max_bin: usize) -> BinnedTable {
+        let rows = sample(data.rows);
+        let sampled = data.with_rows(&rows);
         let learned: Vec<(Bins, Shape)> = (0..data.features.len())
             .into_par_iter()
             .map(|feature| {
-                let bins = Bins::fit(data, feature, max_bin);
-                let shape = Shape::of(data, feature, &bins);
+                let bins = Bins::fit(&sampled, feature, max_bin);
+                let shape = Shape::of(&sampled, feature, &bins);
                 (bins, shape)
             })
             .collect();
@@ -185,10 +187,11 @@ struct Shape {
 impl Shape {
     /// From some of the rows: it decides how cells are stored, not what they are.
     fn of(data: &Dataset<'_>, feature: usize, bins: &Bins) -> Shape {
-        let cell = Cell::new(data, feature, bins);
+        let some: Vec<u32> =
+            data.rows.iter().copied().step_by(data.rows.len() / 20_000 + 1).collect();
         let mut counts = [0_u32; 256];
-        let some = data.rows.iter().step_by(data.rows.len() / 20_000 + 1);
-        some.for_each(|&row| counts[cell.bin(row as usize) as usize] += 1);
+        let cells = data.with_rows(&some).cells(feature);
+        cells.iter().for_each(|&cell| counts[bins.bin(cell) as usize] += 1);
         let rows: u32 = counts.iter().sum();
         let mode = (0..256).rev().max_by_key(|&bin| counts[bin]).expect("256 bins");
         Shape { mode: mode as u8, share: f64::from(counts[mode]) / f64::from(rows) }
@@ -232,33 +235,45 @@ fn plan(bins: &[Bins], shapes: &[Shape]) -> Vec<(Kind, Vec<usize>)> {
 struct Cell<'a> {
     column: &'a Column,
     bins: &'a Bins,
+    searcher: Option<Searcher>,
 }
 
 impl<'a> Cell<'a> {
     fn new(data: &Dataset<'a>, feature: usize, bins: &'a Bins) -> Cell<'a> {
-        Cell { column: &data.frame.columns()[data.features[feature]], bins }
+        let searcher = match bins {
+            Bins::Number { cuts } => Some(Searcher::new(cuts, bins.missing())),
+            Bins::Levels { .. } => None,
+        };
+        Cell { column: &data.frame.columns()[data.features[feature]], bins, searcher }
     }
 
-    fn bin(&self, row: usize) -> u8 {
-        match (self.column, self.bins) {
-            (Column::Number(values), bins) => bins.bin(values[row]),
-            (Column::Category(codes), Bins::Levels { bin, .. }) => match codes[row] {
-                MISSING_CODE | UNKNOWN_CODE => self.bins.missing(),
-                code => bin[code as usize],
-            },
-            (Column::Category(_), Bins::Number { .. }) => {
-                unreachable!("categories are binned by level")
+    /// The bins of the rows from `first` on.
+    fn bins(&self, first: usize, bins: &mut [u8]) {
+        let rows = first..first + bins.len();
+        match (self.column, self.bins, &self.searcher) {
+            (Column::Number(values), _, Some(searcher)) => searcher.bins(&values[rows], bins),
+            (Column::Category(codes), Bins::Levels { bin, .. }, _) => {
+                for (code, slot) in codes[rows].iter().zip(bins) {
+                    *slot = match *code {
+                        MISSING_CODE | UNKNOWN_CODE => self.bins.missing(),
+                        code => bin[code as usize],
+                    };
+                }
             }
+            _ => unreachable!("numbers are binned by cuts, categories by level"),
         }
     }
 }
 
 fn dense(columns: &[Cell<'_>], rows: usize, put: impl Fn(&mut [u8], usize, u8)) -> Vec<u8> {
     let mut cells = vec![0; rows * WIDTH];
+    let mut bins = [0; CHUNK];
     for (chunk, cells) in cells.chunks_mut(CHUNK * WIDTH).enumerate() {
+        let bins = &mut bins[..cells.len() / WIDTH];
         for (lane, column) in columns.iter().enumerate() {
-            for (row, cells) in cells.chunks_exact_mut(WIDTH).enumerate() {
-                put(cells, lane, column.bin(chunk * CHUNK + row));
+            column.bins(chunk * CHUNK, bins);
+            for (cells, bin) in cells.chunks_exact_mut(WIDTH).zip(&*bins) {
+                put(cells, lane, *bin);
             }
         }
     }
@@ -274,17 +289,19 @@ fn sparse(
 ) -> (Vec<u32>, Vec<u16>) {
     let (mut starts, mut slots) = (vec![0_u32], Vec::new());
     starts.reserve_exact(rows);
-    let mut binned = vec![0_u8; CHUNK * columns.len()];
+    let mut binned = vec![0; CHUNK * columns.len()];
     for first in (0..rows).step_by(CHUNK) {
         let count = CHUNK.min(rows - first);
-        for (lane, column) in columns.iter().enumerate() {
-            for row in 0..count {
-                binned[row * columns.len() + lane] = column.bin(first + row);
-            }
+        for (column, bins) in columns.iter().zip(binned.chunks_exact_mut(CHUNK)) {
+            column.bins(first, &mut bins[..count]);
         }
-        for cells in binned.chunks_exact(columns.len()).take(count) {
-            let others = cells.iter().zip(default).enumerate().filter(|(_, (bin, d))| bin != d);
-            slots.extend(others.map(|(lane, (&bin, _))| (lane * stride + bin as usize) as u16));
+        for row in 0..count {
+            for (lane, default) in default.iter().enumerate() {
+                let bin = binned[lane * CHUNK + row];
+                if bin != *default {
+                    slots.push((lane * stride + bin as usize) as u16);
+                }
+            }
             starts.push(u32::try_from(slots.len()).expect("a block has below 2^32 cells"));
         }
     }
