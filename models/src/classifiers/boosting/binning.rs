@@ -1,5 +1,7 @@
 //! Where the values of a feature are cut into bins. Knows nothing of how bins are stored.
 
+use std::hint::select_unpredictable;
+
 use crate::classifiers::boosting::tree::LevelSet;
 use crate::dataset::Dataset;
 use crate::frame::UNKNOWN_LEVEL;
@@ -150,7 +152,7 @@ impl Searcher {
             let (mut low, mut half) = (0_usize, self.half);
             while half > 0 {
                 // The sum stays below 256; the mask spares the check of it.
-                low += usize::from(self.cuts[(low + half - 1) & 255] < *x) * half;
+                low += select_unpredictable(self.cuts[(low + half - 1) & 255] < *x, half, 0);
                 half /= 2;
             }
             *bin = if x.is_nan() { self.missing } else { low as u8 };

@@ -1,6 +1,7 @@
 //! Gradient boosting of trees on histograms, of our own.
 
 pub mod binning;
+mod engine;
 mod fit;
 mod grower;
 mod histogram;
@@ -13,6 +14,7 @@ pub mod tree;
 pub use params::{Boosting, Metric};
 pub use table::BinnedTable;
 
+use crate::classifiers::boosting::engine::Engine;
 use crate::classifiers::boosting::tree::Tree;
 use crate::classifiers::{Classifier, Fitted};
 use crate::dataset::Dataset;
@@ -60,6 +62,7 @@ pub struct FittedBoosting {
     trees: Vec<Tree>,
     average: bool,
     sigmoid: f64,
+    engine: Engine,
 }
 
 impl FittedBoosting {
@@ -78,7 +81,10 @@ impl FittedBoosting {
             && sigmoid > 0.0
             && !trees.is_empty()
             && trees.iter().all(|tree| tree.is_sound(features));
-        sound.then_some(FittedBoosting { features, trees, average, sigmoid })
+        sound.then(|| {
+            let engine = Engine::new(&trees, features);
+            FittedBoosting { features, trees, average, sigmoid, engine }
+        })
     }
 
     /// Number of features in a row.
@@ -103,12 +109,17 @@ impl FittedBoosting {
 
     /// The raw score of a row: the sum (or mean) of its leaves, added in the order of the trees.
     pub fn raw_score(&self, row: &[f64]) -> f64 {
-        let sum: f64 = self.trees.iter().map(|tree| tree.leaves[tree.leaf(row)].value).sum();
-        if self.average { sum / self.trees.len() as f64 } else { sum }
+        self.mean(self.engine.sum(row))
     }
 
     /// The margin of each row.
     pub fn margins(&self, rows: &Rows) -> Vec<f64> {
-        rows.iter().map(|row| self.sigmoid * self.raw_score(row)).collect()
+        let mut sums = Vec::with_capacity(rows.len());
+        self.engine.sums(rows.cells(), &mut sums);
+        sums.into_iter().map(|sum| self.sigmoid * self.mean(sum)).collect()
+    }
+
+    fn mean(&self, sum: f64) -> f64 {
+        if self.average { sum / self.trees.len() as f64 } else { sum }
     }
 }

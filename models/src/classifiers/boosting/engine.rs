@@ -1,0 +1,280 @@
+//! Trees laid out for speed. What they answer is what `tree.rs` answers, to the bit.
+//!
+//! All nodes of all trees lie in one list; the children of a node lie side by side. A step is one
+//! comparison without a branch, so that many walks run at a time:
+//!
+//! ```text
+//! next = child + (cell ^ flip >= threshold)
+//! ```
+//!
+//! A comparison with NaN is false, so a missing cell goes to the first child: that is the left one where
+//! missing goes left, and the right one, with cell and threshold negated, where it goes right. A leaf
+//! is its own child. Questions that are no such comparison (sets of levels, zeros that count as
+//! missing) are asked once a row and become cells of their own.
+
+use std::cell::RefCell;
+
+use crate::classifiers::boosting::tree::{Child, LevelSet, Missing, Node, Test, Tree, ZERO};
+
+/// Rows that walk at a time in a batch.
+pub const LANES: usize = 16;
+/// Trees that a single row walks at a time.
+const TREES: usize = 8;
+/// In [`FlatNode::feature`]: the cell is negated.
+const FLIP: u32 = 1 << 31;
+
+/// All trees of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Engine {
+    /// Cells of a row as it comes.
+    width: usize,
+    /// The features that are looked at, each once, rising.
+    used: Vec<u32>,
+    /// Cells made from those, behind them.
+    derived: Vec<Derived>,
+    nodes: Vec<FlatNode>,
+    /// By node: what a leaf adds.
+    values: Vec<f64>,
+    /// By tree: the root.
+    roots: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct FlatNode {
+    threshold: f64,
+    /// Place of the cell, and [`FLIP`].
+    feature: u32,
+    /// The first child; the node itself for a leaf.
+    child: u32,
+}
+
+/// A cell made from a row's cells.
+#[derive(Debug, Clone, PartialEq)]
+enum Derived {
+    /// 1 where the level is in the set, else NaN.
+    Levels(u32, LevelSet),
+    /// The cell, NaN where it is zero.
+    ZeroMissing(u32),
+}
+
+impl Derived {
+    fn cell(&self, row: &[f64]) -> f64 {
+        match self {
+            Derived::Levels(feature, set) => {
+                if set.contains(row[*feature as usize]) {
+                    1.0
+                } else {
+                    f64::NAN
+                }
+            }
+            Derived::ZeroMissing(feature) => {
+                let cell = row[*feature as usize];
+                if cell.abs() <= ZERO { f64::NAN } else { cell }
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Lays out sound trees ([`Tree::is_sound`]) over rows of `width` cells.
+    pub fn new(trees: &[Tree], width: usize) -> Engine {
+        let mut engine = Engine {
+            width,
+            used: Vec::new(),
+            derived: Vec::new(),
+            nodes: Vec::new(),
+            values: Vec::new(),
+            roots: Vec::new(),
+        };
+        for tree in trees {
+            engine.add(tree);
+        }
+        let mut used: Vec<u32> = Vec::new();
+        let plain = engine.nodes.iter().map(|node| node.feature & !FLIP);
+        used.extend(plain.filter(|&feature| (feature as usize) < width));
+        used.sort_unstable();
+        used.dedup();
+        engine.used = used;
+        engine
+    }
+
+    fn add(&mut self, tree: &Tree) {
+        let first = self.nodes.len() as u32;
+        self.roots.push(first);
+        self.push_leaf(0.0);
+        // Where each child of the tree goes, given before it is visited: parents come first.
+        let mut at = vec![first; tree.nodes.len()];
+        if tree.nodes.is_empty() {
+            self.values[first as usize] = tree.leaves[0].value;
+        }
+        for (place, node) in tree.nodes.iter().enumerate() {
+            let (threshold, feature, swapped) = self.comparison(node);
+            let child = self.nodes.len() as u32;
+            self.nodes[at[place] as usize] = FlatNode { threshold, feature, child };
+            let children = if swapped { [node.right, node.left] } else { [node.left, node.right] };
+            for (slot, below) in (child..).zip(children) {
+                self.push_leaf(0.0);
+                match below {
+                    Child::Node(below) => at[below as usize] = slot,
+                    Child::Leaf(leaf) => {
+                        self.values[slot as usize] = tree.leaves[leaf as usize].value;
+                    }
+                }
+            }
+        }
+    }
+
+    fn push_leaf(&mut self, value: f64) {
+        let child = self.nodes.len() as u32;
+        self.nodes.push(FlatNode { threshold: f64::NAN, feature: 0, child });
+        self.values.push(value);
+    }
+
+    /// A question as a comparison: threshold, feature, and whether the right child comes first.
+    fn comparison(&mut self, node: &Node) -> (f64, u32, bool) {
+        match &node.test {
+            Test::Levels(set) => {
+                let place = self.derive(Derived::Levels(node.feature, set.clone()));
+                (1.0, place, true)
+            }
+            Test::Number { threshold, missing, missing_left } => {
+                let (place, missing_left) = match missing {
+                    Missing::Nan => (node.feature, *missing_left),
+                    Missing::None => (node.feature, 0.0 <= *threshold),
+                    Missing::Zero => {
+                        (self.derive(Derived::ZeroMissing(node.feature)), *missing_left)
+                    }
+                };
+                match missing_left {
+                    // No number is above infinity: NaN is never reached.
+                    true if *threshold == f64::INFINITY => (f64::NAN, place, false),
+                    true => (threshold.next_up(), place, false),
+                    false => (-threshold, place | FLIP, true),
+                }
+            }
+        }
+    }
+
+    fn derive(&mut self, derived: Derived) -> u32 {
+        let known = match derived {
+            Derived::ZeroMissing(_) => self.derived.iter().position(|d| *d == derived),
+            Derived::Levels(..) => None,
+        };
+        let place = known.unwrap_or_else(|| {
+            self.derived.push(derived);
+            self.derived.len() - 1
+        });
+        (self.width + place) as u32
+    }
+
+    /// The sum of the leaves that a row ends in, added in the order of the trees. Nothing is
+    /// allocated once a thread has scored a row of this model.
+    pub fn sum(&self, row: &[f64]) -> f64 {
+        assert!(row.len() == self.width, "a row has the model's cells");
+        if self.derived.is_empty() {
+            return self.sum_cells(row);
+        }
+        thread_local! {
+            static CELLS: RefCell<Vec<f64>> = const { RefCell::new(Vec::new()) };
+        }
+        CELLS.with_borrow_mut(|cells| {
+            cells.clear();
+            cells.extend_from_slice(row);
+            cells.extend(self.derived.iter().map(|derived| derived.cell(row)));
+            self.sum_cells(cells)
+        })
+    }
+
+    /// `cells` are a row's cells and the derived ones.
+    fn sum_cells(&self, cells: &[f64]) -> f64 {
+        assert!(cells.len() == self.width + self.derived.len(), "all cells are there");
+        let mut sum = 0.0;
+        for roots in self.roots.chunks(TREES) {
+            let mut at = [roots[0]; TREES];
+            at[..roots.len()].copy_from_slice(roots);
+            loop {
+                let mut moved = 0;
+                for at in &mut at {
+                    // SAFETY: places of nodes and cells were made by `add` and lie within both.
+                    let (node, cell) = unsafe {
+                        let node = self.nodes.get_unchecked(*at as usize);
+                        (node, *cells.get_unchecked((node.feature & !FLIP) as usize))
+                    };
+                    let next = node.next(cell);
+                    moved |= next ^ *at;
+                    *at = next;
+                }
+                if moved == 0 {
+                    break;
+                }
+            }
+            sum = at[..roots.len()].iter().fold(sum, |sum, &at| sum + self.values[at as usize]);
+        }
+        sum
+    }
+
+    /// The sums of many rows (row-major cells): the same as [`Engine::sum`] of each.
+    pub fn sums(&self, rows: &[f64], out: &mut Vec<f64>) {
+        let mut cells = vec![0.0; (self.width + self.derived.len()) * LANES];
+        let mut groups = rows.chunks_exact(self.width * LANES);
+        for group in &mut groups {
+            self.turn(group, &mut cells);
+            out.extend_from_slice(&self.sum_lanes(&cells));
+        }
+        out.extend(groups.remainder().chunks_exact(self.width).map(|row| self.sum(row)));
+    }
+
+    /// Brings the same cell of all rows side by side.
+    fn turn(&self, rows: &[f64], cells: &mut [f64]) {
+        for &feature in &self.used {
+            let feature = feature as usize;
+            let cells = &mut cells[feature * LANES..(feature + 1) * LANES];
+            for (cell, row) in cells.iter_mut().zip(rows.chunks_exact(self.width)) {
+                *cell = row[feature];
+            }
+        }
+        for (place, derived) in (self.width..).zip(&self.derived) {
+            let cells = &mut cells[place * LANES..(place + 1) * LANES];
+            for (cell, row) in cells.iter_mut().zip(rows.chunks_exact(self.width)) {
+                *cell = derived.cell(row);
+            }
+        }
+    }
+
+    fn sum_lanes(&self, cells: &[f64]) -> [f64; LANES] {
+        assert!(cells.len() == (self.width + self.derived.len()) * LANES, "all cells are there");
+        let mut sums = [0.0; LANES];
+        for &root in &self.roots {
+            let mut at = [root; LANES];
+            loop {
+                let mut moved = 0;
+                for (lane, at) in at.iter_mut().enumerate() {
+                    // SAFETY: places of nodes and cells were made by `add` and lie within both.
+                    let (node, cell) = unsafe {
+                        let node = self.nodes.get_unchecked(*at as usize);
+                        let place = (node.feature & !FLIP) as usize * LANES + lane;
+                        (node, *cells.get_unchecked(place))
+                    };
+                    let next = node.next(cell);
+                    moved |= next ^ *at;
+                    *at = next;
+                }
+                if moved == 0 {
+                    break;
+                }
+            }
+            for (sum, at) in sums.iter_mut().zip(at) {
+                *sum += self.values[at as usize];
+            }
+        }
+        sums
+    }
+}
+
+impl FlatNode {
+    #[inline(always)]
+    fn next(&self, cell: f64) -> u32 {
+        let flip = u64::from(self.feature & FLIP) << 32;
+        self.child + u32::from(f64::from_bits(cell.to_bits() ^ flip) >= self.threshold)
+    }
+}
