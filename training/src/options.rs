@@ -1,5 +1,6 @@
 //! What the user says of a table and of what to learn from it.
 
+use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::label::TargetSpec;
@@ -27,6 +28,8 @@ pub struct FitOptions {
     pub exclude_for: Vec<(String, String)>,
     /// Which classifier.
     pub model: ModelChoice,
+    /// Parameters of the booster; its seed is [`FitOptions::seed`].
+    pub boosting: Boosting,
     /// Shares of the parts.
     pub shares: Shares,
     /// How the threshold is chosen; `None`: by the error-rate limit where there is one, else by F1.
@@ -50,4 +53,6 @@ pub enum ModelChoice {
     Logistic,
     /// Random forest.
     Forest,
+    /// Boosted trees.
+    Boosting,
 }

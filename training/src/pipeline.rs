@@ -10,6 +10,7 @@ use rekindle_models::artifact::{
 };
 use rekindle_models::baseline::Baseline;
 use rekindle_models::calibration::Calibration;
+use rekindle_models::classifiers::boosting::{BinnedTable, Boosting};
 use rekindle_models::classifiers::forest::Forest;
 use rekindle_models::classifiers::logistic::Logistic;
 use rekindle_models::classifiers::{Classifier, Fitted};
@@ -71,11 +72,35 @@ pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Resu
     let roles = Roles::find(frame, options, &targets)?;
     let names = model_names(&targets)?;
     let fingerprint = frame.fingerprint();
-    let one = |(target, name): (&Target, &String)| {
-        let task = Task { frame, options, roles: &roles, target, name, progress };
-        task.run(&fingerprint)
+    let tasks: Vec<Task<'_>> = targets
+        .iter()
+        .zip(&names)
+        .map(|(target, name)| Task::new(frame, options, &roles, target, name, progress))
+        .collect::<Result<_>>()?;
+    let table = match options.model {
+        ModelChoice::Auto | ModelChoice::Boosting => common_table(&tasks),
+        ModelChoice::Logistic | ModelChoice::Forest => None,
     };
-    targets.iter().zip(&names).map(one).collect()
+    tasks.iter().map(|task| task.run(&fingerprint, table.as_ref())).collect()
+}
+
+/// All features of all targets in bins: cut once for all. Cuts are learned from rows that every target
+/// trains on; `None` where those are few, so that each target needs a table of its own.
+fn common_table(tasks: &[Task<'_>]) -> Option<BinnedTable> {
+    let first = tasks.first()?;
+    let mut trained = vec![0_usize; first.frame.rows()];
+    tasks.iter().flat_map(|task| &task.split.train).for_each(|&row| trained[row as usize] += 1);
+    let rows: Vec<u32> =
+        (0..).zip(&trained).filter(|(_, n)| **n == tasks.len()).map(|(row, _)| row).collect();
+    let fewest = tasks.iter().map(|task| task.split.train.len()).min()?;
+    if 2 * rows.len() < fewest {
+        return None;
+    }
+    let features: BTreeSet<usize> = tasks.iter().flat_map(|task| task.features.clone()).collect();
+    let features: Vec<usize> = features.into_iter().collect();
+    (first.progress)(&format!("binning {} features", features.len()));
+    let data = Dataset { rows: &rows, features: &features, ..first.data(&rows) };
+    Some(BinnedTable::new(&data, first.options.boosting.max_bin))
 }
 
 /// One model's name per target: its column, with the value where one column has several targets, and
@@ -113,6 +138,25 @@ fn model_names(targets: &[Target]) -> Result<Vec<String>> {
     targets.iter().map(name).collect()
 }
 
+/// The booster on a table that was cut before, where there is one.
+struct Binned<'a> {
+    params: Boosting,
+    table: Option<&'a BinnedTable>,
+}
+
+impl Classifier for Binned<'_> {
+    fn name(&self) -> &'static str {
+        self.params.name()
+    }
+
+    fn fit(&self, data: &Dataset<'_>) -> rekindle_models::error::Result<Fitted> {
+        match self.table {
+            Some(table) => Ok(Fitted::Boosting(self.params.fit_binned(table, data)?)),
+            None => self.params.fit(data),
+        }
+    }
+}
+
 /// One target of a table.
 struct Task<'a> {
     frame: &'a Frame,
@@ -121,29 +165,48 @@ struct Task<'a> {
     target: &'a Target,
     name: &'a str,
     progress: &'a dyn Fn(&str),
+    /// Places of the columns to learn from.
+    features: Vec<usize>,
+    split: Split,
 }
 
-impl Task<'_> {
-    fn run(&self, fingerprint: &str) -> Result<Trained> {
-        let features = self.features()?;
-        let split = self.split()?;
-        let data = |rows| Dataset {
+impl<'a> Task<'a> {
+    fn new(
+        frame: &'a Frame,
+        options: &'a FitOptions,
+        roles: &'a Roles,
+        target: &'a Target,
+        name: &'a str,
+        progress: &'a dyn Fn(&str),
+    ) -> Result<Task<'a>> {
+        let (features, split) = Default::default();
+        let task = Task { frame, options, roles, target, name, progress, features, split };
+        Ok(Task { features: task.features()?, split: task.split()?, ..task })
+    }
+
+    fn data<'b>(&'b self, rows: &'b [u32]) -> Dataset<'b> {
+        Dataset {
             frame: self.frame,
-            features: &features,
+            features: &self.features,
             rows,
             target: &self.target.positive,
             weight: &self.roles.weight,
-        };
+        }
+    }
+
+    fn run(&self, fingerprint: &str, table: Option<&BinnedTable>) -> Result<Trained> {
+        let (split, features) = (&self.split, &self.features);
+        let data = |rows| self.data(rows);
         let train = data(&split.train);
-        let (fit_rows, validation_rows) = self.validation(&split)?;
+        let (fit_rows, validation_rows) = self.validation(split)?;
         let (fit_data, validation) = (data(&fit_rows), data(&validation_rows));
         (self.progress)(&format!("{}: comparing single features", self.name));
         let (best_feature, single) = Baseline::best_feature(&fit_data, &validation);
         let baseline = match &self.options.recency {
-            Some(column) => Baseline::recency(&train, self.recency_feature(&features, column)?),
+            Some(column) => Baseline::recency(&train, self.recency_feature(features, column)?),
             None => best_feature,
         };
-        let (model, candidates) = self.choose(&fit_data, &validation, &train)?;
+        let (model, candidates) = self.choose(&fit_data, &validation, &train, table)?;
         let calibration_data = data(&split.calibration);
         let margins = margins(&model, &calibration_data);
         let (targets, weights) = (calibration_data.targets(), calibration_data.weights());
@@ -291,16 +354,16 @@ impl Task<'_> {
         fit_data: &Dataset<'_>,
         validation: &Dataset<'_>,
         train: &Dataset<'_>,
+        table: Option<&BinnedTable>,
     ) -> Result<(Fitted, Vec<Candidate>)> {
+        let seed = self.options.seed;
         let logistic = Logistic::default();
-        let forest = Forest { seed: self.options.seed, ..Forest::default() };
+        let forest = Forest { seed, ..Forest::default() };
+        let boosting = Binned { params: Boosting { seed, ..self.options.boosting.clone() }, table };
+        let all: [&dyn Classifier; 3] = [&boosting, &logistic, &forest];
         let fit = |classifier: &dyn Classifier| -> Result<Fitted> {
-            let rows = train.rows.len();
-            (self.progress)(&format!(
-                "{}: fitting {} on {rows} rows",
-                self.name,
-                classifier.name()
-            ));
+            let (name, rows) = (classifier.name(), train.rows.len());
+            (self.progress)(&format!("{}: fitting {name} on {rows} rows", self.name));
             Ok(classifier.fit(train)?)
         };
         let alone = |classifier: &dyn Classifier| -> Result<(Fitted, Vec<Candidate>)> {
@@ -310,15 +373,12 @@ impl Task<'_> {
         match self.options.model {
             ModelChoice::Logistic => return alone(&logistic),
             ModelChoice::Forest => return alone(&forest),
+            ModelChoice::Boosting => return alone(&boosting),
             ModelChoice::Auto => {}
         }
-        (self.progress)(&format!(
-            "{}: comparing {} and {} on {} validation rows",
-            self.name,
-            logistic.name(),
-            forest.name(),
-            validation.rows.len()
-        ));
+        let names = all.map(Classifier::name).join(", ");
+        let rows = validation.rows.len();
+        (self.progress)(&format!("{}: comparing {names} on {rows} validation rows", self.name));
         let (target, weight) = (validation.targets(), validation.weights());
         let auc = |fitted: &Fitted| {
             let scores = margins(fitted, validation);
@@ -327,22 +387,18 @@ impl Task<'_> {
             let ranked = Ranked::new(&judged);
             ranked.roc_auc(ranked.weights())
         };
-        // The logistic regression runs on one core: the forest's trees grow on the others meanwhile.
-        let (first, second) = rayon::join(
-            || logistic.fit(fit_data).map(|fitted| auc(&fitted)),
-            || forest.fit(fit_data).map(|fitted| auc(&fitted)),
-        );
-        let (first, second) = (first?, second?);
-        let candidate = |classifier: &dyn Classifier, roc_auc| Candidate {
-            classifier: classifier.name().to_owned(),
-            roc_auc: Some(roc_auc),
+        // The logistic regression runs on one core: trees grow on the others meanwhile.
+        let aucs: Vec<f64> = all
+            .par_iter()
+            .map(|classifier| classifier.fit(fit_data).map(|fitted| auc(&fitted)))
+            .collect::<std::result::Result<_, _>>()?;
+        let mut order = [0, 1, 2];
+        order.sort_by(|&a, &b| aucs[b].total_cmp(&aucs[a]));
+        let candidate = |&place: &usize| Candidate {
+            classifier: all[place].name().to_owned(),
+            roc_auc: Some(aucs[place]),
         };
-        let mut candidates = vec![candidate(&logistic, first), candidate(&forest, second)];
-        if second > first {
-            candidates.reverse();
-            return Ok((fit(&forest)?, candidates));
-        }
-        Ok((fit(&logistic)?, candidates))
+        Ok((fit(all[order[0]])?, order.iter().map(candidate).collect()))
     }
 
     fn warnings(&self, single: &[SingleFeature], threshold: &Threshold) -> Vec<String> {

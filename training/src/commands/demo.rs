@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use rekindle_models::artifact::Registry;
+use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::{Binding, Frame, ReadKind, ReadOptions, read, write_csv};
 use rekindle_models::metrics::{Judged, Ranked};
 use rekindle_models::threshold::ThresholdRule;
@@ -61,6 +62,7 @@ impl Demo {
             exclude: Vec::new(),
             exclude_for: vec![(TARGET.to_owned(), LEAK.to_owned())],
             model: ModelChoice::Auto,
+            boosting: Boosting::default(),
             shares: Shares::default(),
             threshold: Some(ThresholdRule::F1),
             limits: Limits {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rekindle_models::artifact::Registry;
+use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::{ReadKind, read};
 use rekindle_models::threshold::ThresholdRule;
 
@@ -76,6 +77,10 @@ struct LearningArgs {
     /// Classifier; auto compares all on validation rows
     #[arg(long, value_enum, default_value_t = Model::Auto)]
     model: Model,
+    /// A parameter of the booster, by LightGBM's name, as num_leaves=31 or
+    /// 'monotone_constraints={recency_days=1}'; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
     /// Share of customers for calibration and the threshold
     #[arg(long, value_name = "SHARE", default_value_t = Shares::default().calibration)]
     calibration_share: f64,
@@ -129,6 +134,7 @@ enum Model {
     Auto,
     Logistic,
     Forest,
+    Boosting,
 }
 
 /// A share as `0.05` or `5%`.
@@ -247,6 +253,20 @@ pub(super) fn report_of(model: &Trained, version: u32) -> Report<'_> {
     )
 }
 
+/// Parameters as typed: each is a line of TOML.
+fn boosting(given: &[String]) -> Result<Boosting> {
+    for one in given {
+        toml::from_str::<Boosting>(one).map_err(|e| {
+            let why = e.message().trim_end();
+            anyhow::anyhow!("--param {one}: {why}; expected NAME=VALUE, as --param num_leaves=31")
+        })?;
+    }
+    let params: Boosting = toml::from_str(&given.join("\n"))
+        .map_err(|e| anyhow::anyhow!("--param: {}; give each once", e.message().trim_end()))?;
+    params.validate()?;
+    Ok(params)
+}
+
 impl LearningArgs {
     fn options(
         &self,
@@ -283,7 +303,9 @@ impl LearningArgs {
                 Model::Auto => ModelChoice::Auto,
                 Model::Logistic => ModelChoice::Logistic,
                 Model::Forest => ModelChoice::Forest,
+                Model::Boosting => ModelChoice::Boosting,
             },
+            boosting: boosting(&self.param)?,
             shares: Shares { calibration: self.calibration_share, test: self.test_share },
             threshold,
             limits,

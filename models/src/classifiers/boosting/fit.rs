@@ -15,6 +15,7 @@ use crate::classifiers::boosting::tree::{Leaf, Missing, Node, Test, Tree};
 use crate::classifiers::check_classes;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::frame::nearest_name;
 use crate::metrics::{Judged, Ranked};
 use crate::seed::{mix2, unit};
 
@@ -22,12 +23,15 @@ use crate::seed::{mix2, unit};
 const FRUITLESS: usize = 10;
 
 impl Boosting {
-    /// Learns several targets from one table, each from its dataset: those have the frame and the
-    /// features that the table was made from. With early stopping, the rows to watch are given for each
-    /// target.
+    /// Learns several targets from one table, each from its dataset: all are of the frame that the
+    /// table was made from, and of all or some of its features. With early stopping, the rows to watch
+    /// are given for each target.
     ///
     /// # Errors
     /// When a parameter is out of its range or names no feature, or a target has only one class.
+    ///
+    /// # Panics
+    /// When a dataset has a feature that the table has not.
     pub fn fit_targets(
         &self,
         table: &BinnedTable,
@@ -96,7 +100,7 @@ impl<'a> Fit<'a> {
             if let Some(watched) = &mut watched {
                 watched.add(&tree, &values.leaves, self.table);
             }
-            trees.push(self.raw(&tree, &values, &Rules { params: self.params, scale }));
+            trees.push(self.raw(&tree, &values, &Rules { params: self.params, scale }, ground));
             if watched.as_mut().is_some_and(|watched| watched.is_over(trees.len())) {
                 break;
             }
@@ -228,7 +232,13 @@ impl<'a> Fit<'a> {
     }
 
     /// The tree over cells instead of bins.
-    fn raw(&self, tree: &GrownTree, values: &Values, rules: &Rules<'_>) -> Tree {
+    fn raw(
+        &self,
+        tree: &GrownTree,
+        values: &Values,
+        rules: &Rules<'_>,
+        ground: &Ground<'_>,
+    ) -> Tree {
         let leaves = tree.leaves.iter().zip(&values.leaves).map(|(leaf, &value)| Leaf {
             value,
             weight: rules.scale.hessian(leaf.leaf.total),
@@ -253,7 +263,7 @@ impl<'a> Fit<'a> {
             let (left, right) =
                 if swapped { (node.right, node.left) } else { (node.left, node.right) };
             Node {
-                feature: node.split.feature as u32,
+                feature: ground.features[node.split.feature].expect("splits are by its features"),
                 test,
                 left,
                 right,
@@ -333,32 +343,39 @@ fn ground<'a>(
     table: &'a BinnedTable,
     data: &Dataset<'a>,
 ) -> Result<Ground<'a>> {
-    let names: BTreeMap<&str, usize> = data
-        .features
-        .iter()
-        .enumerate()
-        .map(|(i, &place)| (data.frame.schema().fields()[place].name.as_str(), i))
-        .collect();
+    let place = |column: &usize| {
+        table
+            .columns
+            .iter()
+            .position(|c| c == column)
+            .expect("the table has the dataset's features")
+    };
+    let places: Vec<usize> = data.features.iter().map(place).collect();
+    let mut features = vec![None; table.columns.len()];
+    places.iter().zip(0..).for_each(|(&place, feature)| features[place] = Some(feature));
+    let name = |place: &usize| data.frame.schema().fields()[table.columns[*place]].name.as_str();
+    let names: BTreeMap<&str, usize> = places.iter().map(|place| (name(place), *place)).collect();
     let weights = data.weights();
     Ok(Ground {
         table,
         params,
         rows: data.rows,
         weights: weights.iter().any(|w| *w != 1.0).then_some(weights),
-        signs: signs(params, &names)?,
-        groups: groups(params, &names)?,
+        features,
+        signs: signs(params, &names, table.columns.len())?,
+        groups: groups(params, &names, table.columns.len())?,
     })
 }
 
 fn feature(names: &BTreeMap<&str, usize>, name: &str) -> Result<usize> {
-    names
-        .get(name)
-        .copied()
-        .ok_or_else(|| Error::NoSuchColumn { column: name.to_owned(), nearest: None })
+    names.get(name).copied().ok_or_else(|| Error::NoSuchColumn {
+        column: name.to_owned(),
+        nearest: nearest_name(name, names.keys().copied()),
+    })
 }
 
-fn signs(params: &Boosting, names: &BTreeMap<&str, usize>) -> Result<Vec<i8>> {
-    let mut signs = vec![0; names.len()];
+fn signs(params: &Boosting, names: &BTreeMap<&str, usize>, count: usize) -> Result<Vec<i8>> {
+    let mut signs = vec![0; count];
     for (name, &sign) in &params.monotone_constraints {
         signs[feature(names, name)?] = sign;
     }
@@ -366,11 +383,11 @@ fn signs(params: &Boosting, names: &BTreeMap<&str, usize>) -> Result<Vec<i8>> {
 }
 
 /// By feature, the sets it stands in. A feature in none gets one of its own.
-fn groups(params: &Boosting, names: &BTreeMap<&str, usize>) -> Result<Vec<Vec<u32>>> {
+fn groups(params: &Boosting, names: &BTreeMap<&str, usize>, count: usize) -> Result<Vec<Vec<u32>>> {
     if params.interaction_constraints.is_empty() {
         return Ok(Vec::new());
     }
-    let mut groups = vec![Vec::new(); names.len()];
+    let mut groups = vec![Vec::new(); count];
     for (group, members) in params.interaction_constraints.iter().enumerate() {
         for name in members {
             groups[feature(names, name)?].push(group as u32);

@@ -34,6 +34,9 @@ pub struct Ground<'a> {
     pub rows: &'a [u32],
     /// Weight of each row learned from; `None` where all are 1.
     pub weights: Option<Vec<f64>>,
+    /// By feature of the table: its place among the model's features, `None` where the model may not
+    /// use it.
+    pub features: Vec<Option<u32>>,
     /// By feature: how the margin may move with it.
     pub signs: Vec<i8>,
     /// By feature: the sets it may stand in on a path; empty where there are no constraints.
@@ -137,7 +140,10 @@ impl<'a> Grower<'a> {
         seed: u64,
     ) -> GrownTree {
         let params = self.ground.params;
-        let drawn = |feature: &usize| unit(mix2(seed, *feature as u64)) < params.feature_fraction;
+        let drawn = |feature: &usize| {
+            self.ground.features[*feature].is_some()
+                && unit(mix2(seed, *feature as u64)) < params.feature_fraction
+        };
         let active = self.ground.table.blocks.iter().map(|block| {
             let lanes = block.features.iter().enumerate();
             lanes.filter(|(_, feature)| drawn(feature)).map(|(lane, _)| lane).collect()

@@ -37,6 +37,8 @@ pub struct BinnedTable {
     pub blocks: Vec<Block>,
     /// Where each feature stands; `None` where all its cells are alike.
     pub places: Vec<Option<Place>>,
+    /// The frame's column of each feature.
+    pub columns: Vec<usize>,
 }
 
 /// Where a feature stands.
@@ -102,7 +104,7 @@ impl BinnedTable {
                 places[feature] = Some(Place { block, lane });
             }
         }
-        BinnedTable { bins, blocks, places }
+        BinnedTable { bins, blocks, places, columns: data.features.to_vec() }
     }
 
     /// The bin of a cell; `row` is a row of the frame.
