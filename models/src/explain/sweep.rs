@@ -2,8 +2,6 @@
 //! explains. Rows lie side by side, `LANES` of them, and each is computed by the same operations in the same order
 //! whatever its neighbours and `LANES` are, so its contributions have the same bits everywhere.
 
-use std::array;
-
 use crate::explain::plan::{Below, MOST_WIDTH, Plan, Question, Step};
 
 /// Rows that are computed side by side in a batch: a vector of AVX-512, two of AVX2.
@@ -131,21 +129,23 @@ fn tree<const WIDTH: usize, const LANES: usize>(
     for (place, step) in plan.steps.iter().enumerate() {
         passes[place] = pass(step, cells, passes);
     }
-    for table in &plan.tables {
-        let table = table.as_chunks::<WIDTH>().0;
-        values[0] = [[1.0; LANES]; WIDTH];
+    for group in &plan.groups {
+        let curves = group.as_chunks::<WIDTH>().0;
+        values[0] = curves[0].map(|weight| [weight; LANES]);
         for (place, step) in plan.steps.iter().enumerate() {
             match step.above {
-                None => down::<false, WIDTH, LANES>(place, step, table, &passes[place], values),
-                Some(_) => down::<true, WIDTH, LANES>(place, step, table, &passes[place], values),
+                None => down::<false, WIDTH, LANES>(place, step, curves, &passes[place], values),
+                Some(_) => down::<true, WIDTH, LANES>(place, step, curves, &passes[place], values),
             }
         }
         for (place, step) in plan.steps.iter().enumerate().rev() {
             let gives = match step.above {
-                None => up::<false, WIDTH, LANES>(place, step, table, &passes[place], values),
-                Some(_) => up::<true, WIDTH, LANES>(place, step, table, &passes[place], values),
+                None => up::<false, WIDTH, LANES>(place, step, curves, &passes[place], values),
+                Some(_) => up::<true, WIDTH, LANES>(place, step, curves, &passes[place], values),
             };
-            add(&mut sums[step.feature], &gives);
+            for (sum, gives) in sums[step.feature].iter_mut().zip(gives) {
+                *sum += gives;
+            }
         }
     }
 }
@@ -158,53 +158,68 @@ fn pass<const LANES: usize>(
     passes: &[Passes<LANES>],
 ) -> Passes<LANES> {
     let cells = &cells[step.feature];
-    let left: Lane<u64, LANES> = match &step.question {
-        // The question's kind is settled outside of the loop over rows.
-        number @ Question::Number { .. } => {
-            array::from_fn(|lane| if number.holds(cells[lane]) { u64::MAX } else { 0 })
+    let mut left = [0; LANES];
+    match &step.question {
+        // As `Question::holds`, without branches.
+        Question::Number { threshold, band, missing_left } => {
+            let missing = all_bits(*missing_left);
+            for lane in 0..LANES {
+                let present = all_bits(cells[lane].abs() > *band);
+                left[lane] = present & all_bits(cells[lane] <= *threshold) | !present & missing;
+            }
         }
         Question::Levels(test) => {
-            array::from_fn(|lane| if test.holds(cells[lane]) { u64::MAX } else { 0 })
+            for lane in 0..LANES {
+                left[lane] = all_bits(test.holds(cells[lane]));
+            }
         }
-    };
-    let alive = match step.above {
-        Some((node, true)) => passes[node][0],
-        Some((node, false)) => passes[node][1],
-        None => [u64::MAX; LANES],
-    };
-    [
-        array::from_fn(|lane| alive[lane] & left[lane]),
-        array::from_fn(|lane| alive[lane] & !left[lane]),
-    ]
-}
-
-/// Each row's number for its answer: the rows of a table from `at` on. Without an earlier question
-/// of the same feature (`AGAIN` is false) a row goes left or right.
-#[inline(always)]
-fn pick<const AGAIN: bool, const WIDTH: usize, const LANES: usize>(
-    table: &[[f64; WIDTH]],
-    at: usize,
-    point: usize,
-    passes: &Passes<LANES>,
-) -> Lane<f64, LANES> {
-    let (left, right) = (table[at][point], table[at + 1][point]);
-    let neither = if AGAIN { table[at + 2][point] } else { right };
-    array::from_fn(|lane| {
-        let other = if AGAIN && passes[1][lane] == 0 { neither } else { right };
-        if passes[0][lane] != 0 { left } else { other }
-    })
-}
-
-#[inline(always)]
-fn add<const LANES: usize>(sums: &mut Lane<f64, LANES>, more: &Lane<f64, LANES>) {
-    for (sum, more) in sums.iter_mut().zip(more) {
-        *sum += more;
     }
+    let mut right = [0; LANES];
+    for lane in 0..LANES {
+        right[lane] = !left[lane];
+    }
+    if let Some((node, side)) = step.above {
+        let alive = &passes[node][side];
+        for lane in 0..LANES {
+            left[lane] &= alive[lane];
+            right[lane] &= alive[lane];
+        }
+    }
+    [left, right]
 }
 
 #[inline(always)]
-fn times<const LANES: usize>(a: &Lane<f64, LANES>, b: &Lane<f64, LANES>) -> Lane<f64, LANES> {
-    array::from_fn(|lane| a[lane] * b[lane])
+fn all_bits(yes: bool) -> u64 {
+    u64::from(yes).wrapping_neg()
+}
+
+/// A number where there are all bits, 0 where there are none.
+#[inline(always)]
+fn only(number: f64, where_bits: u64) -> f64 {
+    f64::from_bits(number.to_bits() & where_bits)
+}
+
+/// The probability of the edge to one side of a node. `AGAIN` says that the feature was asked above,
+/// so that rows may have failed there.
+#[inline(always)]
+fn probability<const AGAIN: bool, const WIDTH: usize, const LANES: usize>(
+    step: &Step,
+    side: usize,
+    curves: &[[f64; WIDTH]],
+    passes: &Passes<LANES>,
+) -> Values<WIDTH, LANES> {
+    let share = step.shares[side];
+    let (unknown, known) = (&curves[step.curve], &curves[step.curve + 1]);
+    let mut probability = [[0.0; LANES]; WIDTH];
+    for point in 0..WIDTH {
+        let by_share = share * unknown[point];
+        for lane in 0..LANES {
+            let passed = by_share + only(known[point], passes[side][lane]);
+            let alive = !AGAIN || passes[0][lane] | passes[1][lane] != 0;
+            probability[point][lane] = if alive { passed } else { share };
+        }
+    }
+    probability
 }
 
 /// From a node's products those of the nodes below it.
@@ -212,60 +227,55 @@ fn times<const LANES: usize>(a: &Lane<f64, LANES>, b: &Lane<f64, LANES>) -> Lane
 fn down<const AGAIN: bool, const WIDTH: usize, const LANES: usize>(
     place: usize,
     step: &Step,
-    table: &[[f64; WIDTH]],
+    curves: &[[f64; WIDTH]],
     passes: &Passes<LANES>,
     values: &mut [Values<WIDTH, LANES>],
 ) {
-    let (above, below) = values.split_at_mut(place + 1);
-    let answers = if AGAIN { 3 } else { 2 };
-    let mut at = step.table;
-    for child in [step.left, step.right] {
+    for (side, child) in [step.left, step.right].into_iter().enumerate() {
         if let Below::Step(child) = child {
-            let child = &mut below[child - place - 1];
-            for point in 0..WIDTH {
-                let factor = pick::<AGAIN, WIDTH, LANES>(table, at, point, passes);
-                child[point] = times(&above[place][point], &factor);
+            let mut products = probability::<AGAIN, WIDTH, LANES>(step, side, curves, passes);
+            for (product, above) in products.iter_mut().zip(&values[place]) {
+                for lane in 0..LANES {
+                    product[lane] *= above[lane];
+                }
             }
-            at += 2 * answers;
+            values[child] = products;
         }
     }
 }
 
-/// From a node's products and the sums of the nodes below it its own sums, and what it gives its feature.
+/// From a node's products and the values expected below it the value expected at it, and what it
+/// gives its feature.
 #[inline(always)]
 fn up<const AGAIN: bool, const WIDTH: usize, const LANES: usize>(
     place: usize,
     step: &Step,
-    table: &[[f64; WIDTH]],
+    curves: &[[f64; WIDTH]],
     passes: &Passes<LANES>,
     values: &mut [Values<WIDTH, LANES>],
 ) -> Lane<f64, LANES> {
-    let (above, below) = values.split_at_mut(place + 1);
-    let answers = if AGAIN { 3 } else { 2 };
+    let expected = |below: Below| match below {
+        Below::Step(child) => values[child],
+        Below::Leaf(value) => [[value; LANES]; WIDTH],
+    };
+    let (left, right, products) = (expected(step.left), expected(step.right), values[place]);
+    let to_left = probability::<AGAIN, WIDTH, LANES>(step, 0, curves, passes);
+    let mut sum = [0.0; LANES];
+    for point in 0..WIDTH {
+        let again = if AGAIN { curves[step.curve + 2][point] } else { 1.0 };
+        for lane in 0..LANES {
+            let gain = left[point][lane] - right[point][lane];
+            values[place][point][lane] = right[point][lane] + to_left[point][lane] * gain;
+            let moved = products[point][lane] * gain;
+            sum[lane] += if AGAIN { moved * again } else { moved };
+        }
+    }
     let mut gives = [0.0; LANES];
-    let mut sums = [[0.0; LANES]; WIDTH];
-    let inner = step.inner();
-    if inner < 2 {
-        let at = step.table + inner * 2 * answers;
-        for point in 0..WIDTH {
-            let product = above[place][point];
-            sums[point] = times(&product, &pick::<AGAIN, WIDTH, LANES>(table, at, point, passes));
-            let gift = pick::<AGAIN, WIDTH, LANES>(table, at + answers, point, passes);
-            add(&mut gives, &times(&product, &gift));
-        }
+    for lane in 0..LANES {
+        // A row that goes left moves by 1 - share, one that goes right by -share.
+        let to_left = only(step.shares[1], passes[0][lane]);
+        let to_right = only(step.shares[0], passes[1][lane]);
+        gives[lane] = (to_left - to_right) * sum[lane];
     }
-    let mut at = step.table;
-    for child in [step.left, step.right] {
-        if let Below::Step(child) = child {
-            let child = &below[child - place - 1];
-            for point in 0..WIDTH {
-                add(&mut sums[point], &child[point]);
-                let gift = pick::<AGAIN, WIDTH, LANES>(table, at + answers, point, passes);
-                add(&mut gives, &times(&child[point], &gift));
-            }
-            at += 2 * answers;
-        }
-    }
-    above[place] = sums;
     gives
 }
