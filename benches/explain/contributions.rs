@@ -1,5 +1,5 @@
-//! Explains rows with a model of LightGBM: `contributions MODEL ROWS.npy OUT RUNS`. Prints seconds per
-//! run, all rows together and then a thousand of them one by one, and writes the contributions
+//! Explains rows with a model of LightGBM: `contributions MODEL ROWS.npy OUT RUNS`. Prints seconds
+//! per run, all rows together and then a thousand of them one by one, and writes the contributions
 //! (little-endian `f64`, row-major) to OUT.
 //!
 //! Reads only what a model of numbers in LightGBM's text form needs.

@@ -73,8 +73,8 @@ impl Explainer {
     /// sum to its margin up to rounding. A feature that no tree asks for has 0; missing cells
     /// go where the trees send them and contribute like others.
     ///
-    /// Works on all threads of the current pool; a row's numbers depend, to the bit, on that row alone.
-    /// `rows` have the model's width.
+    /// Works on all threads of the current pool; a row's numbers depend, to the bit, on that row
+    /// alone. `rows` have the model's width.
     pub fn contributions(&self, rows: &Rows) -> Vec<f64> {
         assert_eq!(rows.width(), self.features, "rows have the model's width");
         let wide = self.features + 1;

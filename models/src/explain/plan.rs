@@ -1,39 +1,40 @@
-//! What is known of a tree before any row is seen: its questions in a form that is quick to answer, and
-//! the numbers a row is multiplied by. Sweeping rows over it is `sweep.rs`.
+//! What is known of a tree before any row is seen: its questions in a form that is quick to answer,
+//! and the numbers a row is multiplied by. Sweeping rows over it is `sweep.rs`.
 //!
 //! # How contributions are found
-//! Shapley weights of sets are Beta integrals. So if each feature is known with probability `t`, apart from
-//! the others, and `t` is then drawn evenly from 0 to 1, what a feature moves the tree's expected value by
-//! when it becomes known is its contribution. With all features but one known with
-//! probability `t`, that is a polynomial of `t`, which a Gauss rule integrates exactly
-//! (`quadrature.rs`). Given `t`, everything is products and means along the tree.
+//! Shapley weights of sets are Beta integrals (Owen 1972). Let every feature be known with
+//! probability `t`, apart from the others. What a feature moves the tree's expected value by when
+//! it becomes known is a polynomial of `t`, and its mean over `t` from 0 to 1 is the feature's
+//! contribution. A Gauss rule gives it exactly (`quadrature.rs`). Given `t`, all is products and
+//! means along the tree.
 //!
-//! Let a node send the share `r` of its training rows left, and let `o` be 1 for a row that goes left
-//! and 0 for another. Where its feature was not asked above, the row goes left with probability
+//! Let a node send the share `r` of its training rows left, and let `o` be 1 for a row that goes
+//! left and 0 for another. Where its feature was not asked above, the row goes left with
+//! probability
 //!
 //! ```text
 //! q = r (1 - t) + o t
 //! ```
 //!
-//! If it was, let `z` be the product of the shares of all edges of that feature above. A row that passed
-//! all those edges came through them with `f = z (1 - t) + t`, in which knowing the feature has the part `t`;
-//! a row that failed one can only be here with the feature unknown:
+//! If it was, let `z` be the product of the shares of all edges of that feature above. A row that
+//! passed all those edges came through them with probability `f = z (1 - t) + t`; one that failed
+//! any of them can only be here with the feature unknown:
 //!
 //! ```text
 //! q = (r z (1 - t) + o t) / f    or    q = r
 //! ```
 //!
-//! From the root down, `P` is the product of the probabilities `q` and `1 - q` on the way to a node. From
-//! the leaves up, `G` is the value expected below a node: `G = q G_left + (1 - q) G_right`. The node
-//! gives its feature, for rows that passed,
+//! From the root down, `P` is the product of the probabilities `q` and `1 - q` on the way to a
+//! node. From the leaves up, `G` is the value expected below a node: `G = q G_left + (1 - q)
+//! G_right`. The node gives its feature, for rows that passed,
 //!
 //! ```text
 //! (o - r)  integral of  P (G_left - G_right) z / f^2
 //! ```
 //!
-//! (`z = f = 1` where it was not asked above), and nothing for rows that failed. The last factor is what
-//! remains of an edge's own `(o z_below - z_above ...) / f` after the share already given by the edge
-//! above is taken back.
+//! with `z = f = 1` where it was not asked above, and nothing for rows that failed. That is how
+//! fast the tree's expected value moves with the probability that this feature is known: the
+//! derivative of `q`, `(o - r) z / f^2`, times what going left instead of right is worth.
 
 use crate::classifiers::boosting::tree::{Child, Missing, Node, Test, Tree, ZERO};
 use crate::explain::quadrature::{Rule, points_for};
@@ -49,8 +50,8 @@ pub struct Plan {
     /// Points that are swept at once, 1 to [`MOST_WIDTH`].
     pub width: usize,
     /// Per group of `width` points: rows of `width` numbers. Row 0 holds the points' weights. From
-    /// [`Step::curve`] on there are `z (1 - t) / f` and `t / f` and, for a feature that was asked above,
-    /// `z / f^2`.
+    /// [`Step::curve`] on there are `z (1 - t) / f` and `t / f` and, for a feature that was asked
+    /// above, `z / f^2`.
     pub groups: Vec<Vec<f64>>,
     /// The mean of the leaves, each weighted by its share of the training rows.
     pub expected: f64,
@@ -65,7 +66,8 @@ pub struct Step {
     pub question: Question,
     /// The share of the training rows that goes left, and the one that goes right.
     pub shares: [f64; 2],
-    /// The nearest edge above that asks the same feature: a node, and 0 for its left edge, 1 for the right.
+    /// The nearest edge above that asks the same feature: a node, and 0 for its left edge, 1 for
+    /// the right.
     pub above: Option<(usize, usize)>,
     /// First of the rows of a group that this node reads.
     pub curve: usize,
@@ -122,7 +124,8 @@ impl Question {
         match self {
             Question::Levels(test) => test.holds(cell),
             Question::Number { threshold, band, missing_left } => {
-                // What is compared with NaN is false: NaN is missing, and so is what is too near to 0.
+                // What is compared with NaN is false: NaN is missing, and so is what is too near to
+                // 0.
                 if cell.abs() > *band { cell <= *threshold } else { *missing_left }
             }
         }

@@ -13,10 +13,10 @@ pub struct Rule {
 
 /// How many points a product of `factors` linear factors, each between 0 and 1 on 0..1, needs.
 ///
-/// `n` points are exact for polynomials of degree `2 n - 1`, so half as many points as factors
-/// are enough. Products of very many factors are smooth: their Chebyshev coefficients fall like
-/// `exp(-k^2 / 2 factors)`, so that from `4.5 * sqrt(factors)` points on the remainder is lost in the
-/// rounding of `f64`. That caps the points of trees that are thousands of questions deep.
+/// `n` points are exact for polynomials of degree `2 n - 1`, so half as many points as factors are
+/// enough. Products of very many factors are smooth: their Chebyshev coefficients fall like
+/// `exp(-k^2 / 2 factors)`, so that from `4.5 * sqrt(factors)` points on the remainder is lost in
+/// the rounding of `f64`. That caps the points of trees that are thousands of questions deep.
 pub fn points_for(factors: usize) -> usize {
     let smooth = (4.5 * (factors as f64).sqrt()).ceil() as usize + 4;
     factors.div_ceil(2).min(smooth).max(1)

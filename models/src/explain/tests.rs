@@ -129,7 +129,8 @@ fn model(seed: u64, trees: usize, leaves: usize, features: usize) -> FittedBoost
         tree(leaves, features, covers, chain, &mut draws)
     };
     let trees = (0..trees).map(of).collect();
-    let (average, sigmoid) = (seed % 2 == 0, if seed % 3 == 0 { 1.0 } else { 0.7 });
+    let (average, sigmoid) =
+        (seed.is_multiple_of(2), if seed.is_multiple_of(3) { 1.0 } else { 0.7 });
     FittedBoosting::new(features, trees, average, sigmoid).unwrap()
 }
 
@@ -198,7 +199,8 @@ fn in_margins(model: &FittedBoosting, mut out: Vec<f64>) -> Vec<f64> {
     out
 }
 
-/// A feature on the way of the textbook's recursion: its place, `z`, `o`, and the share of sets by size.
+/// A feature on the way of the textbook's recursion: its place, `z`, `o`, and the share of sets by
+/// size.
 #[derive(Clone, Copy)]
 struct Passed(Option<u32>, f64, f64, f64);
 
@@ -263,11 +265,7 @@ fn by_recursion(model: &FittedBoosting, row: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; model.features() + 1];
     for tree in model.trees() {
         recurse(tree, tree.root(), row, &extended(&[], 1.0, 1.0, None), &mut out);
-        *out.last_mut().unwrap() += tree
-            .nodes
-            .is_empty()
-            .then(|| tree.leaves[0].value)
-            .unwrap_or_else(|| game_by_leaves(tree, tree.root(), 1.0));
+        *out.last_mut().unwrap() += game_by_leaves(tree, tree.root(), 1.0);
     }
     in_margins(model, out)
 }
