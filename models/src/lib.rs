@@ -6,7 +6,7 @@
 //! columns to learn from, a [`classifiers::Classifier`] is fitted, its margins are turned into
 //! probabilities by a [`calibration::Calibration`], a [`threshold::Threshold`] turns those into
 //! decisions, [`metrics`] judge them beside a [`baseline::Baseline`], a [`scorer::Scorer`] holds all of it together, and
-//! [`artifact`] saves and loads it.
+//! [`artifact`] saves and loads it. An [`explain::Explainer`] says which features moved a boosted model's margin.
 
 pub mod error;
 pub mod frame;
@@ -16,6 +16,8 @@ pub mod dataset;
 pub mod seed;
 
 pub mod classifiers;
+
+pub mod explain;
 
 pub mod calibration;
 pub mod metrics;
