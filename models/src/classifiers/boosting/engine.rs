@@ -24,7 +24,7 @@ const TREES: usize = 8;
 const FLIP: u32 = 1 << 31;
 
 /// All trees of a model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     /// Cells of a row as it comes.
     width: usize,
@@ -39,7 +39,7 @@ pub struct Engine {
     roots: Vec<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 struct FlatNode {
     threshold: f64,
     /// Place of the cell, and [`FLIP`].

@@ -41,7 +41,9 @@ impl Boosting {
         let one = |(data, watch): &(Dataset<'_>, Option<Dataset<'_>>)| {
             check_classes(data)?;
             let ground = ground(self, table, data)?;
-            Fit::new(self, table, data).run(&ground, watch.as_ref())
+            let fit = Fit::new(self, table, data);
+            let mut watched = watch.as_ref().map(|data| Watched::new(data, fit.start, self));
+            fit.run(&ground, watched.as_mut())
         };
         targets.par_iter().map(one).collect()
     }
@@ -76,9 +78,12 @@ impl<'a> Fit<'a> {
         Fit { params, table, data, target, weight, start, margins, pairs }
     }
 
-    fn run(mut self, ground: &Ground<'_>, watch: Option<&Dataset<'_>>) -> Result<FittedBoosting> {
+    fn run(
+        mut self,
+        ground: &Ground<'_>,
+        mut watched: Option<&mut Watched<'_>>,
+    ) -> Result<FittedBoosting> {
         let mut grower = Grower::new(ground);
-        let mut watched = watch.map(|data| Watched::new(data, self.start, self.params));
         let mut trees: Vec<Tree> = Vec::new();
         let mut fruitless = 0;
         for round in 0..self.params.num_iterations {
@@ -397,4 +402,23 @@ fn groups(params: &Boosting, names: &BTreeMap<&str, usize>, count: usize) -> Res
     let alone = groups.iter_mut().filter(|groups| groups.is_empty());
     alone.zip(first..).for_each(|(groups, own)| groups.push(own));
     Ok(groups)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A model, and the margins that its watched rows got in bins while it grew.
+    pub fn margins_in_bins(
+        params: &Boosting,
+        table: &BinnedTable,
+        data: &Dataset<'_>,
+        watch: &Dataset<'_>,
+    ) -> (FittedBoosting, Vec<f64>) {
+        let ground = ground(params, table, data).unwrap();
+        let fit = Fit::new(params, table, data);
+        let mut watched = Watched::new(watch, fit.start, params);
+        let model = fit.run(&ground, Some(&mut watched)).unwrap();
+        (model, watched.margins)
+    }
 }
