@@ -6,7 +6,7 @@
 //! columns to learn from, a [`classifiers::Classifier`] is fitted, its margins are turned into
 //! probabilities by a [`calibration::Calibration`], a [`threshold::Threshold`] turns those into
 //! decisions, [`metrics`] judge them beside a [`baseline::Baseline`], a [`scorer::Scorer`] holds all of it together, and
-//! [`artifact`] saves and loads it.
+//! [`artifact`] saves and loads it. [`exchange`] speaks the formats of other programs.
 
 pub mod error;
 pub mod frame;
@@ -26,5 +26,7 @@ pub mod baseline;
 pub mod scorer;
 
 pub mod artifact;
+
+pub mod exchange;
 
 pub use error::{Error, Result};

@@ -89,7 +89,8 @@ pub enum FeatureKind {
     },
     /// One of the levels.
     Categorical {
-        /// All levels seen while reading the training table, sorted.
+        /// All levels seen while reading the training table, sorted; those of an imported model in
+        /// its order.
         levels: Vec<String>,
     },
 }
