@@ -108,8 +108,8 @@ pub struct RowCounts {
     pub test: PartCount,
 }
 
-/// Rows of one part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Rows of one part; the default has none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartCount {
     /// Rows.
