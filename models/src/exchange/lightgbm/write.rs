@@ -10,8 +10,8 @@ use crate::exchange::lightgbm::decision;
 use crate::frame::{Field, Kind, Schema};
 
 /// The model as LightGBM 4 writes it; `schema` holds the names and kinds of its features. LightGBM
-/// takes a categorical feature as the place of its level, or by name in a pandas category. It knows no
-/// calibration: its probability is `1 / (1 + exp(-sigmoid * raw))`.
+/// takes a categorical feature as the place of its level, or by name in a pandas category (a number
+/// where all levels are written as numbers, as pandas reads them from a table). It knows no calibration: its probability is `1 / (1 + exp(-sigmoid * raw))`.
 pub fn write(model: &FittedBoosting, schema: &Schema) -> String {
     assert_eq!(model.features(), schema.len(), "the model's features have names");
     let used = Used::of(model);
@@ -112,13 +112,24 @@ impl Used {
 /// Places and levels of the features that pandas is to hold as categories.
 fn pandas(used: &Used, schema: &Schema) -> (Vec<String>, Vec<serde_json::Value>) {
     let levels = |(feature, field): (usize, &Field)| match &field.kind {
-        Kind::Categorical(levels) => Some((feature.to_string(), serde_json::json!(&**levels))),
+        Kind::Categorical(levels) => Some((feature.to_string(), pandas_levels(levels))),
         Kind::Boolean if !used.levels[feature].is_empty() => {
             Some((feature.to_string(), serde_json::json!([false, true])))
         }
         _ => None,
     };
     schema.fields().iter().enumerate().filter_map(levels).unzip()
+}
+
+/// The levels as pandas has them that reads the same table: numbers where all of them are written as
+/// numbers are, else texts.
+fn pandas_levels(levels: &[String]) -> serde_json::Value {
+    let number = |level: &String| {
+        let number: serde_json::Number = serde_json::from_str(level).ok()?;
+        (number.to_string() == *level).then_some(serde_json::Value::Number(number))
+    };
+    let numbers: Option<Vec<serde_json::Value>> = levels.iter().map(number).collect();
+    numbers.map_or_else(|| serde_json::json!(levels), serde_json::Value::Array)
 }
 
 fn tree_text(place: usize, tree: &Tree) -> String {
