@@ -17,7 +17,7 @@ import pandas as pd
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "target"
 REKINDLE, RAW_SCORES = TARGET / "debug/rekindle", TARGET / "debug/examples/raw_scores"
-ROWS = 3_000
+ROWS, DRAWN = 3_000, 20
 WORST = {"import": 0.0, "export": 0.0, "onnx": 0.0}
 
 
@@ -120,16 +120,74 @@ def places(frame, columns, fitted):
     return cells
 
 
-def check(name, columns, integers, parameters, trees, folder):
+def drawn_tree(draw, place):
+    """A tree as no fit would make it: every way of missing at every kind of threshold."""
+    nodes = int(draw.integers(1, 30))
+    left, right, ends = [None] * nodes, [None] * nodes, [(None, 0)]
+    for node in range(nodes):
+        below, side = ends.pop(int(draw.integers(len(ends)))) if node else ends.pop()
+        if below is not None:
+            (left if side == 0 else right)[below] = node
+        ends += [(node, 0), (node, 1)]
+    for leaf, (below, side) in enumerate(ends):
+        (left if side == 0 else right)[below] = -leaf - 1
+    thresholds, decisions, features, boundaries, words = [], [], [], [0], []
+    for _ in range(nodes):
+        if draw.random() < 0.3:
+            thresholds.append(len(boundaries) - 1)
+            decisions.append(draw.choice([1, 9]))
+            features.append(3)
+            # Sets without a level, and with empty words, are among them.
+            words += [int(w) for w in draw.choice([0, 1, 6, 2**31, 2**32 - 1], draw.integers(1, 4))]
+            boundaries.append(len(words))
+        else:
+            cuts = [0.0, 1e-34, -1e-34, 1.0000000180025095e-35, -1.0000000180025095e-35,
+                    -2.0, -0.5, 0.5, 2.0, 1e300, -1e300, np.inf, -np.inf, draw.normal()]
+            thresholds.append(draw.choice(cuts))
+            decisions.append(draw.choice([0, 2, 4, 6, 8, 10]))
+            features.append(draw.integers(0, 3))
+    line = lambda key, values: f"{key}={' '.join(str(v) for v in values)}\n"
+    sets = len(boundaries) - 1
+    text = f"Tree={place}\nnum_leaves={nodes + 1}\nnum_cat={sets}\n"
+    text += line("split_feature", features) + line("split_gain", [1] * nodes)
+    text += line("threshold", thresholds) + line("decision_type", decisions)
+    text += line("left_child", left) + line("right_child", right)
+    text += line("leaf_value", [repr(float(v)) for v in draw.normal(size=nodes + 1) * 0.3])
+    if sets:
+        text += line("cat_boundaries", boundaries) + line("cat_threshold", words)
+    return text + "is_linear=0\nshrinkage=1\n\n\n"
+
+
+def drawn(seed):
+    """A model and rows drawn at random, where both sides of each question are met."""
+    draw = np.random.default_rng(seed)
+    trees = [drawn_tree(draw, place) for place in range(20)]
+    text = ("tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n"
+            "max_feature_idx=3\nobjective=binary sigmoid:1\nfeature_names=a b c code\n"
+            "feature_infos=[-9:9] [-9:9] [-9:9] 0:1\n"
+            f"tree_sizes={' '.join(str(len(t)) for t in trees)}\n\n{''.join(trees)}end of trees\n\n"
+            "parameters:\nend of parameters\n\npandas_categorical:null\n")
+    # No cells within 1e-35 of zero: LightGBM's interface makes zeros of them before its trees see them.
+    cells = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.1e-35, -1.1e-35, 1e-30, -1e-30, 0.5, -0.5, 2.0, -2.0, 1e300,
+             1.1e300, -1.1e300, 0.1, -0.1, 1.0, -1.0, 5.0, -5.0]
+    rows = pd.DataFrame({name: draw.choice(cells, 800) for name in "abc"})
+    rows["code"] = draw.choice([np.nan, -1.0, 1e6, *range(100)], 800)
+    return lgb.Booster(model_str=text), rows
+
+
+def check_fit(name, columns, integers, parameters, trees, folder):
     fitted, target = table(1)
     parameters = {"objective": "binary", "verbose": -1, "num_threads": 2, "min_data_in_leaf": 5,
                   "deterministic": True, **parameters}
     data = lgb.Dataset(fitted[columns], target, categorical_feature=integers)
     theirs = lgb.train(parameters, data, trees)
+    compare(name, theirs, ask(columns, integers, 2), columns, fitted, parameters, folder)
+
+
+def compare(name, theirs, rows, columns, fitted, parameters, folder):
     text, registry = folder / "model.txt", folder / "registry"
     theirs.save_model(text)
     run(REKINDLE, "import", text, "-o", registry, "--name", "m")
-    rows = ask(columns, integers, 2)
     rows.to_csv(folder / "rows.csv", index=False)
     # LightGBM's raw score of a random forest is the sum of its trees; what it makes a probability of,
     # and what Rekindle calls the raw score, is their mean.
@@ -159,7 +217,12 @@ def check(name, columns, integers, parameters, trees, folder):
 
 for name, (columns, integers, parameters, trees) in MODELS.items():
     with tempfile.TemporaryDirectory() as folder:
-        check(name, columns, integers, parameters, trees, pathlib.Path(folder))
+        check_fit(name, columns, integers, parameters, trees, pathlib.Path(folder))
     print(f"{name}: equal")
-print(f"{len(MODELS)} models; worst difference: raw score imported {WORST['import']:g}, exported "
+for seed in range(DRAWN):
+    with tempfile.TemporaryDirectory() as folder:
+        theirs, rows = drawn(seed)
+        compare(f"drawn {seed}", theirs, rows, list(rows), None, {}, pathlib.Path(folder))
+print(f"{DRAWN} drawn models: equal")
+print(f"{len(MODELS) + DRAWN} models; worst difference: raw score imported {WORST['import']:g}, exported "
       f"{WORST['export']:g}, probability in ONNX {WORST['onnx']:g}")
