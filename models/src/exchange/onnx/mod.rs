@@ -8,6 +8,9 @@
 mod branches;
 mod messages;
 
+#[cfg(test)]
+mod tests;
+
 use prost::Message;
 use serde_json::json;
 
