@@ -207,7 +207,7 @@ fn baseline(schema: &Schema, rows: &Rows, target: &Target) -> Result<Baseline> {
     let features: Vec<usize> = (0..schema.len()).collect();
     let weight = vec![1.0; frame.rows()];
     let halves: (Vec<u32>, Vec<u32>) =
-        target.answered.iter().partition(|row| mix2(2, u64::from(**row)) % 2 == 0);
+        target.answered.iter().partition(|row| mix2(2, u64::from(**row)).is_multiple_of(2));
     let data = |rows| Dataset {
         frame: &frame,
         features: &features,
