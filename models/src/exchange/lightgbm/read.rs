@@ -14,7 +14,8 @@ use crate::exchange::lightgbm::{Imported, decision};
 use crate::frame::Kind;
 
 /// Reads a model that LightGBM, or [`super::write`], wrote; `path` is for messages. Raw scores are
-/// those of LightGBM. Time and memory are in proportion to the text.
+/// those of LightGBM; of a random forest (`average_output`) they are the mean of the trees, of which
+/// LightGBM makes its probability, where its own raw score is their sum. Time and memory are in proportion to the text.
 ///
 /// # Errors
 /// With the line, when the text is no such model, is damaged, or answers no yes/no question: several

@@ -1,7 +1,7 @@
 //! Trees into LightGBM's text, whose scores there are equal to the bit. Numbers are written as the
 //! shortest text that reads back to the same bits.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
 use crate::classifiers::boosting::FittedBoosting;
@@ -59,15 +59,17 @@ pub fn feature_names(schema: &Schema) -> Vec<String> {
     let mut names: Vec<String> =
         schema.fields().iter().map(|f| f.name.chars().map(plain).collect()).collect();
     let mut taken: HashSet<String> = schema.fields().iter().map(|f| f.name.clone()).collect();
+    let mut numbers = HashMap::new();
     for (name, field) in names.iter_mut().zip(schema.fields()) {
         if *name == field.name {
             continue;
         }
         let short = name.clone();
-        let mut number = 2;
+        // Counted on from the last name like it, so that many alike take no longer than others.
+        let number = numbers.entry(short.clone()).or_insert(2_usize);
         while !taken.insert(name.clone()) {
             *name = format!("{short}_{number}");
-            number += 1;
+            *number += 1;
         }
     }
     names
