@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::dataset::Dataset;
-use crate::frame::{Rows, UNKNOWN_LEVEL};
+use crate::frame::{Kind, Rows, Schema, UNKNOWN_LEVEL};
 use crate::metrics::{Judged, Ranked};
 use crate::seed::mix2;
 
@@ -85,6 +85,20 @@ impl Baseline {
         let ranked = Ranked::new(&judged);
         let sign = if ranked.roc_auc(ranked.weights()) >= 0.5 { 1.0 } else { -1.0 };
         Baseline { feature, rule: Rule::Recency { sign, missing: sign * longest } }
+    }
+
+    /// The rule that knows nothing, where no rows are there to make one from: everyone has the same
+    /// score. `features` has at least one field.
+    pub fn flat(features: &Schema) -> Baseline {
+        let rule = match &features.fields()[0].kind {
+            Kind::Categorical(levels) => {
+                Rule::Levels { rates: vec![0.0; levels.len()], unknown: 0.0, missing: 0.0 }
+            }
+            Kind::Numeric | Kind::Boolean | Kind::Date(_) => {
+                Rule::Bins { cuts: Vec::new(), rates: vec![0.0], missing: 0.0 }
+            }
+        };
+        Baseline { feature: 0, rule }
     }
 
     /// The feature's place in the model's schema.

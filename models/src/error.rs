@@ -56,6 +56,16 @@ pub enum Error {
         /// What was found, what was expected, what to do.
         reason: String,
     },
+    /// A line of a model file in a text format is not what it should be.
+    #[error("{path}:{line}: {reason}")]
+    BadLine {
+        /// The file, or `<stdin>`.
+        path: String,
+        /// Line in the file, from 1.
+        line: u64,
+        /// What was found, what was expected, what to do.
+        reason: String,
+    },
     /// A header field is empty.
     #[error("column {place} has no name; give every column of the header a name")]
     UnnamedColumn {

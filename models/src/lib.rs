@@ -7,6 +7,7 @@
 //! probabilities by a [`calibration::Calibration`], a [`threshold::Threshold`] turns those into
 //! decisions, [`metrics`] judge them beside a [`baseline::Baseline`], a [`scorer::Scorer`] holds all of it together, and
 //! [`artifact`] saves and loads it. An [`explain::Explainer`] says which features moved a boosted model's margin.
+//! [`exchange`] speaks the formats of other programs.
 
 pub mod error;
 pub mod frame;
@@ -28,5 +29,7 @@ pub mod baseline;
 pub mod scorer;
 
 pub mod artifact;
+
+pub mod exchange;
 
 pub use error::{Error, Result};

@@ -12,6 +12,7 @@ mod programs;
 
 mod artifact;
 mod cli;
+mod exchange;
 mod layering;
 mod readme;
 mod real_data;

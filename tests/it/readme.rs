@@ -33,6 +33,8 @@ fn its_commands_do_what_it_says() {
     std::fs::write(folder.path().join("churn.csv"), &churn).unwrap();
     std::fs::write(folder.path().join("holdout.csv"), table(2_000..4_000)).unwrap();
     std::fs::write(folder.path().join("customers.csv"), table(4_000..4_010)).unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/lightgbm.txt");
+    std::fs::copy(model, folder.path().join("model.txt")).unwrap();
     let mut ran = Vec::new();
     for command in commands() {
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -49,7 +51,7 @@ fn its_commands_do_what_it_says() {
         }
         ran.push(words[1].to_owned());
     }
-    for expected in ["fit", "evaluate", "score", "models"] {
+    for expected in ["fit", "evaluate", "score", "models", "import", "export"] {
         assert!(ran.iter().any(|r| r == expected), "the README runs no `rekindle {expected}`");
     }
     let scores = std::fs::read_to_string(folder.path().join("scores.csv")).unwrap();

@@ -89,7 +89,8 @@ pub enum FeatureKind {
     },
     /// One of the levels.
     Categorical {
-        /// All levels seen while reading the training table, sorted.
+        /// All levels seen while reading the training table, sorted; those of an imported model in
+        /// its order.
         levels: Vec<String>,
     },
 }
@@ -107,8 +108,8 @@ pub struct RowCounts {
     pub test: PartCount,
 }
 
-/// Rows of one part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Rows of one part; the default has none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartCount {
     /// Rows.

@@ -15,7 +15,8 @@ pub enum Kind {
     /// Points in time, held as days since 1970-01-01 00:00 UTC (fractions are parts of a day);
     /// missing is NaN. A column is a date only when the user says so.
     Date(DateFormat),
-    /// One of a set of levels, sorted by their bytes; cells are places in this list.
+    /// One of a set of levels; cells are places in this list. Sorted by their bytes where they come
+    /// from a table, in the other program's order where a model was imported.
     Categorical(Arc<[String]>),
 }
 

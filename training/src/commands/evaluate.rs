@@ -90,14 +90,22 @@ impl Evaluate {
             weight: &weights,
             group: group.as_deref(),
         };
-        let train = &manifest.rows.train;
+        let fitted = &manifest.rows.train;
+        let fitted_base_rate = match fitted.weight > 0.0 {
+            true => fitted.positive_weight / fitted.weight,
+            // An imported model does not say what it was fitted on.
+            false => {
+                let of = |(weight, positive): (&f64, &bool)| if *positive { *weight } else { 0.0 };
+                weights.iter().zip(&positive).map(of).sum::<f64>() / weights.iter().sum::<f64>()
+            }
+        };
         let feature = &scorer.schema.fields()[artifact.baseline.feature()].name;
         let evaluation = evaluate(
             &judged,
             &Question {
                 threshold: scorer.threshold,
                 limits: &limits,
-                fitted_base_rate: train.positive_weight / train.weight,
+                fitted_base_rate,
                 rule: (artifact.baseline.name(), feature),
                 rule_scores: &artifact.baseline.scores(&binding.rows_at(&frame, rows)),
                 seed: self.seed,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use rekindle_models::artifact::Registry;
+use rekindle_models::artifact::{Manifest, Registry};
 use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::{ReadKind, read};
 use rekindle_models::threshold::ThresholdRule;
@@ -198,7 +198,7 @@ pub(super) fn save(
     talk: Talk,
 ) -> Result<u32> {
     let name = &model.artifact.manifest.model_name;
-    check_question(registry, model)?;
+    check_question(registry, &model.artifact.manifest)?;
     let next = registry.versions(name)?.last().map_or(1, |last| last + 1);
     let report = report_of(model, next);
     let version = registry.add(
@@ -224,8 +224,7 @@ pub(super) fn save(
 
 /// A model's versions answer one question: another target under its name would be served in its
 /// place.
-fn check_question(registry: &Registry, model: &Trained) -> Result<()> {
-    let asked = &model.artifact.manifest;
+pub(super) fn check_question(registry: &Registry, asked: &Manifest) -> Result<()> {
     let Some(&last) = registry.versions(&asked.model_name)?.last() else { return Ok(()) };
     let before = registry.load(&asked.model_name, last)?.manifest.target;
     if before == asked.target {

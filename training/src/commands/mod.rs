@@ -2,12 +2,14 @@
 
 mod demo;
 mod evaluate;
+mod export;
 mod fit;
+mod import;
 mod models;
 mod score;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -42,6 +44,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Score(score::Score),
     Models(models::Models),
+    Export(export::Export),
+    Import(import::Import),
 }
 
 impl Cli {
@@ -57,6 +61,8 @@ impl Cli {
             Command::Evaluate(evaluate) => evaluate.run(),
             Command::Score(score) => score.run(talk),
             Command::Models(models) => models.run(),
+            Command::Export(export) => export.run(talk),
+            Command::Import(import) => import.run(talk),
         }
     }
 }
@@ -88,6 +94,37 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
+    let failed = || format!("failed to write {}", path.display());
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    let mut buffered = BufWriter::new(&file);
+    write(&mut buffered).and_then(|()| buffered.flush()).with_context(failed)?;
+    drop(buffered);
+    readable(&file).with_context(failed)?;
+    file.persist(path).with_context(failed)?;
+    Ok(())
+}
+
+/// A temporary file is private to its owner; what is kept is for others too.
+#[cfg(unix)]
+fn readable(file: &tempfile::NamedTempFile) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable(_file: &tempfile::NamedTempFile) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// How a table is read.

@@ -1,6 +1,6 @@
 //! `rekindle score`: a table of customers in, their scores out.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -8,7 +8,7 @@ use clap::Args;
 use rekindle_models::frame::{Binding, Frame, ReadOptions, read};
 use rekindle_models::scorer::{Score as Scored, Scorer};
 
-use crate::commands::{Found, Talk, load_model};
+use crate::commands::{Found, Talk, load_model, write_whole};
 
 /// Score the customers of a table
 #[derive(Debug, Args)]
@@ -54,16 +54,7 @@ impl Score {
                 _ => Ok(0),
             };
         }
-        let failed = || format!("failed to write {}", self.output.display());
-        let folder = match self.output.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        // The file is there whole or not at all.
-        let file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-        write(&mut BufWriter::new(&file), &frame, id, &scores, names).with_context(failed)?;
-        readable(&file).with_context(failed)?;
-        file.persist(&self.output).with_context(failed)?;
+        write_whole(&self.output, |to| write(to, &frame, id, &scores, names))?;
         talk.say(&format!("{} customers scored into {}", scores.len(), self.output.display()));
         Ok(0)
     }
@@ -123,16 +114,4 @@ fn write(
         writer.write_record(None::<&[u8]>)?;
     }
     writer.flush()
-}
-
-/// A temporary file is private to its owner; scores are for others too.
-#[cfg(unix)]
-fn readable(file: &tempfile::NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_file: &tempfile::NamedTempFile) -> std::io::Result<()> {
-    Ok(())
 }

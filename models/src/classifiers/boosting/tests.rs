@@ -577,7 +577,7 @@ fn the_same_model_on_any_number_of_threads() {
 #[test]
 fn a_weight_of_two_is_a_row_twice() {
     let mut weighted = Case::new(600);
-    let doubled = |row: u32| row % 3 == 0;
+    let doubled = |row: u32| row.is_multiple_of(3);
     weighted.weight = (0..600).map(|row| if doubled(row) { 2.0 } else { 1.0 }).collect();
     let mut repeated = Case::new(600);
     repeated.rows = (0..600).flat_map(|row| vec![row; if doubled(row) { 2 } else { 1 }]).collect();
@@ -674,7 +674,7 @@ fn growth_keeps_its_limits() {
         let rows: f64 = tree.leaves.iter().map(|leaf| leaf.count).sum();
         assert_eq!(rows, 3_000.0);
     }
-    let strong = case.fit(&Boosting { lambda_l1: 1e9, ..params.clone() });
+    let strong = case.fit(&Boosting { lambda_l1: 1e9, ..params });
     assert!(
         strong.trees().iter().all(|tree| tree.nodes.is_empty()),
         "no gradient is left to split by"
