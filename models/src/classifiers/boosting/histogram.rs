@@ -6,6 +6,9 @@ use crate::classifiers::boosting::table::{Block, Cells, PADDING, WIDTH};
 /// The sums of a block: slot `lane * stride + bin`.
 pub type Histogram = Vec<Packed>;
 
+/// More lanes than these are not worth leaving the others out.
+const MOST_FEW: usize = 10;
+
 /// Fills the histogram of a block from rows of the table and their packed gradients. `total` is the
 /// sum of those; `active` are the lanes whose sums are asked for, all others may hold anything.
 pub fn fill(
@@ -19,13 +22,15 @@ pub fn fill(
     histogram.clear();
     histogram.resize(block.slots(), 0);
     match &block.cells {
-        Cells::Bytes(cells) if active.len() == WIDTH => match block.stride - PADDING {
-            16 => bytes::<16>(cells, rows, packed, histogram),
-            32 => bytes::<32>(cells, rows, packed, histogram),
-            64 => bytes::<64>(cells, rows, packed, histogram),
-            128 => bytes::<128>(cells, rows, packed, histogram),
-            _ => bytes::<256>(cells, rows, packed, histogram),
-        },
+        Cells::Bytes(cells) if block.features.len() == WIDTH && active.len() > MOST_FEW => {
+            match block.stride - PADDING {
+                16 => bytes::<16>(cells, rows, packed, histogram),
+                32 => bytes::<32>(cells, rows, packed, histogram),
+                64 => bytes::<64>(cells, rows, packed, histogram),
+                128 => bytes::<128>(cells, rows, packed, histogram),
+                _ => bytes::<256>(cells, rows, packed, histogram),
+            }
+        }
         Cells::Bytes(cells) => {
             some_bytes(cells, block.stride, active, rows, packed, histogram);
         }
@@ -69,6 +74,7 @@ fn bytes<const BINS: usize>(
     }
 }
 
+/// Some lanes of a block of bytes: four at a time.
 fn some_bytes(
     cells: &[u8],
     stride: usize,
@@ -78,10 +84,33 @@ fn some_bytes(
     histogram: &mut Histogram,
 ) {
     let (cells, _) = cells.as_chunks::<WIDTH>();
-    for (&row, &gh) in rows.iter().zip(packed) {
+    for lanes in active.chunks(4) {
+        match *lanes {
+            [a, b, c, d] => few_bytes(cells, stride, [a, b, c, d], rows, packed, histogram),
+            [a, b, c] => few_bytes(cells, stride, [a, b, c], rows, packed, histogram),
+            [a, b] => few_bytes(cells, stride, [a, b], rows, packed, histogram),
+            _ => few_bytes(cells, stride, [lanes[0]], rows, packed, histogram),
+        }
+    }
+}
+
+fn few_bytes<const FEW: usize>(
+    cells: &[[u8; WIDTH]],
+    stride: usize,
+    lanes: [usize; FEW],
+    rows: &[u32],
+    packed: &[Packed],
+    histogram: &mut Histogram,
+) {
+    let starts = lanes.map(|lane| lane * stride);
+    let lanes = lanes.map(|lane| lane % WIDTH);
+    for (i, (&row, &gh)) in rows.iter().zip(packed).enumerate() {
+        if let Some(&next) = rows.get(i + AHEAD) {
+            prefetch(&cells[next as usize]);
+        }
         let cells = &cells[row as usize];
-        for &lane in active {
-            let slot = lane * stride + cells[lane % WIDTH] as usize;
+        for (start, lane) in starts.iter().zip(lanes) {
+            let slot = start + cells[lane] as usize;
             histogram[slot] = histogram[slot].wrapping_add(gh);
         }
     }
