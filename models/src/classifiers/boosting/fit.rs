@@ -84,13 +84,14 @@ impl<'a> Fit<'a> {
         mut watched: Option<&mut Watched<'_>>,
     ) -> Result<FittedBoosting> {
         let mut grower = Grower::new(ground);
+        let mut packed = vec![0; self.pairs.len()];
         let mut trees: Vec<Tree> = Vec::new();
         let mut fruitless = 0;
         for round in 0..self.params.num_iterations {
             let seed = mix2(self.params.seed, round as u64);
             gradients(&self.margins, &self.target, &self.weight, &mut self.pairs);
             let rows = self.sample(seed);
-            let (packed, scale) = pack(&self.pairs, seed);
+            let scale = pack(&self.pairs, seed, &mut packed);
             let tree = grower.grow(rows, &packed, scale, seed);
             if tree.nodes.is_empty() {
                 fruitless += 1;

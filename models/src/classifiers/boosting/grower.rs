@@ -16,10 +16,12 @@ use crate::classifiers::boosting::histogram::{Histogram, fill, subtract};
 use crate::classifiers::boosting::loss::{Packed, Scale};
 use crate::classifiers::boosting::params::Boosting;
 use crate::classifiers::boosting::splitting::{Leaf, Rules, Split, Sums, has};
-use crate::classifiers::boosting::table::{BinnedTable, Place};
+use crate::classifiers::boosting::table::{BinnedTable, Block, Place};
 use crate::classifiers::boosting::tree::Child;
 use crate::seed::{mix2, unit};
 
+/// From so many features on, those that are counted together are also drawn together.
+const MANY_FEATURES: usize = 256;
 /// Rows of a leaf that are divided at a time.
 const CHUNK: usize = 16_384;
 
@@ -140,14 +142,22 @@ impl<'a> Grower<'a> {
         seed: u64,
     ) -> GrownTree {
         let params = self.ground.params;
-        let drawn = |feature: &usize| {
-            self.ground.features[*feature].is_some()
-                && unit(mix2(seed, *feature as u64)) < params.feature_fraction
+        let table = self.ground.table;
+        let by_part = table.bins.len() >= MANY_FEATURES;
+        let drawn = |block: usize, lane: usize| {
+            let Block { features, .. } = &table.blocks[block];
+            let key = match by_part {
+                true => (block << 32) | (lane / table.blocks[block].lanes_together()),
+                false => features[lane],
+            };
+            self.ground.features[features[lane]].is_some()
+                && unit(mix2(seed, key as u64)) < params.feature_fraction
         };
-        let active = self.ground.table.blocks.iter().map(|block| {
-            let lanes = block.features.iter().enumerate();
-            lanes.filter(|(_, feature)| drawn(feature)).map(|(lane, _)| lane).collect()
-        });
+        let lanes = |block: usize| {
+            let all = 0..table.blocks[block].features.len();
+            all.filter(|&lane| drawn(block, lane)).collect::<Vec<usize>>()
+        };
+        let active = (0..table.blocks.len()).map(lanes);
         let active = active.collect();
         self.spare.resize(rows.len(), 0);
         let rules = Rules { params, scale };

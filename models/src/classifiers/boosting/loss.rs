@@ -60,7 +60,7 @@ pub fn gradients(margins: &[f64], target: &[bool], weight: &[f64], out: &mut [(f
 /// Packs gradients and hessians. They are rounded up or down at random (by row and `seed`), in
 /// proportion to how near each is, so that sums of many small ones keep their size. The units are
 /// as small as the sums allow.
-pub fn pack(pairs: &[(f64, f64)], seed: u64) -> (Vec<Packed>, Scale) {
+pub fn pack(pairs: &[(f64, f64)], seed: u64, packed: &mut [Packed]) -> Scale {
     let sums: Vec<(f64, f64)> = pairs
         .par_chunks(CHUNK)
         .map(|chunk| chunk.iter().fold((0.0, 0.0), |(g, h), pair| (g + pair.0.abs(), h + pair.1)))
@@ -72,19 +72,16 @@ pub fn pack(pairs: &[(f64, f64)], seed: u64) -> (Vec<Packed>, Scale) {
     let units = |room: f64, sum: f64| if sum > 0.0 { (room / sum).min(1e300) } else { 1.0 };
     let (by_gradient, by_hessian) =
         (units(room(2_147_483_648.0), gradient), units(room(4_294_967_296.0), hessian));
-    let packed = pairs
-        .par_chunks(CHUNK)
-        .enumerate()
-        .flat_map_iter(|(chunk, pairs)| {
-            pairs.iter().enumerate().map(move |(i, (g, h))| {
-                let dice = mix2(seed, (chunk * CHUNK + i) as u64);
-                let low = (dice & 0xffff_ffff) as f64 / 4_294_967_296.0;
-                let high = (dice >> 32) as f64 / 4_294_967_296.0;
-                let g = (g * by_gradient + low).floor() as i64;
-                let h = (h * by_hessian + high).floor() as u64;
-                ((g as u64) << 32).wrapping_add(h)
-            })
-        })
-        .collect();
-    (packed, Scale { gradient: 1.0 / by_gradient, hessian: 1.0 / by_hessian })
+    let chunks = pairs.par_chunks(CHUNK).zip(packed.par_chunks_mut(CHUNK)).enumerate();
+    chunks.for_each(|(chunk, (pairs, packed))| {
+        for (i, ((g, h), packed)) in pairs.iter().zip(packed).enumerate() {
+            let dice = mix2(seed, (chunk * CHUNK + i) as u64);
+            let low = (dice & 0xffff_ffff) as f64 / 4_294_967_296.0;
+            let high = (dice >> 32) as f64 / 4_294_967_296.0;
+            let g = (g * by_gradient + low).floor() as i64;
+            let h = (h * by_hessian + high).floor() as u64;
+            *packed = ((g as u64) << 32).wrapping_add(h);
+        }
+    });
+    Scale { gradient: 1.0 / by_gradient, hessian: 1.0 / by_hessian }
 }

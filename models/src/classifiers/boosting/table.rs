@@ -1,13 +1,13 @@
 //! A table in bins: made once, used for every target, fold and selection of features. Rows are
 //! those of the frame. What is learned from bins is not here.
 //!
-//! Features stand in blocks, so that the histograms of a block stay in the nearest cache while rows
-//! pass by, and one row's cells of a block lie side by side:
+//! Features stand in blocks; one row's cells of a block lie side by side, in a whole line of cache where
+//! there are features enough: the rows of a leaf lie far apart, and what is fetched should be used.
 //!
 //! | block | holds | a row's cells |
 //! |---|---|---|
-//! | bytes | 16 features | 16 bytes |
-//! | nibbles | 32 features of at most 16 bins | 16 bytes, two features each, the even one low |
+//! | bytes | 16, 32 or 64 features | a byte for each |
+//! | nibbles | 32, 64 or 128 features of at most 16 bins | half a byte for each, the even one low |
 //! | sparse | 64 features that are mostly one bin | a slot for each cell that is in another bin |
 
 use rayon::prelude::*;
@@ -15,9 +15,18 @@ use rayon::prelude::*;
 use crate::classifiers::boosting::binning::{Bins, Searcher, sample};
 use crate::dataset::Dataset;
 use crate::frame::{Column, MISSING_CODE, UNKNOWN_CODE};
+use crate::seed::mix2;
 
-/// Bytes of a row in a dense block.
+/// Bytes of a row that are counted at a time: with 16 histograms beside them they stay in the nearest
+/// cache. A row of a dense block has 1, 2 or 4 such parts.
 pub const WIDTH: usize = 16;
+/// Parts of a line of cache.
+const PARTS: usize = 4;
+/// Fewest blocks that a kind of cell is divided into, where it has the features: they are counted on
+/// different cores.
+const FEWEST_BLOCKS: usize = 6;
+/// With fewer rows a narrow block stays in cache, so that there is nothing to gain from wide ones.
+const MANY_ROWS: usize = 131_072;
 /// Slots between lanes that hold nothing: without them the fullest bins of all lanes would lie a power
 /// of two apart, and push each other out of the cache.
 pub const PADDING: usize = 8;
@@ -64,10 +73,10 @@ pub struct Block {
 /// The cells of a block, row by row.
 #[derive(Debug)]
 pub enum Cells {
-    /// [`WIDTH`] bytes a row.
-    Bytes(Vec<u8>),
-    /// [`WIDTH`] bytes a row, two features each.
-    Nibbles(Vec<u8>),
+    /// A byte for each feature.
+    Bytes(Dense),
+    /// A byte for two features.
+    Nibbles(Dense),
     /// Row `r` has the slots `slots[starts[r]..starts[r + 1]]`, rising.
     Sparse {
         /// One more than there are rows.
@@ -77,6 +86,51 @@ pub enum Cells {
         /// By lane, the bin of all other rows.
         default: Vec<u8>,
     },
+}
+
+/// Rows of bytes.
+#[derive(Debug)]
+pub struct Dense {
+    lines: Vec<Line>,
+    /// Parts of a row: 1, 2 or 4.
+    pub parts: usize,
+}
+
+/// A line of cache.
+#[repr(align(64))]
+#[derive(Debug, Clone, Copy)]
+struct Line([[u8; WIDTH]; PARTS]);
+
+impl Dense {
+    /// A part of a row's bytes.
+    #[inline(always)]
+    pub fn part(&self, row: usize, part: usize) -> &[u8; WIDTH] {
+        let place = row * self.parts + part;
+        &self.lines[place / PARTS].0[place % PARTS]
+    }
+
+    /// Bins of columns, `put` into their rows' bytes.
+    fn new(
+        columns: &[Cell<'_>],
+        rows: usize,
+        parts: usize,
+        put: impl Fn(&mut [u8; WIDTH], usize, u8),
+        lanes: usize,
+    ) -> Dense {
+        let mut lines = vec![Line([[0; WIDTH]; PARTS]); (rows * parts).div_ceil(PARTS)];
+        let mut bins = [0; CHUNK];
+        for (chunk, lines) in lines.chunks_mut(CHUNK * parts / PARTS).enumerate() {
+            let bins = &mut bins[..CHUNK.min(rows - chunk * CHUNK)];
+            for (lane, column) in columns.iter().enumerate() {
+                column.bins(chunk * CHUNK, bins);
+                for (row, bin) in bins.iter().enumerate() {
+                    let place = row * parts + lane / lanes;
+                    put(&mut lines[place / PARTS].0[place % PARTS], lane % lanes, *bin);
+                }
+            }
+        }
+        Dense { lines, parts }
+    }
 }
 
 impl BinnedTable {
@@ -93,7 +147,7 @@ impl BinnedTable {
             })
             .collect();
         let (bins, shapes): (Vec<Bins>, Vec<Shape>) = learned.into_iter().unzip();
-        let plan = plan(&bins, &shapes);
+        let plan = plan(&bins, &shapes, data.frame.rows());
         let blocks: Vec<Block> = plan
             .into_par_iter()
             .map(|(kind, features)| Block::new(data, &bins, &shapes, kind, features))
@@ -119,6 +173,15 @@ impl BinnedTable {
 }
 
 impl Block {
+    /// Features that are counted together: the lanes of a part of a row.
+    pub fn lanes_together(&self) -> usize {
+        match self.cells {
+            Cells::Bytes(_) => WIDTH,
+            Cells::Nibbles(_) => 2 * WIDTH,
+            Cells::Sparse { .. } => 1,
+        }
+    }
+
     /// Slots of the block's histogram.
     pub fn slots(&self) -> usize {
         self.features.len() * self.stride
@@ -128,8 +191,11 @@ impl Block {
     pub fn bin(&self, lane: usize, row: u32) -> u8 {
         let row = row as usize;
         match &self.cells {
-            Cells::Bytes(cells) => cells[row * WIDTH + lane],
-            Cells::Nibbles(cells) => cells[row * WIDTH + lane / 2] >> (lane % 2 * 4) & 15,
+            Cells::Bytes(cells) => cells.part(row, lane / WIDTH)[lane % WIDTH],
+            Cells::Nibbles(cells) => {
+                let byte = lane / 2;
+                cells.part(row, byte / WIDTH)[byte % WIDTH] >> (lane % 2 * 4) & 15
+            }
             Cells::Sparse { starts, slots, default } => {
                 let first = lane * self.stride;
                 let slots = &slots[starts[row] as usize..starts[row + 1] as usize];
@@ -144,7 +210,7 @@ impl Block {
 
     fn bytes(&self) -> usize {
         match &self.cells {
-            Cells::Bytes(cells) | Cells::Nibbles(cells) => cells.len(),
+            Cells::Bytes(cells) | Cells::Nibbles(cells) => cells.lines.len() * size_of::<Line>(),
             Cells::Sparse { starts, slots, .. } => starts.len() * 4 + slots.len() * 2,
         }
     }
@@ -161,13 +227,18 @@ impl Block {
         let rows = data.frame.rows();
         let columns: Vec<Cell<'_>> =
             features.iter().map(|&feature| Cell::new(data, feature, &bins[feature])).collect();
+        let parts = |lanes: usize| features.len().div_ceil(lanes).next_power_of_two();
         let cells = match kind {
-            Kind::Bytes => Cells::Bytes(dense(&columns, rows, |cells, lane, bin| {
-                cells[lane] = bin;
-            })),
-            Kind::Nibbles => Cells::Nibbles(dense(&columns, rows, |cells, lane, bin| {
-                cells[lane / 2] |= bin << (lane % 2 * 4);
-            })),
+            Kind::Bytes => {
+                let put = |part: &mut [u8; WIDTH], lane: usize, bin| part[lane] = bin;
+                Cells::Bytes(Dense::new(&columns, rows, parts(WIDTH), put, WIDTH))
+            }
+            Kind::Nibbles => {
+                let put = |part: &mut [u8; WIDTH], lane: usize, bin| {
+                    part[lane / 2] |= bin << (lane % 2 * 4);
+                };
+                Cells::Nibbles(Dense::new(&columns, rows, parts(2 * WIDTH), put, 2 * WIDTH))
+            }
             Kind::Sparse => {
                 let default: Vec<u8> = features.iter().map(|&f| shapes[f].mode).collect();
                 let (starts, slots) = sparse(&columns, rows, &default, stride);
@@ -208,7 +279,7 @@ enum Kind {
 }
 
 /// Which features stand together: those of one kind and of like numbers of bins.
-fn plan(bins: &[Bins], shapes: &[Shape]) -> Vec<(Kind, Vec<usize>)> {
+fn plan(bins: &[Bins], shapes: &[Shape], rows: usize) -> Vec<(Kind, Vec<usize>)> {
     let told = |&feature: &usize| {
         // One bin with something in it and nothing missing tells nothing.
         bins[feature].count() > 1 || shapes[feature].share < 1.0
@@ -220,14 +291,22 @@ fn plan(bins: &[Bins], shapes: &[Shape]) -> Vec<(Kind, Vec<usize>)> {
         _ => Kind::Bytes,
     };
     let mut plan = Vec::new();
-    for (wanted, most) in
-        [(Kind::Bytes, WIDTH), (Kind::Nibbles, 2 * WIDTH), (Kind::Sparse, SPARSE_FEATURES)]
-    {
+    for (wanted, part, most_parts) in [
+        (Kind::Bytes, WIDTH, PARTS),
+        (Kind::Nibbles, 2 * WIDTH, PARTS),
+        (Kind::Sparse, SPARSE_FEATURES, 1),
+    ] {
         let mut features: Vec<usize> =
             (0..bins.len()).filter(told).filter(|&f| kind(f) == wanted).collect();
-        features.sort_by_key(|&feature| slots(feature));
+        // Features that stand together are drawn together where there are many: neighbours in the
+        // frame are often alike, so they are kept apart.
+        features.sort_by_key(|&feature| (slots(feature), mix2(0, feature as u64)));
+        let mut parts = if rows < MANY_ROWS { 1 } else { most_parts };
+        while parts > 1 && features.len() < FEWEST_BLOCKS * parts * part {
+            parts /= 2;
+        }
         let alike = features.chunk_by(|&a, &b| slots(a) == slots(b));
-        let groups = alike.flat_map(|same| same.chunks(most));
+        let groups = alike.flat_map(|same| same.chunks(parts * part));
         plan.extend(groups.map(|group| (wanted, group.to_vec())));
     }
     plan
@@ -265,21 +344,6 @@ impl<'a> Cell<'a> {
             _ => unreachable!("numbers are binned by cuts, categories by level"),
         }
     }
-}
-
-fn dense(columns: &[Cell<'_>], rows: usize, put: impl Fn(&mut [u8], usize, u8)) -> Vec<u8> {
-    let mut cells = vec![0; rows * WIDTH];
-    let mut bins = [0; CHUNK];
-    for (chunk, cells) in cells.chunks_mut(CHUNK * WIDTH).enumerate() {
-        let bins = &mut bins[..cells.len() / WIDTH];
-        for (lane, column) in columns.iter().enumerate() {
-            column.bins(chunk * CHUNK, bins);
-            for (cells, bin) in cells.chunks_exact_mut(WIDTH).zip(&*bins) {
-                put(cells, lane, *bin);
-            }
-        }
-    }
-    cells
 }
 
 /// Starts and slots of the cells that are not in their column's default bin.

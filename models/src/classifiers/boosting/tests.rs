@@ -275,7 +275,8 @@ fn histograms_of_full_blocks_are_the_sums_of_their_rows() {
 fn packed_gradients_keep_their_sums() {
     let pairs: Vec<(f64, f64)> =
         (0..50_000).map(|row| (draw(row, 0).powi(9) - 0.001, draw(row, 1) * 0.01)).collect();
-    let (packed, scale) = pack(&pairs, 7);
+    let mut packed = vec![0; pairs.len()];
+    let scale = pack(&pairs, 7, &mut packed);
     let total = packed.iter().fold(0_u64, |sum, x| sum.wrapping_add(*x));
     let (g, h) = pairs.iter().fold((0.0, 0.0), |(g, h), pair| (g + pair.0, h + pair.1));
     assert!((scale.gradient(total) - g).abs() < 1e-3 * g.abs(), "{} {g}", scale.gradient(total));
