@@ -13,7 +13,7 @@ use rekindle_models::frame::Rows;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let text = std::fs::read_to_string(&words[0]).expect("a model");
+    let text = std::fs::read(&words[0]).expect("a model");
     let model = lightgbm::read(&text, &words[0]).expect("a model").model;
     let count: usize = words[2].parse().expect("a number of rows");
     let threads = words.get(3).map_or(2, |n| n.parse().expect("a number of threads"));
