@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rekindle_models::artifact::{Artifact, Registry};
+use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::Rows;
 
 use crate::small_model;
@@ -14,13 +15,28 @@ fn refusal(bytes: &[u8]) -> String {
     }
 }
 
+fn boosted() -> Artifact {
+    let params = Boosting { min_data_in_leaf: 5.0, min_data_per_group: 5.0, ..Boosting::default() };
+    small_model::artifact_of(&params, "churn", 0.0)
+}
+
 #[test]
 fn what_was_saved_is_read_back_whole() {
-    let artifact = small_model::artifact("churn", 0.0);
-    let bytes = artifact.to_bytes().unwrap();
-    let read = Artifact::from_bytes(&bytes, "model").unwrap();
-    assert_eq!(read, artifact);
-    assert_eq!(read.to_bytes().unwrap(), bytes);
+    for artifact in [small_model::artifact("churn", 0.0), boosted()] {
+        let bytes = artifact.to_bytes().unwrap();
+        let read = Artifact::from_bytes(&bytes, "model").unwrap();
+        assert_eq!(read, artifact);
+        assert_eq!(read.to_bytes().unwrap(), bytes);
+    }
+}
+
+/// Trees that ask for a feature which the manifest does not have.
+#[test]
+fn boosted_trees_are_not_walked_beyond_their_features() {
+    let mut artifact = boosted();
+    artifact.manifest.features.truncate(1);
+    let said = refusal(&artifact.to_bytes().unwrap());
+    assert!(said.contains("its classifier cannot be"), "{said}");
 }
 
 #[test]

@@ -288,3 +288,64 @@ fn several_targets_versions_and_exit_codes() {
     );
     assert!(refused(at, &["models", "rollback", "registry/sure"]).contains("no earlier promotion"));
 }
+
+#[test]
+fn boosting_learns_explains_and_gives_the_same_bytes_on_any_number_of_threads() {
+    let folder = world(3_000);
+    let at = folder.path();
+    let fit = |registry: &str, threads: &str| {
+        let words = [&FIT[..9], &["boosting", "--param", "num_leaves=7", "-o", registry, "--json"]];
+        let command = Command::new(rekindle())
+            .args(words.concat())
+            .env("RAYON_NUM_THREADS", threads)
+            .current_dir(at)
+            .output()
+            .unwrap();
+        serde_json::from_slice::<Value>(&command.stdout).unwrap()
+    };
+    let report = fit("one", "1");
+    fit("three", "3");
+    assert_eq!(report["classifier"], "boosting");
+    assert!(report["evaluation"]["roc_auc"]["value"].as_f64().unwrap() > 0.75, "{report}");
+    assert_eq!(model_bytes(at, "one/churned/1"), model_bytes(at, "three/churned/1"));
+
+    let words =
+        ["score", "one/churned", "customers.csv", "-o", "s.csv", "--contributions", "why.csv"];
+    done(at, &words);
+    let manifest: Value =
+        serde_json::from_str(&done(at, &["models", "show", "one/churned"])).unwrap();
+    let Some(slope) = manifest["calibration"]["slope"].as_f64() else { return };
+    let intercept = manifest["calibration"]["intercept"].as_f64().unwrap();
+    let mut why = csv::Reader::from_path(at.join("why.csv")).unwrap();
+    assert_eq!(&why.headers().unwrap()[0], "customer_id");
+    let mut scores = csv::Reader::from_path(at.join("s.csv")).unwrap();
+    for (why, score) in why.records().zip(scores.records()) {
+        let (why, score) = (why.unwrap(), score.unwrap());
+        assert_eq!(why[0], score[0]);
+        let margin: f64 = why.iter().skip(1).map(|x| x.parse::<f64>().unwrap()).sum();
+        let probability = 1.0 / (1.0 + (-(slope * margin + intercept)).exp());
+        let expected: f64 = score[1].parse().unwrap();
+        assert!((probability - expected).abs() < 1e-9, "{probability} {expected}");
+    }
+}
+
+#[test]
+fn parameters_of_the_booster_are_checked_by_name_and_range() {
+    let folder = world(100);
+    let said = |param: &str| {
+        refused(folder.path(), &[&FIT[..9], &["boosting", "--param", param]].concat())
+    };
+    let check = |param: &str, expected: &str| {
+        let said = said(param);
+        assert!(said.contains(expected), "{param}: {said}");
+    };
+    check("num_leafs=7", "unknown field `num_leafs`");
+    check("num_leaves=1", "num_leaves is 1, expected 2 to 65,536");
+    check("num_leaves=many", "--param num_leaves=many");
+    check("num_leaves", "expected NAME=VALUE");
+    check("metric=\"auc\"", "roc_auc");
+    check("monotone_constraints={recencydays=1}", "no column \"recencydays\"");
+    done(folder.path(), &FIT);
+    let words = ["score", "registry/churned", "customers.csv", "--contributions", "why.csv"];
+    assert!(refused(folder.path(), &words).contains("is a logistic model, expected boosting"));
+}

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use rekindle_models::artifact::{Artifact, Registry};
 use rekindle_models::classifiers::Classifier;
+use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::classifiers::forest::Forest;
 use rekindle_models::classifiers::logistic::Logistic;
 use rekindle_models::frame::{Rows, UNKNOWN_LEVEL};
@@ -206,8 +207,11 @@ fn a_damaged_version_that_is_named_is_an_internal_error_that_tells_nothing() {
 
 #[test]
 fn large_and_small_batches_and_one_customer_get_the_bits_of_the_scorer() {
-    let classifiers: [&dyn Classifier; 2] =
-        [&Logistic::default(), &Forest { trees: 20, ..Forest::default() }];
+    let classifiers: [&dyn Classifier; 3] = [
+        &Logistic::default(),
+        &Forest { trees: 20, ..Forest::default() },
+        &Boosting { min_data_in_leaf: 5.0, min_data_per_group: 5.0, ..Boosting::default() },
+    ];
     for classifier in classifiers {
         let artifact = small_model::artifact_of(classifier, "churn", 0.0);
         let app = spawn_app_with(registry_of(std::slice::from_ref(&artifact)), |_| {});

@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rekindle_models::frame::{Binding, Frame, ReadOptions, read};
+use rekindle_models::classifiers::Fitted;
+use rekindle_models::explain::Explainer;
+use rekindle_models::frame::{Binding, Frame, ReadOptions, Schema, read};
 use rekindle_models::scorer::{Score as Scored, Scorer};
 
 use crate::commands::{Found, Talk, load_model, write_whole};
 
 /// Score the customers of a table
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  rekindle score registry/churn customers.csv -o scores.csv")]
+#[command(
+    after_help = "Examples:\n  rekindle score registry/churn customers.csv -o scores.csv\n  rekindle \
+score registry/churn customers.csv -o scores.csv --contributions why.csv"
+)]
 pub struct Score {
     /// A model's folder in a registry, a version's folder, or a model file
     model: PathBuf,
@@ -21,6 +26,10 @@ pub struct Score {
     /// CSV file to write; - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// CSV file to write how far each feature moved each customer's margin (log odds, before
+    /// calibration): exact SHAP values; boosting models only
+    #[arg(long, value_name = "FILE")]
+    contributions: Option<PathBuf>,
     /// Byte between the fields of a CSV file [default: found in the header]
     #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
     delimiter: Option<u8>,
@@ -30,6 +39,15 @@ impl Score {
     pub(super) fn run(self, talk: Talk) -> Result<u8> {
         let Found { artifact, version } = load_model(&self.model)?;
         let manifest = &artifact.manifest;
+        let explainer = match (&self.contributions, &artifact.scorer.model) {
+            (None, _) => None,
+            (Some(_), Fitted::Boosting(model)) => Some(Explainer::new(model)),
+            (Some(_), other) => bail!(
+                "--contributions: {} is a {} model, expected boosting; fit it with --model boosting",
+                self.model.display(),
+                other.name()
+            ),
+        };
         let id = manifest.id_column.as_deref();
         let schema = &artifact.scorer.schema;
         let reading = ReadOptions {
@@ -45,6 +63,11 @@ impl Score {
         let version = version.map(|v| v.to_string()).unwrap_or_default();
         let names = [manifest.model_name.as_str(), version.as_str()];
         let id = id.and_then(|column| frame.schema().place(column));
+        if let (Some(explainer), Some(path)) = (&explainer, &self.contributions) {
+            let blocks = |span| explainer.contributions(&binding.rows(&frame, span));
+            write_whole(path, |to| write_contributions(to, &frame, id, schema, &blocks))?;
+            talk.say(&format!("contributions written to {}", path.display()));
+        }
         if self.output == Path::new("-") {
             let written = write(&mut std::io::stdout().lock(), &frame, id, &scores, names);
             return match written {
@@ -89,6 +112,38 @@ pub(super) fn bind(scorer: &Scorer, frame: &Frame, warnings: &mut Vec<String>) -
         ));
     }
     Ok(binding)
+}
+
+/// Rows explained at a time.
+const BLOCK: usize = 8_192;
+
+/// One column a feature, then the margin that all start from.
+fn write_contributions(
+    to: &mut dyn Write,
+    frame: &Frame,
+    id: Option<usize>,
+    schema: &Schema,
+    explain: &dyn Fn(std::ops::Range<usize>) -> Vec<f64>,
+) -> std::io::Result<()> {
+    let mut writer = csv::Writer::from_writer(to);
+    if id.is_some() {
+        writer.write_field("customer_id")?;
+    }
+    schema.fields().iter().try_for_each(|field| writer.write_field(&field.name))?;
+    writer.write_field("expected_margin")?;
+    writer.write_record(None::<&[u8]>)?;
+    for first in (0..frame.rows()).step_by(BLOCK) {
+        let span = first..(first + BLOCK).min(frame.rows());
+        let contributions = explain(span.clone());
+        for (row, numbers) in span.zip(contributions.chunks_exact(schema.len() + 1)) {
+            if let Some(id) = id {
+                writer.write_field(frame.text(id, row).unwrap_or_default().as_bytes())?;
+            }
+            numbers.iter().try_for_each(|number| writer.write_field(number.to_string()))?;
+            writer.write_record(None::<&[u8]>)?;
+        }
+    }
+    writer.flush()
 }
 
 fn write(

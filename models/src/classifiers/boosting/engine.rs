@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use crate::classifiers::boosting::tree::{Child, LevelSet, Missing, Node, Test, Tree, ZERO};
 
 /// Rows that walk at a time in a batch.
-pub const LANES: usize = 16;
+pub const LANES: usize = 8;
 /// Trees that a single row walks at a time.
 const TREES: usize = 8;
 /// In [`FlatNode::feature`]: the cell is negated.
@@ -192,22 +192,15 @@ impl Engine {
         for roots in self.roots.chunks(TREES) {
             let mut at = [roots[0]; TREES];
             at[..roots.len()].copy_from_slice(roots);
-            loop {
-                let mut moved = 0;
-                for at in &mut at {
-                    // SAFETY: places of nodes and cells were made by `add` and lie within both.
-                    let (node, cell) = unsafe {
-                        let node = self.nodes.get_unchecked(*at as usize);
-                        (node, *cells.get_unchecked((node.feature & !FLIP) as usize))
-                    };
-                    let next = node.next(cell);
-                    moved |= next ^ *at;
-                    *at = next;
-                }
-                if moved == 0 {
-                    break;
-                }
-            }
+            let step = |at: u32| {
+                // SAFETY: places of nodes and cells were made by `add` and lie within both.
+                let (node, cell) = unsafe {
+                    let node = self.nodes.get_unchecked(at as usize);
+                    (node, *cells.get_unchecked((node.feature & !FLIP) as usize))
+                };
+                node.next(cell)
+            };
+            walk(&mut at, |_, at| step(at));
             sum = at[..roots.len()].iter().fold(sum, |sum, &at| sum + self.values[at as usize]);
         }
         sum
@@ -241,33 +234,62 @@ impl Engine {
         }
     }
 
+    /// Asks for a tree's nodes before they are needed.
+    #[inline(always)]
+    fn fetch(&self, tree: usize) {
+        let Some(&first) = self.roots.get(tree) else { return };
+        let last = self.roots.get(tree + 1).map_or(self.nodes.len(), |&next| next as usize);
+        #[cfg(target_arch = "x86_64")]
+        for node in self.nodes[first as usize..last].iter().step_by(64 / size_of::<FlatNode>()) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a prefetch reads nothing that can be seen, and the address is of a live
+            // reference.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(node).cast()) };
+        }
+    }
+
     fn sum_lanes(&self, cells: &[f64]) -> [f64; LANES] {
         assert!(cells.len() == (self.width + self.derived.len()) * LANES, "all cells are there");
         let mut sums = [0.0; LANES];
-        for &root in &self.roots {
+        for (tree, &root) in self.roots.iter().enumerate() {
+            self.fetch(tree + 1);
             let mut at = [root; LANES];
-            loop {
-                let mut moved = 0;
-                for (lane, at) in at.iter_mut().enumerate() {
-                    // SAFETY: places of nodes and cells were made by `add` and lie within both.
-                    let (node, cell) = unsafe {
-                        let node = self.nodes.get_unchecked(*at as usize);
-                        let place = (node.feature & !FLIP) as usize * LANES + lane;
-                        (node, *cells.get_unchecked(place))
-                    };
-                    let next = node.next(cell);
-                    moved |= next ^ *at;
-                    *at = next;
-                }
-                if moved == 0 {
-                    break;
-                }
-            }
+            walk(&mut at, |lane, at| {
+                // SAFETY: places of nodes and cells were made by `add` and lie within both.
+                let (node, cell) = unsafe {
+                    let node = self.nodes.get_unchecked(at as usize);
+                    let place = (node.feature & !FLIP) as usize * LANES + lane;
+                    (node, *cells.get_unchecked(place))
+                };
+                node.next(cell)
+            });
             for (sum, at) in sums.iter_mut().zip(at) {
                 *sum += self.values[at as usize];
             }
         }
         sums
+    }
+}
+
+/// Steps until all walks have ended: `step` says where a walk goes from a place. Whether they have is
+/// asked at every third step: a leaf leads to itself.
+#[inline(always)]
+fn walk<const WALKS: usize>(at: &mut [u32; WALKS], step: impl Fn(usize, u32) -> u32) {
+    loop {
+        for _ in 0..2 {
+            for (walk, at) in at.iter_mut().enumerate() {
+                *at = step(walk, *at);
+            }
+        }
+        let mut moved = 0;
+        for (walk, at) in at.iter_mut().enumerate() {
+            let next = step(walk, *at);
+            moved |= next ^ *at;
+            *at = next;
+        }
+        if moved == 0 {
+            return;
+        }
     }
 }
 
