@@ -337,7 +337,8 @@ impl<'a> Watched<'a> {
             Metric::RocAuc => ranked.roc_auc(ranked.weights()),
             Metric::AveragePrecision => ranked.average_precision(ranked.weights()),
         };
-        if good > self.best {
+        // Rows of one class have no AUC: then nothing tells when to stop.
+        if good > self.best || good.is_nan() {
             (self.best, self.best_trees) = (good, trees);
         }
         self.patience > 0 && trees >= self.best_trees + self.patience
@@ -368,7 +369,7 @@ fn ground<'a>(
         rows: data.rows,
         weights: weights.iter().any(|w| *w != 1.0).then_some(weights),
         features,
-        signs: signs(params, &names, table.columns.len())?,
+        signs: signs(params, &names, table)?,
         groups: groups(params, &names, table.columns.len())?,
     })
 }
@@ -380,10 +381,22 @@ fn feature(names: &BTreeMap<&str, usize>, name: &str) -> Result<usize> {
     })
 }
 
-fn signs(params: &Boosting, names: &BTreeMap<&str, usize>, count: usize) -> Result<Vec<i8>> {
-    let mut signs = vec![0; count];
+fn signs(
+    params: &Boosting,
+    names: &BTreeMap<&str, usize>,
+    table: &BinnedTable,
+) -> Result<Vec<i8>> {
+    let mut signs = vec![0; table.columns.len()];
     for (name, &sign) in &params.monotone_constraints {
-        signs[feature(names, name)?] = sign;
+        let place = feature(names, name)?;
+        if matches!(table.bins[place], Bins::Levels { .. }) {
+            return Err(Error::BadParameter {
+                parameter: "monotone_constraints",
+                found: format!("on the categorical feature {name}"),
+                expected: "numeric features: categories have no order",
+            });
+        }
+        signs[place] = sign;
     }
     Ok(signs)
 }

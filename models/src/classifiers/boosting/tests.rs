@@ -784,6 +784,10 @@ fn parameters_out_of_range_are_refused_with_their_name() {
         "monotone_constraints is 2",
     );
     let case = Case::new(100);
+    let signs = BTreeMap::from([("f7".to_owned(), 1)]);
+    let params = Boosting { monotone_constraints: signs, ..Boosting::default() };
+    let message = params.fit(&case.data()).unwrap_err().to_string();
+    assert!(message.contains("categorical feature f7"), "{message}");
     let signs = BTreeMap::from([("f00".to_owned(), 1)]);
     let message = Boosting { monotone_constraints: signs, ..Boosting::default() }
         .fit(&case.data())
