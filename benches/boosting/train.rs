@@ -1,6 +1,6 @@
 //! One training run of our booster on a seeded table, as one line of JSON.
 //!
-//!     train FOLDER ROWS [parameter=value ...] [targets=3] [threads=2]
+//!     train FOLDER ROWS [parameter=value ...] [targets=3] [threads=2] [learned=20000] [features=250]
 //!
 //! FOLDER holds `wide_ROWS_X.npy` (float32, row by row) and `wide_ROWS_y.npy` (float32). Four
 //! fifths are learned from, the last fifth is judged. Parameters are those of `Boosting`.
@@ -18,10 +18,13 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let (folder, rows) = (&words[0], words[1].parse::<usize>().expect("a number of rows"));
     let (mut targets, mut threads, mut settings) = (1_usize, 2_usize, String::new());
+    let (mut learned, mut features) = (rows * 4 / 5, usize::MAX);
     for word in &words[2..] {
         let (name, value) = word.split_once('=').expect("parameter=value");
         match name {
             "targets" => targets = value.parse().expect("a number of targets"),
+            "learned" => learned = value.parse().expect("a number of rows"),
+            "features" => features = value.parse().expect("a number of features"),
             "threads" => threads = value.parse().expect("a number of threads"),
             _ => settings += &format!("{name} = {value}\n"),
         }
@@ -32,10 +35,9 @@ fn main() {
     let label: Vec<bool> =
         npy(&format!("{folder}/wide_{rows}_y.npy")).chunks(4).map(|y| y != [0; 4]).collect();
     let before = memory("VmRSS");
-    let learned = rows * 4 / 5;
     let all: Vec<u32> = (0..rows as u32).collect();
-    let (train, test) = all.split_at(learned);
-    let features: Vec<usize> = (0..frame.schema().len()).collect();
+    let (train, test) = (&all[..learned], &all[rows * 4 / 5..]);
+    let features: Vec<usize> = (0..frame.schema().len().min(features)).collect();
     let weight = vec![1.0; rows];
     let data = Dataset {
         frame: &frame,
@@ -57,14 +59,14 @@ fn main() {
     let boost_s = clock.elapsed().as_secs_f64();
     let peak = memory("VmHWM") - before;
     drop(table);
-    let rows = data.with_rows(test).to_rows();
+    let judged_rows = data.with_rows(test).to_rows();
     let clock = Instant::now();
-    let margins = models[0].margins(&rows);
+    let margins = models[0].margins(&judged_rows);
     let score_s = clock.elapsed().as_secs_f64();
     let judged = Judged {
         probability: &margins,
-        target: &label[learned..],
-        weight: &weight[learned..],
+        target: &label[rows * 4 / 5..],
+        weight: &weight[rows * 4 / 5..],
         group: None,
     };
     let ranked = Ranked::new(&judged);

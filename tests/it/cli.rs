@@ -345,6 +345,11 @@ fn parameters_of_the_booster_are_checked_by_name_and_range() {
     check("num_leaves", "expected NAME=VALUE");
     check("metric=\"auc\"", "roc_auc");
     check("monotone_constraints={recencydays=1}", "no column \"recencydays\"");
+    check("seed=3", "give the seed with --seed");
+    let logistic = [&FIT[..], &["--param", "num_leaves=7"]].concat();
+    assert!(refused(folder.path(), &logistic).contains("expected with --model boosting or auto"));
+    let time = [&FIT[..9], &["boosting", "--param", "early_stopping_round=5", "--repeated-ids"]];
+    assert!(refused(folder.path(), &time.concat()).contains("early_stopping_round"));
     done(folder.path(), &FIT);
     let words = ["score", "registry/churned", "customers.csv", "--contributions", "why.csv"];
     assert!(refused(folder.path(), &words).contains("is a logistic model, expected boosting"));

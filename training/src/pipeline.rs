@@ -67,6 +67,15 @@ pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Resu
         rule.validate()?;
     }
     check_roles(options)?;
+    options.boosting.validate()?;
+    if options.boosting.early_stopping_round > 0 && (options.repeated_ids || options.time.is_some())
+    {
+        return Err(Error::BadOptions(
+            "early_stopping_round holds back rows at random, which with repeated ids or a time column \
+             are no judges; expected 0: choose num_iterations instead"
+                .to_owned(),
+        ));
+    }
     let targets: Vec<Target> =
         options.targets.iter().map(|spec| spec.find(frame)).collect::<Result<_>>()?;
     let roles = Roles::find(frame, options, &targets)?;

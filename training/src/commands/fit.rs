@@ -253,8 +253,14 @@ pub(super) fn report_of(model: &Trained, version: u32) -> Report<'_> {
 }
 
 /// Parameters as typed: each is a line of TOML.
-fn boosting(given: &[String]) -> Result<Boosting> {
+fn boosting(given: &[String], model: Model) -> Result<Boosting> {
+    if !given.is_empty() && matches!(model, Model::Logistic | Model::Forest) {
+        anyhow::bail!("--param: expected with --model boosting or auto: it sets the booster");
+    }
     for one in given {
+        if one.split('=').next().is_some_and(|name| name.trim() == "seed") {
+            anyhow::bail!("--param {one}: give the seed with --seed");
+        }
         toml::from_str::<Boosting>(one).map_err(|e| {
             let why = e.message().trim_end();
             anyhow::anyhow!("--param {one}: {why}; expected NAME=VALUE, as --param num_leaves=31")
@@ -304,7 +310,7 @@ impl LearningArgs {
                 Model::Forest => ModelChoice::Forest,
                 Model::Boosting => ModelChoice::Boosting,
             },
-            boosting: boosting(&self.param)?,
+            boosting: boosting(&self.param, self.model)?,
             shares: Shares { calibration: self.calibration_share, test: self.test_share },
             threshold,
             limits,

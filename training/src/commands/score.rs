@@ -114,8 +114,8 @@ pub(super) fn bind(scorer: &Scorer, frame: &Frame, warnings: &mut Vec<String>) -
     Ok(binding)
 }
 
-/// Rows explained at a time.
-const BLOCK: usize = 8_192;
+/// Numbers explained at a time.
+const BLOCK: usize = 1 << 22;
 
 /// One column a feature, then the margin that all start from.
 fn write_contributions(
@@ -132,8 +132,9 @@ fn write_contributions(
     schema.fields().iter().try_for_each(|field| writer.write_field(&field.name))?;
     writer.write_field("expected_margin")?;
     writer.write_record(None::<&[u8]>)?;
-    for first in (0..frame.rows()).step_by(BLOCK) {
-        let span = first..(first + BLOCK).min(frame.rows());
+    let block = (BLOCK / (schema.len() + 1)).clamp(64, 8_192);
+    for first in (0..frame.rows()).step_by(block) {
+        let span = first..(first + block).min(frame.rows());
         let contributions = explain(span.clone());
         for (row, numbers) in span.zip(contributions.chunks_exact(schema.len() + 1)) {
             if let Some(id) = id {

@@ -49,31 +49,14 @@ impl Bins {
         }
         let total: f64 = values.iter().map(|(_, weight)| weight).sum();
         // A value as heavy as a whole bin gets one of its own: zero above all. The others share
-        // what is left in equal parts.
-        let heavy = |weight: f64| weight >= total / max_bin as f64;
-        let heavies = values.iter().filter(|(_, weight)| heavy(*weight));
-        let (count, sum) = heavies.fold((0, 0.0), |(n, sum), (_, weight)| (n + 1, sum + weight));
-        let mut left_bins = (max_bin - count.min(max_bin - 1)) as f64;
-        let mut left_weight = total - sum;
-        let (mut cuts, mut filled) = (Vec::with_capacity(max_bin), 0.0);
-        for place in 0..values.len() - 1 {
-            let weight = values[place].1;
-            if !heavy(weight) {
-                filled += weight;
-            }
-            let full = filled > 0.0 && filled >= left_weight / left_bins;
-            if full || heavy(weight) || heavy(values[place + 1].1) {
-                cuts.push(cut(place));
-                if filled > 0.0 {
-                    left_weight -= filled;
-                    left_bins = (left_bins - 1.0).max(1.0);
-                    filled = 0.0;
-                }
-            }
-        }
-        // Values between heavy ones may have taken more bins than there are: the last ones merge.
-        cuts.truncate(max_bin - 1);
-        Bins::Number { cuts }
+        // what is left in equal parts. Where light values stand between many heavy ones that makes
+        // too many bins: then all values share alike.
+        let alone = equal_parts(&values, max_bin, total / max_bin as f64);
+        let places = match alone.len() < max_bin {
+            true => alone,
+            false => equal_parts(&values, max_bin, f64::INFINITY),
+        };
+        Bins::Number { cuts: places.into_iter().take(max_bin - 1).map(cut).collect() }
     }
 
     fn of_levels(cells: &[f64], weights: &[f64], levels: usize, max_bin: usize) -> Bins {
@@ -87,9 +70,13 @@ impl Bins {
         heaviest.sort_by(|&a, &b| weight[b].total_cmp(&weight[a]).then(a.cmp(&b)));
         heaviest.truncate(max_bin - 1);
         let rare = heaviest.len();
-        let mut bin = vec![rare as u8; levels];
+        // A level without a training row is like one that was never heard of: it goes with missing.
+        let rares = weight.iter().filter(|w| **w > 0.0).count() > rare;
+        let bins = rare + usize::from(rares);
+        let place = |&w: &f64| if w > 0.0 { rare as u8 } else { bins as u8 };
+        let mut bin: Vec<u8> = weight.iter().map(place).collect();
         heaviest.iter().enumerate().for_each(|(place, &level)| bin[level] = place as u8);
-        Bins::Levels { bin, bins: rare + usize::from(rare < levels) }
+        Bins::Levels { bin, bins }
     }
 
     /// Bins without the missing one; 1 or less where a feature tells nothing but what is missing.
@@ -164,6 +151,32 @@ impl Searcher {
 fn between(a: f64, b: f64) -> f64 {
     let middle = a / 2.0 + b / 2.0;
     if a <= middle && middle < b { middle } else { a }
+}
+
+/// The values after which to cut, so that bins have equal weight: those of at least `heavy` get bins of
+/// their own.
+fn equal_parts(values: &[(f64, f64)], max_bin: usize, heavy: f64) -> Vec<usize> {
+    let heavies = values.iter().filter(|(_, weight)| *weight >= heavy);
+    let (count, sum) = heavies.fold((0, 0.0), |(n, sum), (_, weight)| (n + 1, sum + weight));
+    let mut left_bins = (max_bin - count.min(max_bin - 1)) as f64;
+    let mut left_weight = values.iter().map(|(_, weight)| weight).sum::<f64>() - sum;
+    let (mut places, mut filled) = (Vec::with_capacity(max_bin), 0.0);
+    for place in 0..values.len() - 1 {
+        let is_heavy = values[place].1 >= heavy;
+        if !is_heavy {
+            filled += values[place].1;
+        }
+        let full = filled > 0.0 && filled >= left_weight / left_bins;
+        if full || is_heavy || values[place + 1].1 >= heavy {
+            places.push(place);
+            if filled > 0.0 {
+                left_weight -= filled;
+                left_bins = (left_bins - 1.0).max(1.0);
+                filled = 0.0;
+            }
+        }
+    }
+    places
 }
 
 /// The rows that cuts are learned from: all, or a sample where there are very many.

@@ -11,7 +11,7 @@ use crate::classifiers::boosting::loss::{gradients, pack, probability};
 use crate::classifiers::boosting::params::{Boosting, Metric};
 use crate::classifiers::boosting::splitting::{Rules, has};
 use crate::classifiers::boosting::table::BinnedTable;
-use crate::classifiers::boosting::tree::{Leaf, Missing, Node, Test, Tree};
+use crate::classifiers::boosting::tree::{Child, Leaf, Missing, Node, Test, Tree};
 use crate::classifiers::check_classes;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -94,7 +94,9 @@ impl<'a> Fit<'a> {
             let scale = pack(&self.pairs, seed, &mut packed);
             let tree = grower.grow(rows, &packed, scale, seed);
             if tree.nodes.is_empty() {
-                fruitless += 1;
+                // With features drawn, the next tree may have what this one lacked.
+                let drawn = self.params.feature_fraction * self.params.feature_fraction_bynode;
+                fruitless += usize::from(drawn == 1.0);
                 if fruitless == FRUITLESS {
                     break;
                 }
@@ -176,7 +178,6 @@ impl<'a> Fit<'a> {
         // Sums of nodes from below, then values from above.
         let mut node_sums = vec![(0.0, 0.0); tree.nodes.len()];
         let mut node_counts = vec![0.0; tree.nodes.len()];
-        use crate::classifiers::boosting::tree::Child;
         for place in (0..tree.nodes.len()).rev() {
             for child in [tree.nodes[place].left, tree.nodes[place].right] {
                 let (sum, count) = match child {
@@ -381,11 +382,7 @@ fn feature(names: &BTreeMap<&str, usize>, name: &str) -> Result<usize> {
     })
 }
 
-fn signs(
-    params: &Boosting,
-    names: &BTreeMap<&str, usize>,
-    table: &BinnedTable,
-) -> Result<Vec<i8>> {
+fn signs(params: &Boosting, names: &BTreeMap<&str, usize>, table: &BinnedTable) -> Result<Vec<i8>> {
     let mut signs = vec![0; table.columns.len()];
     for (name, &sign) in &params.monotone_constraints {
         let place = feature(names, name)?;

@@ -157,8 +157,17 @@ impl<'a> Grower<'a> {
             let all = 0..table.blocks[block].features.len();
             all.filter(|&lane| drawn(block, lane)).collect::<Vec<usize>>()
         };
-        let active = (0..table.blocks.len()).map(lanes);
-        let active = active.collect();
+        let mut active: Vec<Vec<usize>> = (0..table.blocks.len()).map(lanes).collect();
+        // A tree that drew nothing gets the feature that was nearest to be drawn.
+        if active.iter().all(Vec::is_empty) {
+            let mine = |feature: &usize| self.ground.features[*feature].is_some();
+            let nearest = (0..table.bins.len())
+                .filter(|feature| mine(feature) && table.places[*feature].is_some())
+                .min_by_key(|&feature| mix2(seed, feature as u64));
+            if let Some(Place { block, lane }) = nearest.and_then(|feature| table.places[feature]) {
+                active[block].push(lane);
+            }
+        }
         self.spare.resize(rows.len(), 0);
         let rules = Rules { params, scale };
         Growth { ground: self.ground, rules, active, packed, rows, memory: self }.grow(seed)

@@ -801,3 +801,45 @@ fn one_class_is_refused() {
     case.target = vec![false; 50];
     assert!(matches!(small().fit(&case.data()), Err(crate::error::Error::OneClass { .. })));
 }
+
+#[test]
+fn a_tree_that_draws_no_feature_does_not_end_the_fit() {
+    let mut case = Case::new(500);
+    case.features = vec![6];
+    case.target = (0..500).map(|row| draw(row, 3) < 0.2 + 0.6 * draw(row, 6)).collect();
+    for seed in 0..20 {
+        let params = Boosting { feature_fraction: 0.05, num_iterations: 40, seed, ..small() };
+        assert_eq!(case.fit(&params).trees().len(), 40);
+    }
+}
+
+#[test]
+fn a_level_without_a_training_row_goes_where_missing_goes() {
+    let mut case = Case::new(3_000);
+    let unseen = |row: &u32| case.data().cells(7)[*row as usize] == 3.0;
+    let learned: Vec<u32> = case.rows.iter().copied().filter(|row| !unseen(row)).collect();
+    case.rows = learned;
+    let Bins::Levels { bin, bins } = Bins::fit(&case.data(), 7, 255) else { unreachable!() };
+    assert_eq!(usize::from(bin[3]), bins);
+    let model = case.fit(&Boosting { feature_fraction: 1.0, ..small() });
+    let margin = |cell| model.raw_score(&[0.0, 1.0, 0.0, 3.0, 0.0, 0.0, 0.5, cell]);
+    assert_eq!(margin(3.0).to_bits(), margin(f64::NAN).to_bits());
+}
+
+#[test]
+fn large_values_keep_their_cuts_among_many_heavy_ones() {
+    // Seven heavy values with light ones between: a bin for each and one before each are too many.
+    let cell = |row: usize| match draw(row, 0) {
+        x if x < 0.9 => (x * 7.7).floor(),
+        x => (x - 0.9) * 70.0 + 0.01,
+    };
+    let column = Column::Number((0..5_000).map(cell).collect());
+    let schema = Schema::new(vec![Field { name: "x".into(), kind: Kind::Numeric }]).unwrap();
+    let frame = Frame::new(schema, vec![column]).unwrap();
+    let (rows, target, weight): (Vec<u32>, _, _) =
+        ((0..5_000).collect(), vec![true; 5_000], vec![1.0; 5_000]);
+    let data =
+        Dataset { frame: &frame, features: &[0], rows: &rows, target: &target, weight: &weight };
+    let Bins::Number { cuts } = Bins::fit(&data, 0, 8) else { unreachable!() };
+    assert!(cuts.len() <= 7 && *cuts.last().unwrap() > 4.0, "{cuts:?}");
+}
