@@ -9,7 +9,7 @@ use crate::seed::{mix2, unit};
 
 /// Rows that cuts are learned from; of more, a sample is taken.
 const SAMPLE: usize = 100_000;
-/// A level with less weight of training rows shares a bin with other such levels.
+/// A level with less weight of training rows is binned with missing.
 const RARE_WEIGHT: f64 = 5.0;
 
 /// How the cells of one feature become bins. The bin after the last is for missing cells.
@@ -20,7 +20,7 @@ pub enum Bins {
         /// Rising, never NaN.
         cuts: Vec<f64>,
     },
-    /// One bin a level, one for rare levels.
+    /// One bin a level; rare ones are with missing.
     Levels {
         /// The bin of each level.
         bin: Vec<u8>,
@@ -68,13 +68,11 @@ impl Bins {
         }
         let mut heaviest: Vec<usize> = (0..levels).filter(|&l| weight[l] >= RARE_WEIGHT).collect();
         heaviest.sort_by(|&a, &b| weight[b].total_cmp(&weight[a]).then(a.cmp(&b)));
-        heaviest.truncate(max_bin - 1);
-        let rare = heaviest.len();
-        // A level without a training row is like one that was never heard of: it goes with missing.
-        let rares = weight.iter().filter(|w| **w > 0.0).count() > rare;
-        let bins = rare + usize::from(rares);
-        let place = |&w: &f64| if w > 0.0 { rare as u8 } else { bins as u8 };
-        let mut bin: Vec<u8> = weight.iter().map(place).collect();
+        heaviest.truncate(max_bin);
+        // Rare levels go with missing, as levels do that no training row has: what is learned of them is
+        // what an unknown level meets.
+        let bins = heaviest.len();
+        let mut bin = vec![bins as u8; levels];
         heaviest.iter().enumerate().for_each(|(place, &level)| bin[level] = place as u8);
         Bins::Levels { bin, bins }
     }
