@@ -101,7 +101,7 @@ impl Engine {
     fn add(&mut self, tree: &Tree) {
         let first = self.nodes.len() as u32;
         self.roots.push(first);
-        self.push_leaf(0.0);
+        self.push_leaf();
         // Where each child of the tree goes, given before it is visited: parents come first.
         let mut at = vec![first; tree.nodes.len()];
         if tree.nodes.is_empty() {
@@ -113,7 +113,7 @@ impl Engine {
             self.nodes[at[place] as usize] = FlatNode { threshold, feature, child };
             let children = if swapped { [node.right, node.left] } else { [node.left, node.right] };
             for (slot, below) in (child..).zip(children) {
-                self.push_leaf(0.0);
+                self.push_leaf();
                 match below {
                     Child::Node(below) => at[below as usize] = slot,
                     Child::Leaf(leaf) => {
@@ -124,10 +124,10 @@ impl Engine {
         }
     }
 
-    fn push_leaf(&mut self, value: f64) {
+    fn push_leaf(&mut self) {
         let child = self.nodes.len() as u32;
         self.nodes.push(FlatNode { threshold: f64::NAN, feature: 0, child });
-        self.values.push(value);
+        self.values.push(0.0);
     }
 
     /// A question as a comparison: threshold, feature, and whether the right child comes first.

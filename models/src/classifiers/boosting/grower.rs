@@ -243,7 +243,7 @@ impl Growth<'_, '_> {
         };
         let mut root = Open { leaf, span, seed, ..Open::nothing() };
         let mut histograms = self.fresh();
-        root.split = self.search(&mut histograms, None, &root, None);
+        root.split = self.search(&mut histograms, &root, None);
         root.histograms = histograms;
         root
     }
@@ -287,8 +287,8 @@ impl Growth<'_, '_> {
         self.gather(small.span.clone());
         let mut small_histograms = self.fresh();
         let mut large_histograms = std::mem::take(&mut parent.histograms);
-        small.split =
-            self.search(&mut small_histograms, Some(&mut large_histograms), small, Some(large));
+        let sibling = Some((&mut large_histograms[..], &mut *large));
+        small.split = self.search(&mut small_histograms, small, sibling);
         for (open, histograms) in [(small, small_histograms), (large, large_histograms)] {
             match open.split {
                 Some(_) => open.histograms = histograms,
@@ -303,9 +303,8 @@ impl Growth<'_, '_> {
     fn search(
         &self,
         mine: &mut [Histogram],
-        sibling: Option<&mut Vec<Histogram>>,
         leaf: &Open,
-        other: Option<&mut Open>,
+        sibling: Option<(&mut [Histogram], &mut Open)>,
     ) -> Option<Split> {
         let blocks = &self.ground.table.blocks;
         let total = leaf.leaf.total;
@@ -317,7 +316,7 @@ impl Growth<'_, '_> {
             fill(&blocks[block], &self.active[block], rows, packed, total, mine);
             self.best(block, mine, leaf)
         };
-        let (Some(sibling), Some(other)) = (sibling, other) else {
+        let Some((sibling, other)) = sibling else {
             let found: Vec<Option<Split>> =
                 mine.par_iter_mut().enumerate().map(|(b, mine)| one(b, mine)).collect();
             return best_of(found);

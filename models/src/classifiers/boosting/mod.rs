@@ -91,6 +91,7 @@ impl FittedBoosting {
             && sigmoid.is_finite()
             && sigmoid > 0.0
             && !trees.is_empty()
+            && trees.iter().map(|tree| tree.leaves.len()).sum::<usize>() <= tree::MAX_LEAVES
             && trees.iter().all(|tree| tree.is_sound(features));
         sound.then(|| {
             let engine = Engine::new(&trees, features);

@@ -9,6 +9,9 @@ pub const ZERO: f64 = 1e-35_f32 as f64;
 /// Most features that a tree may look at.
 pub const MAX_FEATURES: usize = 1 << 24;
 
+/// Most leaves of all trees of a model: places of their nodes fit 32 bits with room to spare.
+pub const MAX_LEAVES: usize = 1 << 29;
+
 /// A binary tree: split nodes and leaves apart. `nodes[0]` is the root; without nodes the only
 /// leaf is the tree. A node's parent stands before it, so that walks end.
 #[derive(Debug, Clone, PartialEq)]
