@@ -16,6 +16,8 @@ pub mod dataset;
 
 pub mod seed;
 
+pub mod behaviour;
+
 pub mod classifiers;
 
 pub mod explain;

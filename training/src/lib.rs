@@ -3,6 +3,8 @@
 
 pub mod error;
 
+pub mod ingest;
+
 pub mod label;
 pub mod split;
 pub mod verdict;

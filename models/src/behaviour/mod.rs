@@ -1,0 +1,15 @@
+//! What customers did, and what is told from it: events, the history before a cutoff, the features
+//! asked for, and the kernel that fills them. The same kernel serves the batch and the service.
+//!
+//! Reads no files and knows no spec file: names have become codes when events come here.
+
+mod event;
+mod history;
+mod zone;
+
+pub use event::{Dictionaries, Dictionary, Duplicates, Events, NONE, OTHER, product_key};
+pub use history::{History, Timeline};
+pub use zone::Zone;
+
+/// Milliseconds in a day of 24 hours.
+pub const DAY_MS: i64 = 86_400_000;

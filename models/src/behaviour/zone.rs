@@ -1,0 +1,82 @@
+//! Local time: which day, weekday and hour an instant is where the customers live.
+
+use chrono::{DateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+
+use crate::behaviour::DAY_MS;
+use crate::error::{Error, Result};
+
+/// A time zone as the offsets it has had and will have, so that an offset is found without the
+/// zone's rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    name: String,
+    /// From when (milliseconds) which offset (milliseconds, east is positive) holds, rising.
+    changes: Vec<(i64, i64)>,
+}
+
+/// The span that offsets are listed for, in days since 1970: 1970 to 2100.
+const LISTED_DAYS: std::ops::Range<i64> = 0..47_482;
+
+impl Default for Zone {
+    fn default() -> Zone {
+        Zone { name: "UTC".to_owned(), changes: vec![(i64::MIN, 0)] }
+    }
+}
+
+impl Zone {
+    /// The zone of an IANA name, as `Europe/Paris`.
+    ///
+    /// # Errors
+    /// When there is no such zone.
+    pub fn named(name: &str) -> Result<Zone> {
+        let zone: Tz = name.parse().map_err(|_| Error::BadParameter {
+            parameter: "timezone",
+            found: format!("{name:?}"),
+            expected: "a name of the IANA database, as \"UTC\" or \"Europe/Paris\"",
+        })?;
+        let offset = |ms: i64| {
+            let utc = DateTime::from_timestamp_millis(ms).expect("the years to 2100 are in range");
+            i64::from(zone.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc())
+                * 1_000
+        };
+        let mut changes = vec![(i64::MIN, offset(LISTED_DAYS.start * DAY_MS))];
+        // No zone has changed back and forth within a week.
+        for day in LISTED_DAYS.step_by(7) {
+            let (mut before, mut after) = (day * DAY_MS, (day + 7) * DAY_MS);
+            if offset(before) == offset(after) {
+                continue;
+            }
+            let new = offset(after);
+            while after - before > 1 {
+                let middle = before + (after - before) / 2;
+                if offset(middle) == new { after = middle } else { before = middle }
+            }
+            changes.push((after, new));
+        }
+        Ok(Zone { name: name.to_owned(), changes })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Milliseconds that local time is ahead of UTC.
+    pub fn offset(&self, ms: i64) -> i64 {
+        let place = self.changes.partition_point(|(from, _)| *from <= ms);
+        self.changes[place - 1].1
+    }
+
+    /// Milliseconds on the local clock since 1970-01-01 00:00 local time.
+    pub fn local(&self, ms: i64) -> i64 {
+        ms + self.offset(ms)
+    }
+
+    /// The instant at which a local clock shows `local`. Of an hour that comes twice, the first; an
+    /// hour that is left out counts on from before it.
+    pub fn instant(&self, local: i64) -> i64 {
+        let guess = local - self.offset(local - DAY_MS);
+        if self.local(guess) == local { guess } else { local - self.offset(local + DAY_MS) }
+    }
+}

@@ -1,0 +1,9 @@
+//! Logs from files or object stores to the events of each customer.
+//!
+//! Sources are read in parallel as [`EventBatch`]es, in no particular order; what is told of a customer
+//! does not depend on that order, since events are sorted by everything they hold and names are coded
+//! in sorted order once all are known.
+
+mod batch;
+
+pub use batch::{EventBatch, Ids, Names, recoded};
