@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use rekindle_models::frame::write_csv;
-use rekindle_training::simulate::World;
+use rekindle_training::simulate::table::World;
 use serde_json::Value;
 use tempfile::TempDir;
 

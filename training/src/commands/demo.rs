@@ -17,7 +17,7 @@ use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::fit as learn;
 use crate::report::terminal;
-use crate::simulate::{ID, LEAK, Simulated, TARGET, World};
+use crate::simulate::table::{ID, LEAK, Simulated, TARGET, World};
 use crate::split::Shares;
 use crate::verdict::Limits;
 
