@@ -102,17 +102,19 @@ fn libraries_of_machine_learning_stay_in_one_file_each() {
     for folder in ["models/src", "training/src", "src"] {
         rust_files(&root().join(folder), &mut files);
     }
-    for (library, home) in [
+    for (library, homes) in [
         ("linfa", "classifiers/logistic.rs"),
         ("smartcore", "classifiers/forest.rs"),
-        ("arrow_array", "frame/arrow.rs"),
+        // Tables of the simulator are written by arrow too, by a crate that reads none.
+        ("arrow_array", "frame/arrow.rs simulate/parquet.rs"),
     ] {
         for file in &files {
             let text = fs::read_to_string(file).unwrap();
             let used =
                 text.lines().any(|line| line.trim_start().starts_with(&format!("use {library}")));
             let tests = file.ends_with("tests.rs");
-            assert!(!used || tests || file.ends_with(home), "{} uses {library}", file.display());
+            let home = homes.split(' ').any(|home| file.ends_with(home));
+            assert!(!used || tests || home, "{} uses {library}", file.display());
         }
     }
 }

@@ -38,7 +38,9 @@ impl Calendar {
     /// `start_ms` is midnight UTC of day 0.
     pub(super) fn new(start_ms: i64, days: u32) -> Calendar {
         let rhythm = |place: usize| {
-            Rhythm::new((0..days).map(|day| busy(start_ms + i64::from(day) * DAY_MS, place)).collect())
+            Rhythm::new(
+                (0..days).map(|day| busy(start_ms + i64::from(day) * DAY_MS, place)).collect(),
+            )
         };
         Calendar { start_ms, rhythms: [rhythm(0), rhythm(1)] }
     }

@@ -58,8 +58,18 @@ pub(super) mod channel {
 
 /// Product groups. A group's place is its code.
 pub const GROUPS: [&str; 12] = [
-    "books", "garden", "toys", "kitchen", "sports", "beauty", "shoes", "outdoor", "pets", "office",
-    "audio", "jewellery",
+    "books",
+    "garden",
+    "toys",
+    "kitchen",
+    "sports",
+    "beauty",
+    "shoes",
+    "outdoor",
+    "pets",
+    "office",
+    "audio",
+    "jewellery",
 ];
 
 /// Actions of campaigns, with the channel each goes through; the first leaves the customer alone.

@@ -97,7 +97,11 @@ const ONWARD: [[Mood; 2]; 4] = [
 
 impl Character {
     /// Draws a customer of a world of so many days, and the state on the first day.
-    pub(super) fn draw(rng: &mut Xoshiro256PlusPlus, days: u32, group: impl Fn(u32) -> u8) -> (Character, State) {
+    pub(super) fn draw(
+        rng: &mut Xoshiro256PlusPlus,
+        days: u32,
+        group: impl Fn(u32) -> u8,
+    ) -> (Character, State) {
         let sign_up = rng.random_range(-EARLIER_DAYS..days as i32);
         let bot = rng.random_range(0..BOT_EVERY) == 0;
         let eager = normal(rng);

@@ -119,18 +119,8 @@ impl Life {
             troubles: Vec::new(),
             hidden: None,
         };
-        let mut drawing = Drawing {
-            calendar,
-            rng,
-            life,
-            state,
-            tick,
-            left,
-            day,
-            change,
-            considered: 0,
-            asked,
-        };
+        let mut drawing =
+            Drawing { calendar, rng, life, state, tick, left, day, change, considered: 0, asked };
         drawing.considered = drawing.next_considered(day);
         while drawing.day < calendar.days() {
             drawing.spell();

@@ -118,7 +118,8 @@ impl Solver<'_> {
             let shares = self.who.propensities(is_randomised(campaign), state.mood);
             for (action, share) in shares.into_iter().enumerate() {
                 let response = self.who.response(action, state.mood);
-                for (tick, open) in before.iter_mut().enumerate().take(usize::from(self.who.steps)) {
+                for (tick, open) in before.iter_mut().enumerate().take(usize::from(self.who.steps))
+                {
                     let contacted = answered(alone, state, tick, response, counts);
                     *open += AUDIENCE * share * (contacted - alone[number][tick]);
                 }
