@@ -7,6 +7,7 @@ mod fit;
 mod import;
 mod models;
 mod score;
+mod simulate;
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -46,6 +47,7 @@ enum Command {
     Models(models::Models),
     Export(export::Export),
     Import(import::Import),
+    Simulate(simulate::Simulate),
 }
 
 impl Cli {
@@ -63,6 +65,7 @@ impl Cli {
             Command::Models(models) => models.run(),
             Command::Export(export) => export.run(talk),
             Command::Import(import) => import.run(talk),
+            Command::Simulate(simulate) => simulate.run(talk),
         }
     }
 }
@@ -99,7 +102,7 @@ fn print(text: &str) -> Result<()> {
 /// Writes a file so that it is there whole or not at all.
 fn write_whole(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> std::io::Result<()>,
 ) -> Result<()> {
     let failed = || format!("failed to write {}", path.display());
     let folder = match path.parent() {

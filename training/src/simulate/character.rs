@@ -24,7 +24,7 @@ pub enum Mood {
 /// All moods; a mood's place is its number.
 pub(super) const MOODS: [Mood; 4] = [Mood::Content, Mood::Upset, Mood::Fading, Mood::Lapsed];
 /// How often a customer of a mood buys, against the own rate.
-pub(super) const BUYS: [f64; 4] = [1.0, 0.8, 0.30, 0.015];
+pub(super) const BUYS: [f64; 4] = [1.0, 0.8, 0.40, 0.06];
 /// How often a customer of a mood does anything else, against the own rate.
 pub(super) const ACTS: [f64; 4] = [1.0, 1.1, 0.40, 0.06];
 /// What life events multiply the rate of purchases by: little money, as usual, plenty.
@@ -116,8 +116,8 @@ impl Character {
         let hazards = [
             [0.0025 * calm, 0.0022 * calm],
             [0.025 / calm.sqrt(), 0.018 * calm],
-            [0.014 / calm.sqrt(), 0.026],
-            [0.0022 / calm, 0.0],
+            [0.016 / calm.sqrt(), 0.022],
+            [0.0030 / calm, 0.0],
         ];
         let waits = hazards.map(|[a, b]| -1.0 / (-(a + b + LIFE_EVENTS)).ln_1p());
         let favourite = group((bits >> 32) as u32);
@@ -125,8 +125,8 @@ impl Character {
         let who = Character {
             sign_up,
             bot,
-            purchase_rate: 0.030 * (0.75 * eager).exp(),
-            steps: 1 + pick(rng, &[0.3, 0.4]),
+            purchase_rate: 0.024 * (0.45 * eager).exp(),
+            steps: 1 + pick(rng, &[0.5, 0.35]),
             deed_rate: 0.076 * (0.5 * eager + 0.35 * satisfaction + 0.5 * normal(rng)).exp(),
             rhythm: usize::from(rng.random_range(0..RHYTHMS as u8)),
             hours: usize::from(rng.random_range(0..4_u8)),

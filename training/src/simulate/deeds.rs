@@ -342,7 +342,7 @@ impl Pen<'_> {
     /// A ticket after a disappointment, a review now and then.
     fn afterwards(&mut self, purchase: Purchase, time: i64) {
         let bits = self.rng.next_u64();
-        let after = 24 * HOUR + ((bits >> 32) as i64 * 4 * 24 * HOUR >> 32);
+        let after = 24 * HOUR + (((bits >> 32) as i64 * 4 * 24 * HOUR) >> 32);
         if purchase.disappoints && self.rng.random::<f64>() < 0.4 {
             self.write(Deed::plain(time + after, kind::SUPPORT_TICKET, channel::PHONE), bits);
         } else if self.rng.random::<f64>() < 0.05 {

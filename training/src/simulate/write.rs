@@ -5,7 +5,6 @@ use std::io::{self, Write};
 
 use rayon::prelude::*;
 
-use crate::error::Result;
 use crate::simulate::deeds::Deeds;
 use crate::simulate::parquet::{EventFile, Group, write_sheet};
 use crate::simulate::{Sheet, Stage, World, text};
@@ -184,16 +183,4 @@ impl Sheet {
             Format::Ndjson => text::sheet_ndjson(self, to),
         }
     }
-}
-
-/// Checks that a file's name has an ending that says its format.
-///
-/// # Errors
-/// When it has none; the message says which there are.
-pub(crate) fn format_of(name: &str) -> Result<Format> {
-    Format::of(name).ok_or_else(|| {
-        crate::Error::BadOptions(format!(
-            "{name}: found no ending that says the format, expected .parquet, .csv or .ndjson"
-        ))
-    })
 }
