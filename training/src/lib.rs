@@ -5,6 +5,9 @@ pub mod error;
 
 pub mod ingest;
 
+pub mod families;
+pub mod question;
+
 pub mod label;
 pub mod split;
 pub mod verdict;
