@@ -8,6 +8,9 @@ pub mod ingest;
 pub mod families;
 pub mod question;
 
+pub mod panel;
+pub mod snapshot;
+
 pub mod label;
 pub mod split;
 pub mod verdict;
