@@ -1,12 +1,15 @@
 //! Snapshots as files: Parquet with the features' definitions inside, or CSV. Knows no events.
 
+use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{ArrayRef, Float64Array, PrimitiveArray, StringArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
@@ -16,6 +19,7 @@ use parquet::file::writer::SerializedFileWriter;
 use rekindle_models::behaviour::FeatureSpec;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::panel::Block;
 
 /// The column that names the customer.
@@ -33,6 +37,8 @@ pub struct About {
     pub features: FeatureSpec,
     /// [`FeatureSpec::fingerprint`] of them.
     pub fingerprint: String,
+    /// Different cutoffs among its rows.
+    pub cutoffs: usize,
     /// The targets' columns.
     pub targets: Vec<TargetAbout>,
 }
@@ -62,6 +68,33 @@ impl About {
     }
 }
 
+/// What a file of snapshots says of itself; `None` for any other file.
+///
+/// # Errors
+/// When it is one of snapshots and what it says cannot be read, or does not fit its fingerprint.
+pub fn about(path: &Path) -> Result<Option<About>> {
+    let Ok(file) = File::open(path) else { return Ok(None) };
+    // What is no Parquet file, or a damaged one, is told by who reads its rows.
+    let Ok(metadata) = ArrowReaderMetadata::load(&file, Default::default()) else {
+        return Ok(None);
+    };
+    let pairs = metadata.metadata().file_metadata().key_value_metadata();
+    let said = pairs.into_iter().flatten().find(|pair| pair.key == ABOUT_KEY);
+    let Some(json) = said.and_then(|pair| pair.value.as_deref()) else { return Ok(None) };
+    let bad = |reason: String| {
+        Err(Error::BadOptions(format!(
+            "{}: what it says of its features cannot be used: {reason}; build it again with \
+             `rekindle features`",
+            path.display()
+        )))
+    };
+    match serde_json::from_str::<About>(json) {
+        Ok(about) if about.features.fingerprint() == about.fingerprint => Ok(Some(about)),
+        Ok(_) => bad("its fingerprint is another one".to_owned()),
+        Err(error) => bad(error.to_string()),
+    }
+}
+
 /// Writes a Parquet file, a row group for each block.
 pub struct ParquetSnapshots<W: Write + Send> {
     writer: SerializedFileWriter<W>,
@@ -80,7 +113,7 @@ pub struct Encoder {
 impl<W: Write + Send> ParquetSnapshots<W> {
     /// # Errors
     /// When `to` cannot be written.
-    pub fn new(to: W, about: &About) -> Result<ParquetSnapshots<W>, ParquetError> {
+    pub fn new(to: W, about: &About) -> std::result::Result<ParquetSnapshots<W>, ParquetError> {
         let schema = Arc::new(about.schema());
         let json = serde_json::to_string(about).expect("names and numbers are JSON");
         let properties = WriterProperties::builder()
@@ -109,7 +142,10 @@ impl<W: Write + Send> ParquetSnapshots<W> {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
+    pub fn append(
+        &mut self,
+        chunks: Vec<ArrowColumnChunk>,
+    ) -> std::result::Result<(), ParquetError> {
         if chunks.is_empty() {
             return Ok(());
         }
@@ -125,7 +161,7 @@ impl<W: Write + Send> ParquetSnapshots<W> {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn finish(self) -> Result<(), ParquetError> {
+    pub fn finish(self) -> std::result::Result<(), ParquetError> {
         self.writer.close()?;
         Ok(())
     }
@@ -136,7 +172,10 @@ impl Encoder {
     ///
     /// # Errors
     /// When a column cannot be encoded.
-    pub fn encode(&self, block: &Block) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+    pub fn encode(
+        &self,
+        block: &Block,
+    ) -> std::result::Result<Vec<ArrowColumnChunk>, ParquetError> {
         if block.customers.is_empty() {
             return Ok(Vec::new());
         }
