@@ -1,6 +1,6 @@
 //! Local time: which day, weekday and hour an instant is where the customers live.
 
-use chrono::{DateTime, Offset, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
 use crate::behaviour::DAY_MS;
@@ -66,6 +66,19 @@ impl Zone {
     pub fn offset(&self, ms: i64) -> i64 {
         let place = self.changes.partition_point(|(from, _)| *from <= ms);
         self.changes[place - 1].1
+    }
+
+    /// The instant that a text names, in milliseconds: RFC 3339 with a zone, or a date (its start) or date and
+    /// time on the local clock. `None` when it is none of these.
+    pub fn parse(&self, text: &str) -> Option<i64> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(time.timestamp_millis());
+        }
+        let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
+            .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
+            .ok()
+            .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))?;
+        Some(self.instant(local.and_utc().timestamp_millis()))
     }
 
     /// Milliseconds on the local clock since 1970-01-01 00:00 local time.
