@@ -196,11 +196,11 @@ mod tests {
         let rules = Loyalty::default();
         rules.validate().unwrap();
         for (wrong, text) in [
-            (Loyalty { period_days: 0, ..rules.clone() }, "period_days is 0"),
-            (Loyalty { recent_periods: 0, ..rules.clone() }, "recent_periods is 0"),
-            (Loyalty { min_periods: 2, ..rules.clone() }, "min_periods is 2"),
-            (Loyalty { span_days: 119, ..rules.clone() }, "span_days is 119"),
-            (Loyalty { loyal_share: f64::NAN, ..rules.clone() }, "loyal_share is NaN"),
+            (Loyalty { period_days: 0, ..rules }, "period_days is 0"),
+            (Loyalty { recent_periods: 0, ..rules }, "recent_periods is 0"),
+            (Loyalty { min_periods: 2, ..rules }, "min_periods is 2"),
+            (Loyalty { span_days: 119, ..rules }, "span_days is 119"),
+            (Loyalty { loyal_share: f64::NAN, ..rules }, "loyal_share is NaN"),
         ] {
             let error = wrong.validate().unwrap_err().to_string();
             assert!(error.contains(text), "{error}");

@@ -214,7 +214,7 @@ mod tests {
         refused(Tiers { days: [0, 30, 180], ..Tiers::default() }, "at least 1");
         refused(Tiers { gaps: Some([2.0, f64::NAN, 8.0]), ..Tiers::default() }, "tiers.gaps");
         refused(Tiers { floor_days: Some(3), ..Tiers::default() }, "there are no gaps");
-        refused(Tiers { floor_days: Some(0), ..own.clone() }, "floor_days is 0");
+        refused(Tiers { floor_days: Some(0), ..own }, "floor_days is 0");
         refused(Tiers { min_purchase_days: Some(1), ..own }, "min_purchase_days is 1");
     }
 }
