@@ -194,6 +194,18 @@ fn place() -> impl Strategy<Value = (BoundRules, Zone)> {
         .prop_map(|(rules, zone)| (bound(rules), Zone::named(zone).unwrap()))
 }
 
+/// A cutoff, half of them so many days after one of the events, and
+/// half of them at a local midnight, where windows are cut.
+fn cutoff(events: &[Event], zone: &Zone, (days, place, midnight): (i64, usize, bool)) -> i64 {
+    let near = events.get(place % (2 * events.len() + 1)).map_or(START, |event| event.0);
+    let cutoff = near + days * DAY_MS;
+    if midnight { zone.instant(zone.day(cutoff) * DAY_MS) } else { cutoff }
+}
+
+fn when() -> impl Strategy<Value = (i64, usize, bool)> {
+    (prop_oneof![0_i64..8, 25_i64..35, 85_i64..95, 0_i64..400], 0_usize..1_000, any::<bool>())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -201,10 +213,9 @@ proptest! {
     fn describing_agrees_with_the_slow_twin(
         events in events(),
         (rules, zone) in place(),
-        after in 0_i64..1_000,
-        odd in 0..DAY_MS,
+        when in when(),
     ) {
-        let cutoff = START + after * DAY_MS + odd;
+        let cutoff = cutoff(&events, &zone, when);
         let found = described(&events, cutoff, &rules, &zone);
         prop_assert_eq!(bits(&found), bits(&twin(&events, cutoff, &rules, &zone)));
     }
@@ -214,9 +225,9 @@ proptest! {
         events in events(),
         later in events(),
         (rules, zone) in place(),
-        after in 0_i64..1_000,
+        when in when(),
     ) {
-        let cutoff = START + after * DAY_MS;
+        let cutoff = cutoff(&events, &zone, when);
         let known: Vec<Event> =
             events.iter().copied().filter(|e| e.0 < cutoff && e.3 < cutoff).collect();
         let mut with_later = events;
@@ -256,9 +267,9 @@ proptest! {
     fn a_stage_says_what_its_words_say(
         events in events(),
         (rules, zone) in place(),
-        after in 0_i64..1_000,
+        when in when(),
     ) {
-        let state = described(&events, START + after * DAY_MS, &rules, &zone);
+        let state = described(&events, cutoff(&events, &zone, when), &rules, &zone);
         let days = state.purchase_days;
         let holds = match state.lifecycle_stage {
             LifecycleStage::Potential => days == 0,
