@@ -20,6 +20,8 @@ pub mod roles;
 
 pub mod evaluate;
 
+pub mod passages;
+
 pub mod pipeline;
 
 pub mod report;

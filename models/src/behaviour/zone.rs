@@ -86,6 +86,19 @@ impl Zone {
         ms + self.offset(ms)
     }
 
+    /// The local day of an instant, in days since 1970-01-01. Never falls as time goes on: where clocks
+    /// are set back over midnight, the day that had begun goes on.
+    pub fn day(&self, ms: i64) -> i64 {
+        let place = self.changes.partition_point(|(from, _)| *from <= ms);
+        let (from, offset) = self.changes[place - 1];
+        let day = ms.saturating_add(offset).div_euclid(DAY_MS);
+        match place.checked_sub(2) {
+            // Newfoundland set its clocks back at 00:01: 23:01 of the day before came again.
+            Some(before) => day.max((from - 1 + self.changes[before].1).div_euclid(DAY_MS)),
+            None => day,
+        }
+    }
+
     /// The instant at which a local clock shows `local`. Of an hour that comes twice, the first; an
     /// hour that is left out counts on from before it.
     pub fn instant(&self, local: i64) -> i64 {
