@@ -1,12 +1,12 @@
 //! `rekindle fit`: a table in, judged and saved models out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rekindle_models::artifact::{Manifest, Registry};
 use rekindle_models::classifiers::boosting::Boosting;
-use rekindle_models::frame::{ReadKind, read};
+use rekindle_models::frame::{Frame, ReadKind, read};
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::commands::{ReadArgs, Talk, colour, print};
@@ -176,21 +176,33 @@ impl Fit {
         talk.say(&format!("reading {}", self.table.display()));
         let frame = read(&self.table, &reading)?;
         talk.say(&format!("{} rows, {} columns", frame.rows(), frame.schema().len()));
-        let trained = fit(&frame, &options, &|step| talk.say(step))?;
-        drop(frame);
-        let registry = Registry::create(&self.output)?;
-        let mut words = Vec::new();
-        for model in &trained {
-            let version = save(&registry, model, self.no_promote, talk)?;
-            let report = report_of(model, version);
-            print(&match self.json {
-                true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
-                false => terminal(&report, colour()) + "\n",
-            })?;
-            words.extend(model.evaluation.as_ref().map(|e| e.verdict.verdict));
-        }
-        Ok(exit_code(&words))
+        learn(frame, &options, &self.output, self.no_promote, self.json, talk)
     }
+}
+
+/// Learns every target of a table, judges and saves the models, and returns the exit code.
+pub(super) fn learn(
+    frame: Frame,
+    options: &FitOptions,
+    output: &Path,
+    no_promote: bool,
+    json: bool,
+    talk: Talk,
+) -> Result<u8> {
+    let trained = fit(&frame, options, &|step| talk.say(step))?;
+    drop(frame);
+    let registry = Registry::create(output)?;
+    let mut words = Vec::new();
+    for model in &trained {
+        let version = save(&registry, model, no_promote, talk)?;
+        let report = report_of(model, version);
+        print(&match json {
+            true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
+            false => terminal(&report, colour()) + "\n",
+        })?;
+        words.extend(model.evaluation.as_ref().map(|e| e.verdict.verdict));
+    }
+    Ok(exit_code(&words))
 }
 
 /// 1 where a model is unusable, else 2 where one could not be judged, else 0.
