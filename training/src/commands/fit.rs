@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rekindle_models::artifact::{Manifest, Registry};
 use rekindle_models::classifiers::boosting::Boosting;
-use rekindle_models::frame::{Frame, ReadKind, read};
+use rekindle_models::frame::{DateFormat, Frame, ReadKind, read};
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::commands::{ReadArgs, Talk, colour, print};
@@ -170,6 +170,9 @@ impl Fit {
             if let Some(column) = column {
                 reading.kinds.insert(column.clone(), kind);
             }
+        }
+        if about.is_some() && self.learning.time.as_deref() == Some(CUTOFF) {
+            reading.kinds.insert(CUTOFF.to_owned(), ReadKind::Date(DateFormat::default()));
         }
         let mut options = self.learning.options(&self.target, limits, &reading.missing)?;
         options.feature_spec = about.map(|about| about.features);
