@@ -239,7 +239,7 @@ mod tests {
         let mut register = Register::default();
         let mut number = |n| register.number(CustomerId::Number(n), CustomerId::Number(n).hash());
         let (a, b) = (number(1).unwrap(), number(2).unwrap());
-        [5, 9, 3].map(|time| register.line(b, time));
+        [5, 9, 3].into_iter().for_each(|time| register.line(b, time));
         let id = CustomerId::Number(3);
         let c = register.number(id, id.hash()).unwrap();
         let customers = register.finish();
