@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rekindle_models::behaviour::{Events, FeatureSpec, Kernel, Scratch, Timeline};
+use rekindle_models::behaviour::{DAY_MS, Events, FeatureSpec, Kernel, Scratch, Timeline, Zone};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -25,6 +25,7 @@ pub struct Panel {
     asked: Asked,
     targets: Vec<String>,
     cutoffs: Cutoffs,
+    zone: Zone,
 }
 
 /// Rows of a panel: those of some customers.
@@ -54,7 +55,7 @@ pub struct PanelScratch {
 pub struct Population {
     /// The target.
     pub target: String,
-    /// The cutoff in ISO 8601; `None` where each customer has its own.
+    /// The cutoff as [`Zone::text`] has it; `None` where each customer has its own.
     pub cutoff: Option<String>,
     /// Customers asked.
     pub eligible: u64,
@@ -76,7 +77,8 @@ impl Panel {
         let asked = Asked::new(questions.iter().map(|(n, q)| (n, q)), &spec.dictionaries())?;
         let names = questions.iter().map(|(name, _)| name.clone());
         let targets = names.chain(label.map(str::to_owned)).collect();
-        Ok(Panel { kernel: Kernel::new(spec)?, asked, targets, cutoffs })
+        let zone = Zone::named(&spec.timezone)?;
+        Ok(Panel { kernel: Kernel::new(spec)?, asked, targets, cutoffs, zone })
     }
 
     /// The targets, in the order of the answers.
@@ -171,7 +173,7 @@ impl Panel {
         };
         let name = |(target, cutoff): (&String, &Option<i64>)| Population {
             target: target.clone(),
-            cutoff: cutoff.map(instant),
+            cutoff: cutoff.map(|cutoff| self.zone.text(cutoff)),
             eligible: 0,
             positives: 0,
         };
@@ -195,17 +197,6 @@ impl Panel {
     }
 }
 
-/// An instant in ISO 8601.
-pub fn instant(ms: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(ms).map_or_else(
-        || format!("{ms} ms"),
-        |t| match ms.rem_euclid(86_400_000) {
-            0 => t.format("%Y-%m-%d").to_string(),
-            _ => t.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string(),
-        },
-    )
-}
-
 /// Refuses cutoffs whose answers the log does not know: silence after its end is no silence.
 ///
 /// # Errors
@@ -214,6 +205,7 @@ pub fn check_covered(
     questions: &[(String, Question)],
     cutoffs: &[i64],
     log_end: i64,
+    zone: &Zone,
 ) -> Result<()> {
     for (name, question) in questions {
         let beyond = cutoffs.iter().find(|&&cutoff| cutoff + question.reach_ms() > log_end);
@@ -221,10 +213,12 @@ pub fn check_covered(
             return Err(Error::BadOptions(format!(
                 "targets.{name}: at cutoff {} its horizon ends {}, the log ends {}; expected a log \
                  that covers it: take the cutoff {} or an earlier one, or a shorter horizon",
-                instant(cutoff),
-                instant(cutoff + question.reach_ms()),
-                instant(log_end),
-                instant((log_end - question.reach_ms()).div_euclid(86_400_000) * 86_400_000)
+                zone.text(cutoff),
+                zone.text(cutoff + question.reach_ms()),
+                zone.text(log_end),
+                zone.text(zone.instant(
+                    zone.local(log_end - question.reach_ms()).div_euclid(DAY_MS) * DAY_MS
+                ))
             )));
         }
     }
@@ -235,7 +229,7 @@ pub fn check_covered(
 mod tests {
     use super::*;
     use crate::question::Days;
-    use rekindle_models::behaviour::{DAY_MS, Duplicates, Feature, Metric, Selector, Window};
+    use rekindle_models::behaviour::{Duplicates, Feature, Metric, Selector, Window};
 
     const START: i64 = 15_000 * DAY_MS;
 
@@ -306,9 +300,10 @@ mod tests {
     fn a_horizon_beyond_the_log_is_refused() {
         let questions =
             [("paid".to_owned(), Question::preset("paid", "purchase", Days(30)).unwrap())];
-        let end = START + 30 * DAY_MS;
-        check_covered(&questions, &[START], end).unwrap();
-        let error = check_covered(&questions, &[START, START + 1], end).unwrap_err().to_string();
+        let (end, utc) = (START + 30 * DAY_MS, Zone::default());
+        check_covered(&questions, &[START], end, &utc).unwrap();
+        let error =
+            check_covered(&questions, &[START, START + 1], end, &utc).unwrap_err().to_string();
         assert!(error.contains("take the cutoff 2011-01-26 or an earlier one"), "{error}");
     }
 }

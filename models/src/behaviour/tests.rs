@@ -554,6 +554,12 @@ fn local_days_follow_the_clocks() {
     check("2024-10-27T00:30:00Z", "2024-10-27T02:30:00Z");
     assert_eq!(paris.local(instant("2024-10-27T01:30:00Z")), instant("2024-10-27T02:30:00Z"));
     assert!(Zone::named("Europe/Pariss").is_err());
+    for text in ["2024-03-31", "2024-10-27", "2024-02-29T12:00:00.250Z", "2024-03-01T00:00:00Z"] {
+        assert_eq!(paris.text(paris.parse(text).unwrap()), text);
+    }
+    assert_eq!(paris.parse("2024-03-01"), Some(instant("2024-02-29T23:00:00Z")));
+    assert_eq!(paris.parse("2024-06-01 12:30:00"), Some(instant("2024-06-01T10:30:00Z")));
+    assert_eq!(paris.parse("1.6.2024"), None);
 }
 
 #[test]

@@ -68,6 +68,19 @@ impl Zone {
         self.changes[place - 1].1
     }
 
+    /// The shortest text that [`Zone::parse`] reads as this instant: a date where a local day begins, else
+    /// RFC 3339 in UTC.
+    pub fn text(&self, ms: i64) -> String {
+        let time = |ms: i64| DateTime::from_timestamp_millis(ms);
+        let local = self.local(ms);
+        let day = time(local).filter(|_| local % DAY_MS == 0 && self.instant(local) == ms);
+        match (day, time(ms)) {
+            (Some(day), _) => day.format("%Y-%m-%d").to_string(),
+            (None, Some(time)) => time.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string(),
+            (None, None) => format!("{ms} ms"),
+        }
+    }
+
     /// The instant that a text names, in milliseconds: RFC 3339 with a zone, or a date (its start) or date and
     /// time on the local clock. `None` when it is none of these.
     pub fn parse(&self, text: &str) -> Option<i64> {
