@@ -173,9 +173,7 @@ impl Place {
 
     /// Meets the local day of an event.
     pub fn meet_day(&mut self, day: i32, cell: &mut Cell) -> Option<u32> {
-        // Where a clock set back falls onto midnight, local days rise for an hour going back: such events
-        // are of the day met last.
-        if self.newest_day != i32::MIN && day >= self.last_day {
+        if day == self.last_day {
             return None;
         }
         let mut gap = None;
@@ -183,7 +181,7 @@ impl Place {
             self.newest_day = day;
             self.run = 1;
         } else {
-            let days = self.last_day.abs_diff(day);
+            let days = self.last_day.abs_diff(day); // never negative: local days do not fall
             cell.gaps += 1;
             cell.gap_max = cell.gap_max.max(days);
             cell.gap_sum += u64::from(days);

@@ -43,6 +43,7 @@ struct Met1<'a> {
     group: u16,
     product: u64,
     local: i64,
+    day: i64,
     window: usize,
 }
 
@@ -93,6 +94,7 @@ impl Kernel {
             while self.plan.limits.get(window).is_some_and(|&limit| age > limit) {
                 window += 1;
             }
+            let (local, day) = if self.local { self.zone.clock(time) } else { (0, 0) };
             let event = Met1 {
                 events: &events,
                 place,
@@ -101,7 +103,8 @@ impl Kernel {
                 channel: channels.get(place).copied().unwrap_or(NONE),
                 group: groups.get(place).copied().unwrap_or(NONE),
                 product: products.get(place).copied().unwrap_or(0),
-                local: if self.local { self.zone.local(time) } else { time },
+                local,
+                day,
                 window,
             };
             self.meet(&event, scratch);
@@ -183,7 +186,7 @@ impl Kernel {
             }
         }
         if what.needs & needs::DAYS != 0 {
-            let gap = place.meet_day(event.local.div_euclid(DAY_MS) as i32, cell);
+            let gap = place.meet_day(event.day as i32, cell);
             if what.needs & needs::MEDIAN != 0 {
                 scratch.gaps[id].extend(gap);
             }
@@ -352,7 +355,7 @@ impl Told<'_> {
 
     /// Local days from `day` to that of the last instant before the cutoff.
     fn local_days_since(&self, day: i32) -> f64 {
-        let today = self.kernel.zone.local(self.cutoff - 1).div_euclid(DAY_MS);
+        let today = self.kernel.zone.day(self.cutoff - 1);
         today as f64 - f64::from(day)
     }
 

@@ -102,13 +102,22 @@ impl Zone {
     /// The local day of an instant, in days since 1970-01-01. Never falls as time goes on: where clocks
     /// are set back over midnight, the day that had begun goes on.
     pub fn day(&self, ms: i64) -> i64 {
+        self.clock(ms).1
+    }
+
+    /// [`Zone::local`] and [`Zone::day`] of an instant.
+    pub fn clock(&self, ms: i64) -> (i64, i64) {
         let place = self.changes.partition_point(|(from, _)| *from <= ms);
         let (from, offset) = self.changes[place - 1];
-        let day = ms.saturating_add(offset).div_euclid(DAY_MS);
+        let local = ms.saturating_add(offset);
+        let day = local.div_euclid(DAY_MS);
         match place.checked_sub(2) {
             // Newfoundland set its clocks back at 00:01: 23:01 of the day before came again.
-            Some(before) => day.max((from - 1 + self.changes[before].1).div_euclid(DAY_MS)),
-            None => day,
+            Some(before) => {
+                let begun = (from - 1 + self.changes[before].1).div_euclid(DAY_MS);
+                (local, day.max(begun))
+            }
+            None => (local, day),
         }
     }
 
