@@ -78,6 +78,20 @@ pub enum ApiError {
         /// How many there are.
         total: usize,
     },
+    /// The body is JSON, but not one customer's events.
+    InvalidEvents {
+        /// Line of the body, from 1; 0 where the place is not known.
+        line: usize,
+        /// Column of that line, from 1.
+        column: usize,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// The model does not know how its features are made from events.
+    NotFromEvents {
+        /// The model.
+        model: String,
+    },
     /// No model is loaded.
     NotReady,
     /// What the client can do nothing about; `reason` is for the log only.
@@ -143,6 +157,8 @@ impl ApiError {
             ApiError::InvalidFeatures { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid_features")
             }
+            ApiError::InvalidEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_events"),
+            ApiError::NotFromEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_from_events"),
             ApiError::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "no_model_loaded"),
             ApiError::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
@@ -151,7 +167,8 @@ impl ApiError {
     fn details(&self) -> Details<'_> {
         match self {
             ApiError::InvalidFeatures { fields, .. } => Details::Fields(fields),
-            ApiError::MalformedJson { line, column, .. } => {
+            ApiError::MalformedJson { line, column, .. }
+            | ApiError::InvalidEvents { line, column, .. } => {
                 Details::Place { line: *line, column: *column }
             }
             ApiError::UnknownModel { models, .. } | ApiError::ModelNotNamed { models } => {
@@ -165,6 +182,7 @@ impl ApiError {
             | ApiError::InvalidQuery { .. }
             | ApiError::UnknownRoute { .. }
             | ApiError::MethodNotAllowed { .. }
+            | ApiError::NotFromEvents { .. }
             | ApiError::NotReady
             | ApiError::Internal { .. } => Details::None([]),
         }
@@ -215,6 +233,17 @@ impl fmt::Display for ApiError {
             }
             ApiError::InvalidFeatures { total: 1, .. } => write!(f, "1 field cannot be read"),
             ApiError::InvalidFeatures { total, .. } => write!(f, "{total} fields cannot be read"),
+            ApiError::InvalidEvents { line: 0, reason, .. } => {
+                write!(f, "the events cannot be scored: {reason}")
+            }
+            ApiError::InvalidEvents { line, column, reason } => {
+                write!(f, "the events cannot be read: {reason} at line {line}, column {column}")
+            }
+            ApiError::NotFromEvents { model } => write!(
+                f,
+                "model {model} was not made from events; send its features to POST /v1/score, or fit \
+                 it on snapshots of `rekindle features`"
+            ),
             ApiError::NotReady => {
                 write!(f, "no model is loaded; `rekindle fit` makes one, then start again")
             }

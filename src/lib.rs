@@ -13,6 +13,7 @@ pub mod startup;
 
 mod routes;
 
+mod events;
 mod payload;
 mod values;
 

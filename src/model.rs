@@ -3,6 +3,7 @@
 use rekindle_models::artifact::{Artifact, Manifest};
 use rekindle_models::scorer::Scorer;
 
+use crate::events::FromEvents;
 use crate::fields::Fields;
 
 /// A model that is served. A request holds one of these from its first byte to its reply.
@@ -15,11 +16,16 @@ pub struct Model {
     pub scorer: Scorer,
     /// The fields it knows.
     pub fields: Fields,
+    /// How its features are made from events, where that is known.
+    pub from_events: Option<FromEvents>,
 }
 
 impl Model {
     /// An artefact that was loaded as `version`.
-    pub fn new(artifact: Artifact, version: u32) -> Model {
+    ///
+    /// # Errors
+    /// When it says how its features are made from events, and they cannot be made so.
+    pub fn new(artifact: Artifact, version: u32) -> rekindle_models::Result<Model> {
         let Artifact { manifest, scorer, .. } = artifact;
         let fields = Fields::new(
             &scorer.schema,
@@ -27,6 +33,7 @@ impl Model {
             &manifest.ignored_columns,
             &manifest.missing_markers,
         );
-        Model { version, manifest, scorer, fields }
+        let from_events = manifest.feature_spec.clone().map(FromEvents::new).transpose()?;
+        Ok(Model { version, manifest, scorer, fields, from_events })
     }
 }

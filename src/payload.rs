@@ -87,7 +87,8 @@ pub fn parse(body: &[u8], fields: &Fields, limit: usize) -> Result<Customers, Ap
     }
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
+/// What a parser of JSON complains of.
+pub fn malformed(error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     // The place is told apart from the reason, which ends with it.
     let reason = text.split(" at line ").next().unwrap_or_default().to_owned();

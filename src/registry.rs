@@ -32,7 +32,7 @@ impl LoadedModels {
                 tracing::warn!(model = name, "no version was promoted: the model is not served");
                 continue;
             };
-            let model = Model::new(registry.load(&name, version)?, version);
+            let model = Model::new(registry.load(&name, version)?, version)?;
             tracing::info!(model = name, version, features = model.fields.width(), "model loaded");
             current.insert(name, Arc::new(model));
         }
@@ -91,7 +91,7 @@ impl LoadedModels {
             return Err(ApiError::UnknownVersion { model, version, versions });
         }
         let artifact = self.registry.load(name, *version).map_err(internal)?;
-        let model = Arc::new(Model::new(artifact, *version));
+        let model = Arc::new(Model::new(artifact, *version).map_err(internal)?);
         let mut named = self.named.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(named.entry(key).or_insert(model)))
     }

@@ -12,7 +12,7 @@ use rekindle_models::artifact::Registry;
 
 use crate::counters::Counters;
 use crate::registry::LoadedModels;
-use crate::routes::{health, metrics, missing, models, score};
+use crate::routes::{events, health, metrics, missing, models, score};
 use crate::settings::Settings;
 use crate::state::AppState;
 use crate::telemetry;
@@ -79,6 +79,11 @@ fn urls(app: &mut web::ServiceConfig) {
     app.service(
         web::resource("/v1/score")
             .route(web::post().to(score::score))
+            .default_service(web::to(missing::post)),
+    )
+    .service(
+        web::resource("/v1/score/events")
+            .route(web::post().to(events::score_events))
             .default_service(web::to(missing::post)),
     )
     .service(get("/v1/models").route(web::get().to(models::list)))

@@ -31,7 +31,7 @@ pub enum Value<'de> {
 }
 
 /// How a customer is named in the reply: as in the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(untagged)]
 pub enum CustomerId {
     /// Text.

@@ -121,6 +121,16 @@ pub enum Error {
         /// The range.
         expected: &'static str,
     },
+    /// A feature's parts do not fit together.
+    #[error("feature {feature}: found {found}, expected {expected}")]
+    BadFeature {
+        /// Its name.
+        feature: String,
+        /// What stands there.
+        found: String,
+        /// What should, and what to do.
+        expected: String,
+    },
     /// The rows to learn or judge from hold one class only.
     #[error(
         "{part} rows: {positives} of {rows} have the target, so there is nothing to tell apart; \

@@ -1,5 +1,6 @@
 //! The handlers, one noun each. The table of URLs is in `startup.rs`.
 
+pub mod events;
 pub mod health;
 pub mod metrics;
 pub mod missing;

@@ -18,8 +18,8 @@ use crate::values::CustomerId;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreQuery {
-    model: Option<String>,
-    version: Option<u32>,
+    pub model: Option<String>,
+    pub version: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -84,7 +84,7 @@ pub async fn score(
 }
 
 /// The whole body, whatever its content type: `curl -d` says that it sends a form.
-async fn receive(
+pub async fn receive(
     request: &HttpRequest,
     body: web::Payload,
     limit: usize,

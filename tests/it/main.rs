@@ -11,6 +11,7 @@ mod shutdown;
 mod programs;
 
 mod artifact;
+mod behaviour;
 mod cli;
 mod exchange;
 mod layering;

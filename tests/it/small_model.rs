@@ -92,6 +92,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         target: TargetEntry { column: "churned".to_owned(), value: "1".to_owned() },
         population: "all customers".to_owned(),
         features: Manifest::features_of(&scorer.schema),
+        feature_spec: None,
         id_column: Some("customer".to_owned()),
         time_column: None,
         weight_column: None,

@@ -87,4 +87,20 @@ pub enum Error {
         /// What to do.
         todo: &'static str,
     },
+    /// Events that do not fit into memory could not be put on disk, or not be read back.
+    #[error(
+        "spilled events: could not {doing} a temporary file in {folder}: {reason}; expected {bytes} \
+         bytes of it so far, more may come; make room there, name a folder with room by \
+         --spill-folder, or let more events stay in memory by --memory-limit"
+    )]
+    Spill {
+        /// `create`, `write` or `read`.
+        doing: &'static str,
+        /// The folder.
+        folder: String,
+        /// How long the file must be at least, in bytes.
+        bytes: u64,
+        /// What the system said, or what was found.
+        reason: String,
+    },
 }

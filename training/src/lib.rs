@@ -5,6 +5,12 @@ pub mod error;
 
 pub mod ingest;
 
+pub mod families;
+pub mod question;
+
+pub mod panel;
+pub mod snapshot;
+
 pub mod label;
 pub mod split;
 pub mod verdict;
@@ -13,6 +19,8 @@ pub mod options;
 pub mod roles;
 
 pub mod evaluate;
+
+pub mod passages;
 
 pub mod pipeline;
 

@@ -1,5 +1,6 @@
 //! What the user says of a table and of what to learn from it.
 
+use rekindle_models::behaviour::FeatureSpec;
 use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::threshold::ThresholdRule;
 
@@ -20,6 +21,12 @@ pub struct FitOptions {
     pub weight: Option<String>,
     /// The column whose order splits the rows.
     pub time: Option<String>,
+    /// For snapshots, whose time is their cutoff: how much later answers are known, in the unit of the
+    /// time column (days for dates). The latest cutoffs judge, and nothing that was not known then is
+    /// learned from.
+    pub embargo: Option<f64>,
+    /// How the features were made from events, where they were.
+    pub feature_spec: Option<FeatureSpec>,
     /// The feature that holds the days since the last event: the baseline is then the recency rule.
     pub recency: Option<String>,
     /// Columns that are no features, for any target.

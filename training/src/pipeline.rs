@@ -1,7 +1,7 @@
 //! From a table to judged models, one per target: split, fit, compare, calibrate, choose a threshold,
 //! judge. Reads and writes no files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use rekindle_models::artifact::{
@@ -9,6 +9,7 @@ use rekindle_models::artifact::{
     ThresholdEntry, TimeRange, VerdictEntry,
 };
 use rekindle_models::baseline::Baseline;
+use rekindle_models::behaviour::FeatureSpec;
 use rekindle_models::calibration::Calibration;
 use rekindle_models::classifiers::boosting::{BinnedTable, Boosting};
 use rekindle_models::classifiers::forest::Forest;
@@ -27,7 +28,7 @@ use crate::evaluate::{Evaluation, Question, evaluate};
 use crate::label::Target;
 use crate::options::{FitOptions, ModelChoice};
 use crate::roles::{Roles, check_roles};
-use crate::split::{Shares, Split, by_customer, by_time};
+use crate::split::{Shares, Split, by_customer, by_cutoff, by_time};
 
 /// A feature that ranks this well by itself may know the answer.
 const LEAK_AUC: f64 = 0.95;
@@ -67,6 +68,9 @@ pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Resu
         rule.validate()?;
     }
     check_roles(options)?;
+    if let Some(days) = options.embargo.filter(|days| !(*days >= 0.0 && days.is_finite())) {
+        return Err(Error::BadOptions(format!("--embargo {days}: expected days, 0 or more")));
+    }
     options.boosting.validate()?;
     if options.boosting.early_stopping_round > 0 && (options.repeated_ids || options.time.is_some())
     {
@@ -263,6 +267,15 @@ impl<'a> Task<'a> {
         Ok(Trained { artifact, evaluation, warnings, single_features })
     }
 
+    /// How the model's features are made from events: `None` unless all of them are.
+    fn feature_spec(&self, scorer: &Scorer) -> Option<FeatureSpec> {
+        let spec = self.options.feature_spec.as_ref()?;
+        let places: HashMap<String, usize> =
+            spec.features.iter().enumerate().map(|(place, f)| (f.name(), place)).collect();
+        let of_model = scorer.schema.fields().iter().map(|f| places.get(&f.name).copied());
+        Some(spec.select(&of_model.collect::<Option<Vec<usize>>>()?))
+    }
+
     /// Places of the columns to learn from.
     fn features(&self) -> Result<Vec<usize>> {
         let mut left_out: BTreeSet<usize> = self.roles.not_features.clone();
@@ -301,9 +314,17 @@ impl<'a> Task<'a> {
 
     fn split(&self) -> Result<Split> {
         let rows = &self.target.answered;
-        let split = match &self.roles.time {
-            Some(time) => by_time(rows, time, self.options.shares),
-            None => by_customer(
+        let split = match (&self.roles.time, self.options.embargo) {
+            (Some(time), Some(embargo)) => by_cutoff(
+                rows,
+                time,
+                embargo,
+                (&self.roles.keys, &self.target.positive),
+                self.options.shares,
+                self.options.seed,
+            ),
+            (Some(time), None) => by_time(rows, time, self.options.shares),
+            (None, _) => by_customer(
                 rows,
                 &self.roles.keys,
                 &self.target.positive,
@@ -323,8 +344,8 @@ impl<'a> Task<'a> {
     fn validation(&self, split: &Split) -> Result<(Vec<u32>, Vec<u32>)> {
         let shares = Shares { calibration: VALIDATION_SHARE, test: 0.0 };
         let inner = match &self.roles.time {
-            Some(time) => by_time(&split.train, time, shares),
-            None => by_customer(
+            Some(time) if self.options.embargo.is_none() => by_time(&split.train, time, shares),
+            _ => by_customer(
                 &split.train,
                 &self.roles.keys,
                 &self.target.positive,
@@ -460,6 +481,7 @@ impl<'a> Task<'a> {
             },
             population: self.options.population.clone(),
             features: Manifest::features_of(&scorer.schema),
+            feature_spec: self.feature_spec(scorer),
             id_column: self.options.id.clone(),
             time_column: self.options.time.clone(),
             weight_column: self.options.weight.clone(),

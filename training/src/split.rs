@@ -130,6 +130,35 @@ pub fn by_time(rows: &[u32], time: &[f64], shares: Shares) -> Split {
     }
 }
 
+/// Splits snapshots by cutoff: the latest cutoffs judge, as few as hold `shares.test` of the rows; of the rest,
+/// only rows whose answer was known when the first of these was made are used, that is whose cutoff
+/// is at least `embargo` earlier. They are divided into training and calibration rows by customer. So
+/// a customer may stand on both sides of the judging cutoff, in order of time.
+///
+/// `time`, `keys` and `target` are of all rows of the table; `embargo` has the unit of `time`.
+pub fn by_cutoff(
+    rows: &[u32],
+    time: &[f64],
+    embargo: f64,
+    (keys, target): (&[u64], &[bool]),
+    shares: Shares,
+    seed: u64,
+) -> Split {
+    let mut times: Vec<f64> = rows.iter().map(|&row| time[row as usize]).collect();
+    times.sort_by(f64::total_cmp);
+    let wanted = (times.len() as f64 * shares.test).ceil() as usize;
+    let first = match wanted {
+        0 => f64::INFINITY,
+        n => times[times.len() - n],
+    };
+    let known: Vec<u32> =
+        rows.iter().copied().filter(|&row| time[row as usize] + embargo <= first).collect();
+    let inner = Shares { calibration: shares.calibration / (1.0 - shares.test), test: 0.0 };
+    let split = by_customer(&known, keys, target, inner, seed);
+    let test = rows.iter().copied().filter(|&row| time[row as usize] >= first).collect();
+    Split { test, ..split }
+}
+
 /// The key of every row: the hash of its id where there is an id column, else of its cells in the
 /// columns given, so that equal rows share a part.
 pub fn keys(frame: &Frame, id: Option<usize>, columns: &[usize]) -> Vec<u64> {
@@ -202,6 +231,29 @@ mod tests {
                 assert!(part.iter().filter(|&&r| target[r as usize]).count() >= 2);
             }
         }
+    }
+
+    #[test]
+    fn the_latest_cutoff_judges_and_answers_unknown_by_then_are_left_out() {
+        let time: Vec<f64> = (0..500).map(|row| f64::from(row % 5) * 30.0).collect();
+        let rows: Vec<u32> = (0..500).collect();
+        let keys: Vec<u64> = (0..500).map(|row| row / 5).collect();
+        let target: Vec<bool> = (0..500).map(|row| row % 3 == 0).collect();
+        let split = by_cutoff(&rows, &time, 60.0, (&keys, &target), SHARES, 3);
+        let times = |part: &[u32]| -> Vec<f64> {
+            let mut times: Vec<f64> = part.iter().map(|&row| time[row as usize]).collect();
+            times.sort_by(f64::total_cmp);
+            times.dedup();
+            times
+        };
+        assert_eq!(times(&split.test), [120.0]);
+        assert_eq!(times(&split.train), [0.0, 30.0, 60.0]);
+        assert_eq!(times(&split.calibration), [0.0, 30.0, 60.0]);
+        assert_eq!(split.train.len() + split.calibration.len(), 300);
+        let customers = |part: &[u32]| -> std::collections::HashSet<u64> {
+            part.iter().map(|&row| keys[row as usize]).collect()
+        };
+        assert!(customers(&split.train).is_disjoint(&customers(&split.calibration)));
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::behaviour::FeatureSpec;
 use crate::error::Result;
 use crate::frame::{DateFormat, Field, Kind, Schema};
 
@@ -22,6 +23,10 @@ pub struct Manifest {
     pub population: String,
     /// The features, in the order of the model's rows.
     pub features: Vec<FeatureEntry>,
+    /// How the features are made from events, in the same order; `None` where the table's columns
+    /// came from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature_spec: Option<FeatureSpec>,
     /// The column that names a customer, if there is one.
     pub id_column: Option<String>,
     /// The column whose order split the rows, if there is one.

@@ -3,6 +3,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use crate::seed::hash_text;
 
 /// The code of a kind, channel or group that is not in its [`Dictionary`].
@@ -57,7 +59,8 @@ pub fn product_key(name: &str) -> u64 {
 }
 
 /// What happens to an event that is equal to another one in all it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Duplicates {
     /// It counts: two equal lines of an order are two things bought.
     #[default]

@@ -7,9 +7,26 @@ mod event;
 mod history;
 mod zone;
 
+mod feature;
+mod matcher;
+mod metric;
+mod spec;
+
+mod counts;
+mod kernel;
+mod plan;
+
 pub use event::{Dictionaries, Dictionary, Duplicates, Events, NONE, OTHER, product_key};
+pub use feature::{Feature, Selector, Window};
 pub use history::{History, Timeline};
+pub use kernel::{Kernel, Scratch};
+pub use matcher::Matcher;
+pub use metric::{Metric, MetricInfo, Part};
+pub use spec::FeatureSpec;
 pub use zone::Zone;
 
 /// Milliseconds in a day of 24 hours.
 pub const DAY_MS: i64 = 86_400_000;
+
+#[cfg(test)]
+mod tests;

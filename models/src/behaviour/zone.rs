@@ -1,6 +1,6 @@
 //! Local time: which day, weekday and hour an instant is where the customers live.
 
-use chrono::{DateTime, Offset, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
 use crate::behaviour::DAY_MS;
@@ -68,9 +68,57 @@ impl Zone {
         self.changes[place - 1].1
     }
 
+    /// The shortest text that [`Zone::parse`] reads as this instant: a date where a local day begins, else
+    /// RFC 3339 in UTC.
+    pub fn text(&self, ms: i64) -> String {
+        let time = |ms: i64| DateTime::from_timestamp_millis(ms);
+        let local = self.local(ms);
+        let day = time(local).filter(|_| local % DAY_MS == 0 && self.instant(local) == ms);
+        match (day, time(ms)) {
+            (Some(day), _) => day.format("%Y-%m-%d").to_string(),
+            (None, Some(time)) => time.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string(),
+            (None, None) => format!("{ms} ms"),
+        }
+    }
+
+    /// The instant that a text names, in milliseconds: RFC 3339 with a zone, or a date (its start) or date and
+    /// time on the local clock. `None` when it is none of these.
+    pub fn parse(&self, text: &str) -> Option<i64> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(time.timestamp_millis());
+        }
+        let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
+            .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
+            .ok()
+            .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))?;
+        Some(self.instant(local.and_utc().timestamp_millis()))
+    }
+
     /// Milliseconds on the local clock since 1970-01-01 00:00 local time.
     pub fn local(&self, ms: i64) -> i64 {
         ms + self.offset(ms)
+    }
+
+    /// The local day of an instant, in days since 1970-01-01. Never falls as time goes on: where clocks
+    /// are set back over midnight, the day that had begun goes on.
+    pub fn day(&self, ms: i64) -> i64 {
+        self.clock(ms).1
+    }
+
+    /// [`Zone::local`] and [`Zone::day`] of an instant.
+    pub fn clock(&self, ms: i64) -> (i64, i64) {
+        let place = self.changes.partition_point(|(from, _)| *from <= ms);
+        let (from, offset) = self.changes[place - 1];
+        let local = ms.saturating_add(offset);
+        let day = local.div_euclid(DAY_MS);
+        match place.checked_sub(2) {
+            // Newfoundland set its clocks back at 00:01: 23:01 of the day before came again.
+            Some(before) => {
+                let begun = (from - 1 + self.changes[before].1).div_euclid(DAY_MS);
+                (local, day.max(begun))
+            }
+            None => (local, day),
+        }
     }
 
     /// The instant at which a local clock shows `local`. Of an hour that comes twice, the first; an

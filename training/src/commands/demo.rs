@@ -58,6 +58,8 @@ impl Demo {
             repeated_ids: false,
             weight: None,
             time: None,
+            embargo: None,
+            feature_spec: None,
             recency: Some("recency_days(purchase)".to_owned()),
             exclude: Vec::new(),
             exclude_for: vec![(TARGET.to_owned(), LEAK.to_owned())],

@@ -1,12 +1,12 @@
 //! `rekindle fit`: a table in, judged and saved models out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rekindle_models::artifact::{Manifest, Registry};
 use rekindle_models::classifiers::boosting::Boosting;
-use rekindle_models::frame::{ReadKind, read};
+use rekindle_models::frame::{DateFormat, Frame, ReadKind, read};
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::commands::{ReadArgs, Talk, colour, print};
@@ -14,6 +14,7 @@ use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::{Trained, fit};
 use crate::report::{Report, markdown, terminal};
+use crate::snapshot::{self, About, CUSTOMER, CUTOFF};
 use crate::split::Shares;
 use crate::verdict::{Limits, Word};
 
@@ -65,6 +66,10 @@ struct LearningArgs {
     /// Column of times: the model is judged on the latest rows; never a feature
     #[arg(long, value_name = "COLUMN")]
     time: Option<String>,
+    /// For snapshots, whose --time is the cutoff: days from a cutoff until its answer is known (gap
+    /// and horizon). The latest cutoffs judge, and rows whose answer was unknown then are left out
+    #[arg(long, value_name = "DAYS", requires = "time")]
+    embargo: Option<f64>,
     /// Feature with the days since the last event: the model must beat ranking by it
     #[arg(long, value_name = "COLUMN")]
     recency: Option<String>,
@@ -151,7 +156,11 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Fit {
-    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+    pub(super) fn run(mut self, talk: Talk) -> Result<u8> {
+        let about = snapshot::about(&self.table)?;
+        if let Some(about) = &about {
+            self.learning.of_snapshots(about, &self.target)?;
+        }
         let limits = self.limits.limits();
         let mut reading = self.reading.options();
         reading.skip = self.learning.exclude.clone();
@@ -162,25 +171,41 @@ impl Fit {
                 reading.kinds.insert(column.clone(), kind);
             }
         }
-        let options = self.learning.options(&self.target, limits, &reading.missing)?;
+        if about.is_some() && self.learning.time.as_deref() == Some(CUTOFF) {
+            reading.kinds.insert(CUTOFF.to_owned(), ReadKind::Date(DateFormat::default()));
+        }
+        let mut options = self.learning.options(&self.target, limits, &reading.missing)?;
+        options.feature_spec = about.map(|about| about.features);
         talk.say(&format!("reading {}", self.table.display()));
         let frame = read(&self.table, &reading)?;
         talk.say(&format!("{} rows, {} columns", frame.rows(), frame.schema().len()));
-        let trained = fit(&frame, &options, &|step| talk.say(step))?;
-        drop(frame);
-        let registry = Registry::create(&self.output)?;
-        let mut words = Vec::new();
-        for model in &trained {
-            let version = save(&registry, model, self.no_promote, talk)?;
-            let report = report_of(model, version);
-            print(&match self.json {
-                true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
-                false => terminal(&report, colour()) + "\n",
-            })?;
-            words.extend(model.evaluation.as_ref().map(|e| e.verdict.verdict));
-        }
-        Ok(exit_code(&words))
+        learn(frame, &options, &self.output, self.no_promote, self.json, talk)
     }
+}
+
+/// Learns every target of a table, judges and saves the models, and returns the exit code.
+pub(super) fn learn(
+    frame: Frame,
+    options: &FitOptions,
+    output: &Path,
+    no_promote: bool,
+    json: bool,
+    talk: Talk,
+) -> Result<u8> {
+    let trained = fit(&frame, options, &|step| talk.say(step))?;
+    drop(frame);
+    let registry = Registry::create(output)?;
+    let mut words = Vec::new();
+    for model in &trained {
+        let version = save(&registry, model, no_promote, talk)?;
+        let report = report_of(model, version);
+        print(&match json {
+            true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
+            false => terminal(&report, colour()) + "\n",
+        })?;
+        words.extend(model.evaluation.as_ref().map(|e| e.verdict.verdict));
+    }
+    Ok(exit_code(&words))
 }
 
 /// 1 where a model is unusable, else 2 where one could not be judged, else 0.
@@ -273,6 +298,30 @@ fn boosting(given: &[String], model: Model) -> Result<Boosting> {
 }
 
 impl LearningArgs {
+    /// Snapshots say what their columns are: the customer, the cutoff, and targets, of which those that
+    /// are not asked for are no features.
+    fn of_snapshots(&mut self, about: &About, targets: &[String]) -> Result<()> {
+        let asked = |name: &str| {
+            targets
+                .iter()
+                .any(|t| t == name || t.strip_prefix(name).is_some_and(|t| t.starts_with('=')))
+        };
+        let known = about.targets.iter().filter(|t| asked(&t.name)).map(|t| t.known_after_days);
+        let embargo = known.max().unwrap_or(0);
+        for target in about.targets.iter().filter(|t| !asked(&t.name)) {
+            self.exclude.push(target.name.clone());
+        }
+        self.id.get_or_insert_with(|| CUSTOMER.to_owned());
+        self.repeated_ids = true;
+        if about.cutoffs < 2 {
+            self.exclude.push(CUTOFF.to_owned());
+        } else if self.time.is_none() {
+            self.time = Some(CUTOFF.to_owned());
+            self.embargo.get_or_insert(f64::from(embargo));
+        }
+        Ok(())
+    }
+
     fn options(
         &self,
         targets: &[String],
@@ -301,6 +350,8 @@ impl LearningArgs {
             repeated_ids: self.repeated_ids,
             weight: self.weight.clone(),
             time: self.time.clone(),
+            embargo: self.embargo,
+            feature_spec: None,
             recency: self.recency.clone(),
             exclude: self.exclude.clone(),
             exclude_for: self.exclude_for.iter().map(pair).collect::<Result<_>>()?,

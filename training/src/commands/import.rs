@@ -263,6 +263,7 @@ fn manifest(
         target,
         population: "not known: imported from LightGBM".to_owned(),
         features: Manifest::features_of(&scorer.schema),
+        feature_spec: None,
         id_column: None,
         time_column: None,
         weight_column: None,

@@ -6,4 +6,18 @@
 
 mod batch;
 
+mod chunk;
+mod customers;
+mod gathered;
+mod ordering;
+mod partitions;
+mod spill;
+
+#[cfg(test)]
+mod tests;
+
 pub use batch::{EventBatch, Ids, Names, recoded};
+pub use chunk::Recoding;
+pub use customers::CustomerId;
+pub use gathered::{Gathered, Partition, Room};
+pub use partitions::Gathering;

@@ -1,0 +1,186 @@
+//! From events to scores: a model fitted on snapshots says the same of raw events as of its table.
+
+use std::fs::File;
+use std::process::Command;
+
+use rekindle_models::behaviour::{
+    DAY_MS, Duplicates, Events, Feature, FeatureSpec, Metric, Selector, Timeline, Window, Zone,
+};
+use rekindle_models::seed::{mix2, unit};
+use rekindle_training::panel::{Block, Cutoffs, Panel};
+use rekindle_training::question::{Days, Question};
+use rekindle_training::snapshot::{About, ParquetSnapshots, TargetAbout};
+use serde_json::{Value, json};
+
+use crate::app::{App, spawn_app, spawn_app_with};
+use crate::programs::rekindle;
+
+const START: i64 = 19_000 * DAY_MS;
+const KINDS: [&str; 2] = ["purchase", "visit"];
+
+fn spec() -> FeatureSpec {
+    let any = Selector::default();
+    let mut features = Vec::new();
+    for window in [Window::Days(7), Window::Days(30), Window::All] {
+        for metric in [Metric::Count, Metric::Days, Metric::GapMean, Metric::HourEntropy] {
+            features.push(Feature::new(metric, any.clone(), window));
+        }
+        let purchases = Feature::new(Metric::Sum, Selector::kind("purchase"), window);
+        features.push(Feature { measure: Some("amount".to_owned()), ..purchases });
+    }
+    let recency = Feature::new(Metric::RecencyDays, Selector::kind("purchase"), Window::All);
+    features.push(Feature { windows: Vec::new(), ..recency });
+    FeatureSpec {
+        timezone: "Europe/Paris".to_owned(),
+        kinds: KINDS.map(str::to_owned).to_vec(),
+        channels: Vec::new(),
+        groups: Vec::new(),
+        measures: vec!["amount".to_owned()],
+        windows: FeatureSpec::windows_of(&features),
+        duplicates: Duplicates::Keep,
+        features,
+    }
+}
+
+/// A customer's year: some fall silent, all the more likely the fewer visits they make.
+fn customer(number: u64) -> Events {
+    let draw = |place: u64| unit(mix2(number, place));
+    let rate = 0.02 + 0.2 * draw(0);
+    let end = if draw(1) < 0.5 - rate { 200.0 * draw(2) + 60.0 } else { 365.0 };
+    let (mut time, mut place) = (0.0, 3);
+    let mut events = Events { measures: vec![Vec::new()], ..Events::default() };
+    while time < end {
+        time += -(1.0 - draw(place)).ln() / rate;
+        let purchase = draw(place + 1) < 0.4;
+        events.times.push(START + (time * DAY_MS as f64) as i64);
+        events.kinds.push(u16::from(!purchase));
+        let amount = if purchase { (draw(place + 2) * 5_000.0).round() / 100.0 } else { f64::NAN };
+        events.measures[0].push(amount);
+        // A tenth became known days later.
+        let late = if draw(place + 3) < 0.1 { 3 * DAY_MS } else { 0 };
+        events.received.push(START + (time * DAY_MS as f64) as i64 + late);
+        place += 4;
+    }
+    events
+}
+
+/// The snapshots of 500 customers, written to a file.
+fn snapshots(path: &std::path::Path) -> Block {
+    let churned = Question::preset("churned", "purchase", Days(60)).unwrap();
+    let cutoffs: Vec<i64> = [100, 160, 220, 280].map(|day| START + day * DAY_MS).to_vec();
+    let questions = [("churned".to_owned(), churned)];
+    let panel = Panel::new(&spec(), &questions, None, Cutoffs::Common(cutoffs.clone())).unwrap();
+    let (mut room, mut block) = (panel.scratch(), Block::default());
+    for number in 0..500 {
+        let events = customer(number);
+        let timeline = Timeline::new(&events, 0..events.len());
+        panel.add(&number.to_string(), &timeline, &mut room, &mut block);
+    }
+    let about = About {
+        fingerprint: spec().fingerprint(),
+        features: spec(),
+        cutoffs: cutoffs.len(),
+        targets: vec![TargetAbout { name: "churned".to_owned(), known_after_days: 60 }],
+    };
+    let mut writer = ParquetSnapshots::new(File::create(path).unwrap(), &about).unwrap();
+    let chunks = writer.encoder().encode(&block).unwrap();
+    writer.append(chunks).unwrap();
+    writer.finish().unwrap();
+    block
+}
+
+/// A request for one customer, its events in no order, those after the cutoff included.
+fn request(number: u64, cutoff: i64) -> Value {
+    let events = customer(number);
+    let zone = Zone::named("Europe/Paris").unwrap();
+    let instant = |ms: i64| zone.text(ms);
+    let mut list: Vec<Value> = (0..events.len())
+        .map(|i| {
+            let amount = events.measures[0][i];
+            json!({
+                "time": instant(events.times[i]),
+                "received_at": instant(events.received[i]),
+                "kind": KINDS[usize::from(events.kinds[i])],
+                "amount": (!amount.is_nan()).then_some(amount),
+            })
+        })
+        .collect();
+    let turn = list.len() / 2;
+    list.rotate_left(turn);
+    json!({"customer_id": number.to_string(), "cutoff": instant(cutoff), "events": list})
+}
+
+fn run(arguments: &[&str], folder: &std::path::Path) {
+    let output = Command::new(rekindle()).args(arguments).current_dir(folder).output().unwrap();
+    // Usable or not is not what is tested.
+    assert!(
+        output.status.code().is_some_and(|code| code < 2),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn events_score_as_their_snapshot_does_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = snapshots(&folder.path().join("snapshots.parquet"));
+    let registry = tempfile::tempdir().unwrap();
+    let (to, model) = (registry.path(), registry.path().join("churned"));
+    let (to, model) = (to.to_str().unwrap(), model.to_str().unwrap());
+    run(
+        &["fit", "snapshots.parquet", "--target", "churned", "-o", to, "--model", "boosting"],
+        folder.path(),
+    );
+    run(&["score", model, "snapshots.parquet", "-o", "scores.csv"], folder.path());
+    let mut reader = csv::Reader::from_path(folder.path().join("scores.csv")).unwrap();
+    let scored: Vec<(String, f64)> = reader
+        .records()
+        .map(|record| record.unwrap())
+        .map(|record| (record[0].to_owned(), record[1].parse().unwrap()))
+        .collect();
+    assert_eq!(scored.len(), block.customers.len());
+    let app = spawn_app_with(registry, |_| {});
+    let mut later = 0;
+    for (row, (customer, probability)) in scored.iter().enumerate().step_by(7) {
+        assert_eq!(*customer, block.customers[row]);
+        let body = request(customer.parse().unwrap(), block.cutoffs[row]);
+        let answer = app.post("/v1/score/events", &body.to_string());
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let reply = answer.json();
+        assert_eq!(reply["probability"].as_f64().unwrap().to_bits(), probability.to_bits());
+        assert_eq!(reply["customer_id"], json!(customer));
+        later +=
+            reply["events"].as_u64().unwrap() - reply["events_before_cutoff"].as_u64().unwrap();
+    }
+    assert!(later > 1_000, "events after the cutoff were sent, too");
+    refusals(&app);
+}
+
+/// What is no event is refused with its place and what was expected.
+fn refusals(app: &App) {
+    let check = |body: &str, status: u16, code: &str, expected: &str| {
+        let answer = app.post("/v1/score/events", body);
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert_eq!(answer.code(), code);
+        assert!(answer.text.contains(expected), "{}", answer.text);
+    };
+    let event = |text: &str| format!(r#"{{"cutoff": "2022-06-01", "events": [{{{text}}}]}}"#);
+    check("{", 400, "malformed_json", "EOF");
+    check(r#"{"events": []}"#, 422, "invalid_events", "missing field `cutoff`");
+    check(r#"{"cutoff": "soon", "events": []}"#, 422, "invalid_events", "expected a date");
+    check(&event(r#""kind": "visit""#), 422, "invalid_events", "missing field `time`");
+    check(&event(r#""kind": "visit", "time": "1.1.22""#), 422, "invalid_events", "events[0].time");
+    check(&event(r#""kind": "visit", "tme": 1"#), 422, "invalid_events", "unknown field `tme`");
+    let measure = r#""kind": "visit", "time": "2022-01-01", "measures": {"discount": 1}"#;
+    check(&event(measure), 422, "invalid_events", "the model knows the amount only");
+    let nothing = app.post("/v1/score/events", r#"{"cutoff": "2022-06-01", "events": []}"#);
+    assert_eq!(nothing.status, 200, "{}", nothing.text);
+}
+
+#[test]
+fn a_model_that_was_not_made_from_events_says_so() {
+    let body = r#"{"cutoff": "2022-06-01", "events": []}"#;
+    let answer = spawn_app().post("/v1/score/events", body);
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.code(), "not_from_events");
+}

@@ -1,0 +1,239 @@
+//! Gathered events, read partition by partition. Does not say what order a customer's events have:
+//! `ordering` does.
+
+use std::ops::Range;
+
+use rekindle_models::behaviour::{Duplicates, Events};
+
+use crate::error::Result;
+use crate::ingest::CustomerId;
+use crate::ingest::chunk::{Chunk, Columns, Recoding, Scatter, Shape};
+use crate::ingest::customers::Customers;
+use crate::ingest::ordering::Ordering;
+use crate::ingest::spill::{Block, SpillFile};
+
+/// All events of a log by customer, in memory and on disk. May be read several times, and from many
+/// threads. The spill file goes with it.
+#[derive(Debug)]
+pub struct Gathered {
+    partitions: Vec<Kept>,
+    /// Those that any event has: the same for all partitions.
+    columns: Columns,
+    measures: usize,
+    spill: SpillFile,
+}
+
+/// One partition.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub customers: Customers,
+    pub events: u64,
+    pub chunks: Vec<Stored>,
+}
+
+/// A chunk in memory or on disk.
+#[derive(Debug)]
+pub(super) enum Stored {
+    Memory(Chunk),
+    Disk(Block, Shape),
+}
+
+/// Room to load partitions into, one after the other: one for each thread.
+#[derive(Debug, Default)]
+pub struct Room {
+    events: Events,
+    /// Customers' numbers in order of id.
+    customers: Vec<u32>,
+    /// Where each one's events end, in that order.
+    ends: Vec<u32>,
+    /// By customer's number, where its next event goes.
+    free: Vec<u32>,
+    places: Vec<u32>,
+    bytes: Vec<u8>,
+    ordering: Ordering,
+}
+
+/// The customers of one partition in order of id, with their events.
+#[derive(Debug, Clone, Copy)]
+pub struct Partition<'a> {
+    room: &'a Room,
+    kept: &'a Customers,
+    duplicates: u64,
+}
+
+impl Gathered {
+    pub(super) fn new(
+        partitions: Vec<Kept>,
+        columns: Columns,
+        measures: usize,
+        spill: SpillFile,
+    ) -> Gathered {
+        Gathered { partitions, columns, measures, spill }
+    }
+
+    /// Number of partitions. Which customers are in which depends on their ids alone.
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Number of customers, with those that have lines but no events.
+    pub fn customers(&self) -> u64 {
+        self.partitions.iter().map(|p| p.customers.len() as u64).sum()
+    }
+
+    /// Number of events, duplicates included.
+    pub fn events(&self) -> u64 {
+        self.partitions.iter().map(|p| p.events).sum()
+    }
+
+    /// Bytes on disk.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.spill.len()
+    }
+
+    /// Bytes in memory: events that were not spilled, and customers.
+    pub fn memory_bytes(&self) -> u64 {
+        let chunks = self.partitions.iter().flat_map(|p| &p.chunks);
+        let customers: u64 = self.partitions.iter().map(|p| p.customers.bytes()).sum();
+        chunks.map(Stored::memory_bytes).sum::<u64>() + customers
+    }
+
+    /// Bytes that a [`Room`] comes to need for the largest partition.
+    pub fn room_bytes(&self) -> u64 {
+        let of = |p: &Kept| {
+            let most = u64::from(p.customers.most_events());
+            let events = p.events * (self.columns.width() as u64 - 4);
+            events + p.customers.len() as u64 * 12 + Ordering::bytes(most)
+        };
+        self.partitions.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Spills chunks until they and a room for each thread of the pool are within `limit` bytes, or
+    /// nothing is left to spill.
+    pub(super) fn shrink_to(&mut self, limit: u64) -> Result<()> {
+        let rooms = self.room_bytes().saturating_mul(rayon::current_num_threads() as u64);
+        let mut used = self.memory_bytes().saturating_add(rooms);
+        for stored in self.partitions.iter_mut().flat_map(|p| &mut p.chunks) {
+            if used <= limit {
+                break;
+            }
+            used -= stored.put_on_disk(&self.spill)?;
+        }
+        Ok(())
+    }
+
+    /// Loads one partition (of `0..partitions()`): its customers in order of id, each with its events
+    /// in the order of [`Events::order`] once their codes are those of the dictionaries. What is
+    /// loaded depends on the events and `codes` alone, not on how they were gathered.
+    ///
+    /// Time is linear in the events, but for those of customers whose events did not arrive in order.
+    ///
+    /// # Errors
+    /// When spilled events cannot be read or are not what was written.
+    pub fn load<'a>(
+        &'a self,
+        partition: usize,
+        codes: &Recoding,
+        duplicates: Duplicates,
+        room: &'a mut Room,
+    ) -> Result<Partition<'a>> {
+        let kept = &self.partitions[partition];
+        let most = self.partitions.iter().map(|p| p.events).max().unwrap_or(0) as usize;
+        self.columns.prepare(&mut room.events, self.measures, kept.events as usize, most);
+        room.assign(&kept.customers);
+        for stored in &kept.chunks {
+            let (bytes, shape) = match stored {
+                Stored::Memory(chunk) => chunk.parts(),
+                Stored::Disk(block, shape) => {
+                    self.spill.read(block, &mut room.bytes)?;
+                    (&room.bytes[..], *shape)
+                }
+            };
+            let scatter = Scatter { bytes, shape, codes };
+            scatter.to(&mut room.free, &mut room.places, &mut room.events);
+        }
+        let duplicates = room.ordering.settle(&mut room.events, &mut room.ends, duplicates);
+        Ok(Partition { room, kept: &kept.customers, duplicates })
+    }
+}
+
+impl Stored {
+    /// A full chunk, on disk.
+    pub fn spilled(chunk: &Chunk, spill: &SpillFile) -> Result<Stored> {
+        let (bytes, shape) = chunk.parts();
+        Ok(Stored::Disk(spill.write(bytes)?, shape))
+    }
+
+    /// Moves a chunk to disk and tells how many bytes of memory that frees.
+    pub fn put_on_disk(&mut self, spill: &SpillFile) -> Result<u64> {
+        let freed = self.memory_bytes();
+        if let Stored::Memory(chunk) = self {
+            *self = Stored::spilled(chunk, spill)?;
+        }
+        Ok(freed)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        match self {
+            Stored::Memory(chunk) => chunk.parts().0.len() as u64,
+            Stored::Disk(..) => 0,
+        }
+    }
+}
+
+impl Room {
+    /// Gives each customer its span, in order of id.
+    fn assign(&mut self, customers: &Customers) {
+        customers.sorted(&mut self.customers);
+        self.ends.clear();
+        self.free.clear();
+        self.free.resize(customers.len(), 0);
+        let mut end = 0;
+        for &number in &self.customers {
+            self.free[number as usize] = end;
+            end += customers.events(number);
+            self.ends.push(end);
+        }
+    }
+}
+
+impl<'a> Partition<'a> {
+    /// The events of all its customers: see [`Partition::customers`] for whose is which.
+    pub fn events(&self) -> &'a Events {
+        &self.room.events
+    }
+
+    /// Number of customers.
+    pub fn len(&self) -> usize {
+        self.room.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.room.ends.is_empty()
+    }
+
+    /// How many events are equal to another one but for when they were received. They are counted
+    /// whether they are kept or dropped.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// The customer at a place of `0..len()`, and which of [`Partition::events`] are its; none, where
+    /// it has lines only.
+    pub fn customer(&self, place: usize) -> (CustomerId<'a>, Range<usize>) {
+        let start = if place == 0 { 0 } else { self.room.ends[place - 1] as usize };
+        (self.kept.id(self.room.customers[place]), start..self.room.ends[place] as usize)
+    }
+
+    /// All customers in order of id.
+    pub fn customers(&self) -> impl Iterator<Item = (CustomerId<'a>, Range<usize>)> + '_ {
+        (0..self.len()).map(|place| self.customer(place))
+    }
+
+    /// When the last line of the customer at a place was, in milliseconds; `None` where no lines
+    /// were added for it.
+    pub fn last_line(&self, place: usize) -> Option<i64> {
+        self.kept.last_line(self.room.customers[place])
+    }
+}
