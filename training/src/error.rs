@@ -72,6 +72,22 @@ pub enum Error {
         /// What was found, what was expected, what to do.
         reason: String,
     },
+    /// A file of a log cannot be read.
+    #[error("{path}: failed to read it: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of a log is not as it should be.
+    #[error("{path}: {reason}")]
+    BadLog {
+        /// The file.
+        path: String,
+        /// What was found, what was expected, what to do.
+        reason: String,
+    },
     /// Options contradict each other or the table.
     #[error("{0}")]
     BadOptions(String),

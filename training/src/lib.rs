@@ -11,7 +11,12 @@ pub mod question;
 pub mod panel;
 pub mod snapshot;
 
+pub mod project;
+
+pub mod build;
+
 pub mod label;
+pub mod labels;
 pub mod split;
 pub mod verdict;
 

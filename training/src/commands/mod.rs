@@ -3,9 +3,11 @@
 mod demo;
 mod evaluate;
 mod export;
+mod features;
 mod fit;
 mod import;
 mod models;
+mod run;
 mod score;
 mod simulate;
 
@@ -41,6 +43,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Features(features::FeaturesCommand),
+    Run(run::Run),
     Fit(Box<fit::Fit>),
     Evaluate(evaluate::Evaluate),
     Score(score::Score),
@@ -59,6 +63,8 @@ impl Cli {
         let talk = Talk { quiet: self.quiet };
         match self.command {
             Command::Demo(demo) => demo.run(talk),
+            Command::Features(features) => features.run(talk),
+            Command::Run(run) => run.run(talk),
             Command::Fit(fit) => fit.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(),
             Command::Score(score) => score.run(talk),

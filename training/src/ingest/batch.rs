@@ -70,6 +70,12 @@ impl Names {
         Ok(code)
     }
 
+    /// The code of a name that was met before.
+    pub fn known(&self, name: &str) -> Option<u16> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.0.get(name).copied()
+    }
+
     /// The names met so far, sorted, with their code here as the second of each pair.
     pub fn sorted(&self) -> Vec<(String, u16)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

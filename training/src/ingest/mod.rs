@@ -6,6 +6,24 @@
 
 mod batch;
 
+mod expression;
+
+mod evaluate;
+mod times;
+
+mod source;
+mod tally;
+
+mod mapping;
+
+mod files;
+mod remote;
+
+mod columnar;
+mod text;
+
+mod reading;
+
 mod chunk;
 mod customers;
 mod gathered;
@@ -20,4 +38,8 @@ pub use batch::{EventBatch, Ids, Names, recoded};
 pub use chunk::Recoding;
 pub use customers::CustomerId;
 pub use gathered::{Gathered, Partition, Room};
+pub use mapping::LogNames;
 pub use partitions::Gathering;
+pub use reading::{Progress, ReadReport, ReadingOptions, Sink, SourceReport, read_sources};
+pub use source::{FileFormat, LogRules, Paths, Preset, Source, SourceSpec};
+pub use tally::{Fault, Faults, Tally};

@@ -8,7 +8,9 @@ use crate::frame::read::Source;
 use crate::frame::{DateFormat, MISSING_CODE};
 
 /// Whole records of a file.
-pub(super) struct Block {
+#[derive(Debug)]
+pub struct Block {
+    /// The records as they stand in the file.
     pub bytes: Vec<u8>,
     /// Line of the file, from 1, that the bytes start in.
     pub line: u64,

@@ -1,5 +1,6 @@
 //! Cuts a stream of CSV bytes into blocks of whole records. Parses no cells.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use csv_core::ReadRecordResult;
@@ -14,8 +15,8 @@ const BLOCK: usize = 256 << 10;
 const MAX_RECORD: usize = 64 << 20;
 
 /// The blocks of a CSV file, in order.
-pub(super) struct Blocks {
-    bytes: Box<dyn Read + Send>,
+pub struct Blocks<'a> {
+    bytes: Box<dyn Read + Send + 'a>,
     delimiter: Option<u8>,
     /// Bytes read and not yet handed out.
     pending: Vec<u8>,
@@ -25,42 +26,73 @@ pub(super) struct Blocks {
 }
 
 /// Why there is no next block.
-pub(super) enum Failure {
+#[derive(Debug)]
+pub enum Failure {
+    /// The bytes cannot be read.
     Io(io::Error),
-    TooLong { line: u64 },
-    Unclosed { line: u64 },
+    /// A record does not end.
+    TooLong {
+        /// Where it starts.
+        line: u64,
+    },
+    /// The file ends inside quotes.
+    Unclosed {
+        /// Where the record with them starts.
+        line: u64,
+    },
+    /// There is no header.
     Empty,
-    HeaderNotText { line: u64 },
+    /// The header is no text.
+    HeaderNotText {
+        /// Where it stands.
+        line: u64,
+    },
 }
 
 impl Failure {
-    pub fn into_error(self, source: &Source) -> Error {
+    pub(super) fn into_error(self, source: &Source) -> Error {
         match self {
             Failure::Io(e) => source.io(e),
-            Failure::TooLong { line } => source.bad(format!(
-                "line {line}: found a record of over {} MiB, expected it to end before; \
-                 check for a quote that is not closed",
-                MAX_RECORD >> 20
-            )),
-            Failure::Unclosed { line } => source.bad(format!(
-                "line {line}: the record that starts here opens a quote that is not closed before \
-                 the file ends; close it, or double it where it belongs to the text"
-            )),
-            Failure::Empty => source.bad("it is empty; expected a header line and rows".to_owned()),
-            Failure::HeaderNotText { line } => source.bad(format!(
-                "line {line}: the header is not UTF-8 text; expected a CSV, Parquet or Arrow file \
-                 (convert other encodings to UTF-8 first)"
-            )),
+            other => source.bad(other.to_string()),
         }
     }
 }
 
-impl Blocks {
-    pub fn new(bytes: Box<dyn Read + Send>, delimiter: Option<u8>) -> Blocks {
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Io(e) => write!(f, "failed to read it: {e}"),
+            Failure::TooLong { line } => write!(
+                f,
+                "line {line}: found a record of over {} MiB, expected it to end before; \
+                 check for a quote that is not closed",
+                MAX_RECORD >> 20
+            ),
+            Failure::Unclosed { line } => write!(
+                f,
+                "line {line}: the record that starts here opens a quote that is not closed before \
+                 the file ends; close it, or double it where it belongs to the text"
+            ),
+            Failure::Empty => f.write_str("it is empty; expected a header line and rows"),
+            Failure::HeaderNotText { line } => write!(
+                f,
+                "line {line}: the header is not UTF-8 text; expected a CSV, Parquet or Arrow file \
+                 (convert other encodings to UTF-8 first)"
+            ),
+        }
+    }
+}
+
+impl<'a> Blocks<'a> {
+    /// Of a file without a byte between fields, the likeliest of `,` `;` tab and `|` is taken.
+    pub fn new(bytes: Box<dyn Read + Send + 'a>, delimiter: Option<u8>) -> Blocks<'a> {
         Blocks { bytes, delimiter, pending: Vec::new(), line: 1, ended: false }
     }
 
     /// Reads the header: the first record. Must be called first, once.
+    ///
+    /// # Errors
+    /// When there is none, it is no text, or the bytes cannot be read.
     pub fn header(&mut self) -> Result<Vec<String>, Failure> {
         self.fill(BLOCK).map_err(Failure::Io)?;
         if self.pending.starts_with(b"\xef\xbb\xbf") {
@@ -97,7 +129,10 @@ impl Blocks {
     }
 
     /// The next block, `None` after the last.
-    pub fn next(&mut self) -> Result<Option<Block>, Failure> {
+    ///
+    /// # Errors
+    /// When the bytes cannot be read, a record is too long or a quote is not closed.
+    pub fn next_block(&mut self) -> Result<Option<Block>, Failure> {
         loop {
             let end = match self.ended {
                 true => {

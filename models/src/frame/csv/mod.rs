@@ -28,6 +28,8 @@ use crate::error::Result;
 use crate::frame::read::{Format, ReadKind, ReadOptions, Source};
 use crate::frame::{Frame, Schema};
 
+pub use block::Block as CsvBlock;
+pub use blocks::{Blocks as CsvBlocks, Failure as CsvFailure};
 pub use write::write_csv;
 
 use block::{Block, Parsed, Plan};
@@ -51,7 +53,7 @@ pub(super) fn read(source: &Source, options: &ReadOptions) -> Result<Frame> {
     columns.into_frame()
 }
 
-fn open(source: &Source, options: &ReadOptions) -> Result<(Vec<String>, Blocks)> {
+fn open(source: &Source, options: &ReadOptions) -> Result<(Vec<String>, Blocks<'static>)> {
     let file = source.restart()?;
     let bytes: Box<dyn Read + Send> = match source.format()? {
         Format::GzippedCsv => Box::new(MultiGzDecoder::new(std::io::BufReader::new(file))),
@@ -106,7 +108,7 @@ fn scan(
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || -> std::result::Result<(), blocks::Failure> {
             let mut index = 0;
-            while let Some(block) = blocks.next()? {
+            while let Some(block) = blocks.next_block()? {
                 // The other end is gone when an earlier block failed: nothing more is needed.
                 if to_parse.send((index, block)).is_err() {
                     return Ok(());

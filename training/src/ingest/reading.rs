@@ -1,0 +1,306 @@
+//! All sources of a log, read in parallel: lines in, batches of events out, and an account of every
+//! line. Keeps no events itself.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use rekindle_models::frame::{CsvBlocks, CsvFailure, nearest_name};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::ingest::columnar::{ParquetFile, Stopped};
+use crate::ingest::files::{LogFile, files};
+use crate::ingest::mapping::{Lines, LogNames, Reading, Rows, place};
+use crate::ingest::remote::Stores;
+use crate::ingest::source::{FileFormat, Source};
+use crate::ingest::tally::{Fault, Tally};
+use crate::ingest::text::{Block, Csv, LineBlocks, Wanted};
+use crate::ingest::{EventBatch, Ids};
+
+/// How a log is read.
+#[derive(Debug, Clone)]
+pub struct ReadingOptions<'a> {
+    /// Where relative paths begin.
+    pub folder: &'a Path,
+    /// Options of object stores, as `aws_region`; environment variables usually.
+    pub store_options: Vec<(String, String)>,
+    /// The instant the log ends at, in milliseconds; events at or after it are left out.
+    pub end: Option<i64>,
+    /// Share of bad lines of a source above which nothing is made of it, 0 to 1.
+    pub max_bad_lines: f64,
+    /// Whether lines of customers are wanted that are no events.
+    pub want_lines: bool,
+}
+
+/// Where a log goes to. Called from several threads, in no particular order.
+pub trait Sink: Sync {
+    /// Takes events.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    fn events(&self, events: EventBatch) -> Result<()>;
+    /// Takes lines, where they are wanted: whose they are and when, in milliseconds.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    fn lines(&self, customers: &Ids, times: &[i64]) -> Result<()>;
+}
+
+/// How far reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read, as they are stored.
+    pub bytes_read: u64,
+    /// Bytes in all.
+    pub bytes_total: u64,
+    /// Lines read.
+    pub lines: u64,
+}
+
+/// An account of a log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ReadReport {
+    /// One for each source, in the project's order.
+    pub sources: Vec<SourceReport>,
+}
+
+/// An account of a source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceReport {
+    /// Its place in the project and its paths.
+    pub source: String,
+    /// Its files.
+    pub files: usize,
+    /// What became of its lines.
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// Reads all sources of a log.
+///
+/// # Errors
+/// When files are missing or damaged, columns are not there, more lines than `max_bad_lines` are bad, or
+/// the log does not say which of several currencies counts.
+pub fn read_sources(
+    sources: &[Source],
+    options: &ReadingOptions<'_>,
+    names: &LogNames,
+    sink: &dyn Sink,
+    watch: &(dyn Fn(Progress) + Sync),
+) -> Result<ReadReport> {
+    let stores = Stores::new(options.store_options.clone());
+    let found = sources.iter().map(|source| files(source, options.folder, &stores));
+    let found = found.collect::<Result<Vec<_>>>()?;
+    let bytes_total = found.iter().flatten().map(|file| file.bytes).sum();
+    let reading = Reading { names, end: options.end, want_lines: options.want_lines };
+    let (bytes, lines) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut report = ReadReport::default();
+    for (source, files) in sources.iter().zip(&found) {
+        let tally = Mutex::new(Tally::default());
+        let task = Task { source, reading, sink, tally: &tally, bytes: &bytes, lines: &lines };
+        let watch = || {
+            let bytes_read = bytes.load(Ordering::Relaxed);
+            watch(Progress { bytes_read, bytes_total, lines: lines.load(Ordering::Relaxed) });
+        };
+        files
+            .par_iter()
+            .enumerate()
+            .try_for_each(|(place, file)| task.file(place, file, &watch))?;
+        let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let one = SourceReport { source: source.name.clone(), files: files.len(), tally };
+        one.check(options.max_bad_lines)?;
+        report.sources.push(one);
+    }
+    let currencies = names.currencies.sorted();
+    if sources.iter().all(|s| s.mapping.wanted_currency.is_none()) && currencies.len() > 1 {
+        let all: Vec<&str> = currencies.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(Error::BadOptions(format!(
+            "amounts in {} currencies ({}); expected one: say which with currency = {:?} in [log], \
+             then amounts in others are missing, or convert them by an expression for amount",
+            all.len(),
+            all.join(", "),
+            all[0]
+        )));
+    }
+    Ok(report)
+}
+
+impl SourceReport {
+    /// Stops what has too many bad lines.
+    fn check(&self, max_bad_lines: f64) -> Result<()> {
+        let (bad, lines) = (self.tally.bad_lines(), self.tally.lines);
+        if bad as f64 <= max_bad_lines * lines as f64 {
+            return Ok(());
+        }
+        Err(Error::BadOptions(format!(
+            "{self}\n{bad} of {lines} lines are bad ({:.1} %), more than max_bad_lines = {max_bad_lines}; \
+             correct the [[source]], or raise max_bad_lines in [log] where such lines are known to be \
+             worthless",
+            100.0 * bad as f64 / lines.max(1) as f64
+        )))
+    }
+}
+
+impl ReadReport {
+    /// The time of the first event, in milliseconds.
+    pub fn first_event(&self) -> Option<i64> {
+        self.sources.iter().filter_map(|source| source.tally.first_event).min()
+    }
+
+    /// The time of the last event, in milliseconds.
+    pub fn last_event(&self) -> Option<i64> {
+        self.sources.iter().filter_map(|source| source.tally.last_event).max()
+    }
+}
+
+impl std::fmt::Display for SourceReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let files =
+            if self.files == 1 { "1 file".to_owned() } else { format!("{} files", self.files) };
+        write!(f, "{}: {files}, {}", self.source, self.tally)
+    }
+}
+
+impl std::fmt::Display for ReadReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, source) in self.sources.iter().enumerate() {
+            write!(f, "{}{source}", if place == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+/// One source being read.
+struct Task<'a> {
+    source: &'a Source,
+    reading: Reading<'a>,
+    sink: &'a dyn Sink,
+    tally: &'a Mutex<Tally>,
+    bytes: &'a AtomicU64,
+    lines: &'a AtomicU64,
+}
+
+impl Task<'_> {
+    fn file(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
+        let failed = |source: io::Error| Error::Read { path: file.name.clone(), source };
+        match file.format(self.source.format).map_err(failed)? {
+            FileFormat::Parquet => self.parquet(place, file, watch),
+            FileFormat::Csv => self.csv(place, file, watch),
+            FileFormat::Ndjson => self.ndjson(place, file, watch),
+        }
+    }
+
+    fn parquet(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
+        let damaged = |e: parquet::errors::ParquetError| Error::BadLog {
+            path: file.name.clone(),
+            reason: format!("it cannot be read as Parquet: {e}"),
+        };
+        let parquet = ParquetFile::open(file).map_err(damaged)?;
+        let columns = self.source.mapping.columns();
+        let there = parquet.schema().fields().iter().map(|field| field.name().as_str());
+        self.check_columns(file, &columns, &there.collect::<Vec<_>>())?;
+        let all = (0..parquet.groups()).map(|group| parquet.rows(group)).sum::<u64>().max(1);
+        (0..parquet.groups()).into_par_iter().try_for_each(|group| {
+            let done = parquet.read(group, &columns, |rows| {
+                let count = rows.cells.num_rows() as u64;
+                self.rows(place, file, &rows, Vec::new())?;
+                let bytes = (file.bytes as f64 * (count as f64 / all as f64)) as u64;
+                self.bytes.fetch_add(bytes, Ordering::Relaxed);
+                watch();
+                Ok(())
+            });
+            done.map_err(|stopped| match stopped {
+                Stopped::Damaged(error) => damaged(error),
+                Stopped::By(error) => error,
+            })
+        })
+    }
+
+    fn csv(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
+        let failed = |failure: CsvFailure| match failure {
+            CsvFailure::Io(source) => Error::Read { path: file.name.clone(), source },
+            other => Error::BadLog { path: file.name.clone(), reason: other.to_string() },
+        };
+        let bytes = file.open(self.bytes).map_err(|e| failed(CsvFailure::Io(e)))?;
+        let mut blocks = CsvBlocks::new(bytes, self.source.delimiter);
+        let header = blocks.header().map_err(failed)?;
+        let names = self.source.mapping.columns();
+        self.check_columns(file, &names, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let at = |name: &String| header.iter().position(|known| known == name).unwrap_or(0);
+        let places: Vec<usize> = names.iter().map(at).collect();
+        let csv = Csv {
+            delimiter: blocks.delimiter(),
+            width: header.len(),
+            names: &names,
+            places: &places,
+            missing: &self.source.missing,
+        };
+        let blocks = std::iter::from_fn(|| blocks.next_block().transpose());
+        blocks.par_bridge().try_for_each(|block| {
+            let Block { rows, malformed } = csv.read(&block.map_err(failed)?);
+            self.rows(place, file, &rows, malformed)?;
+            watch();
+            Ok(())
+        })
+    }
+
+    fn ndjson(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
+        let failed = |source: io::Error| Error::Read { path: file.name.clone(), source };
+        let paths = self.source.mapping.columns();
+        let wanted = Wanted::new(&paths);
+        let blocks = LineBlocks::new(file.open(self.bytes).map_err(failed)?);
+        blocks.par_bridge().try_for_each(|block| {
+            let Block { rows, malformed } = wanted.read(&block.map_err(failed)?, &paths);
+            self.rows(place, file, &rows, malformed)?;
+            watch();
+            Ok(())
+        })
+    }
+
+    /// Maps lines and hands on what they became.
+    fn rows(
+        &self,
+        number: usize,
+        file: &LogFile,
+        rows: &Rows,
+        malformed: Vec<(u64, String)>,
+    ) -> Result<()> {
+        let mapped = self.source.mapping.map(rows, (number, &file.name), &self.reading)?;
+        let mut tally = mapped.tally;
+        tally.lines += malformed.len() as u64;
+        for (line, found) in malformed {
+            let text = || format!("{}: {found}", place(&file.name, &Lines::Each(Vec::new()), line));
+            tally.count(Fault::Malformed, (number, line), text);
+        }
+        self.lines.fetch_add(tally.lines, Ordering::Relaxed);
+        if let Some((customers, times)) = &mapped.lines {
+            self.sink.lines(customers, times)?;
+        }
+        if !mapped.events.customers.is_empty() {
+            self.sink.events(mapped.events)?;
+        }
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(tally);
+        Ok(())
+    }
+
+    fn check_columns(&self, file: &LogFile, wanted: &[String], there: &[&str]) -> Result<()> {
+        let Some(missing) = wanted.iter().find(|name| !there.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let near = nearest_name(missing, there.iter().copied());
+        let near = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
+        Err(Error::BadLog {
+            path: file.name.clone(),
+            reason: format!(
+                "it has no column {missing:?}{near}, which {} names; it has {}. Texts of expressions \
+                 stand in quotes, as 'purchase', and columns whose names are not plain words in \
+                 backquotes, as `order-id`",
+                self.source.name,
+                there.iter().take(40).copied().collect::<Vec<_>>().join(", ")
+            ),
+        })
+    }
+}
