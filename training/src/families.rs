@@ -270,8 +270,11 @@ impl Built<'_> {
         self.log.kinds.iter().map(|kind| Selector::kind(kind)).collect()
     }
 
+    /// Kinds with amounts; where no kind is a purchase, all events together too.
     fn paid(&self) -> Vec<Selector> {
-        self.log.with_amount.iter().map(|kind| Selector::kind(kind)).collect()
+        let kinds = self.log.with_amount.iter().map(|kind| Selector::kind(kind));
+        let together = self.log.purchase.is_none() && self.log.with_amount.len() > 1;
+        kinds.chain(together.then(Selector::default)).collect()
     }
 
     /// Channels and product groups.
