@@ -244,6 +244,7 @@ mod tests {
             windows: vec![Window::All],
             duplicates: Duplicates::Keep,
             features: vec![count],
+            attributes: Vec::new(),
         }
     }
 

@@ -163,6 +163,7 @@ fn plan(source: &Source, schema: &ArrowSchema, options: &ReadOptions) -> Result<
             let typed = schema.field(place).data_type();
             let kind = match options.kinds.get(&name) {
                 Some(kind) => kind.clone(),
+                None if options.dates_as_text && typed.is_temporal() => ReadKind::Categorical,
                 None => kind_of(typed)
                     .map_err(|todo| source.bad(format!("column {name}: found {typed}; {todo}")))?,
             };

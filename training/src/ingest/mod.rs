@@ -19,5 +19,6 @@ mod tests;
 pub use batch::{EventBatch, Ids, Names, recoded};
 pub use chunk::Recoding;
 pub use customers::CustomerId;
+pub(crate) use customers::{Customers, Register};
 pub use gathered::{Gathered, Partition, Room};
 pub use partitions::Gathering;
