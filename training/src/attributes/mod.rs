@@ -8,3 +8,6 @@ mod table;
 pub use log::{ALWAYS, AttributeLog, AttributeValue};
 pub use store::{Attributes, Known};
 pub use table::AttributesSpec;
+
+#[cfg(test)]
+mod tests;
