@@ -292,8 +292,11 @@ pub fn check_covered(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attributes::{ALWAYS, AttributeLog, AttributeValue};
     use crate::question::Days;
-    use rekindle_models::behaviour::{Duplicates, Feature, Metric, Selector, Window};
+    use rekindle_models::behaviour::{
+        AttributeKind, Duplicates, Feature, Metric, Selector, Window,
+    };
 
     const START: i64 = 15_000 * DAY_MS;
 
@@ -359,6 +362,67 @@ mod tests {
         );
         let populations = panel.populations([&block].into_iter());
         assert_eq!((populations[0].eligible, populations[0].positives), (2, 1));
+    }
+
+    fn told(spec: &mut FeatureSpec) -> Arc<Attributes> {
+        let mut log = AttributeLog::default();
+        let mut add = |customer, day, name, value| {
+            let customer = CustomerId::of_text(customer);
+            log.add(customer, START + day * DAY_MS, name, value).unwrap();
+        };
+        add("a", 5, "age", AttributeValue::Number(41.0));
+        add("7", 20, "city", AttributeValue::Text("Ghent"));
+        add("7", 30, "city", AttributeValue::Text("Aalst"));
+        add("7", 25, "sign_up", AttributeValue::Text("2011-01-26"));
+        let customer = CustomerId::of_text("b");
+        log.add(customer, ALWAYS, "age", AttributeValue::Number(30.0)).unwrap();
+        let attributes = Arc::new(log.finish(&Zone::default()).unwrap());
+        spec.attributes = attributes.list().to_vec();
+        attributes
+    }
+
+    #[test]
+    fn who_is_known_by_attributes_alone_is_asked_whether_they_convert() {
+        let mut spec = spec();
+        let attributes = told(&mut spec);
+        let converted = Question::preset("converted", "purchase", Days(10)).unwrap();
+        let cutoffs = Cutoffs::Common([20, 30, 40].map(|d| START + d * DAY_MS).to_vec());
+        let panel = Panel::new(&spec, &[("converted".to_owned(), converted)], None, cutoffs)
+            .unwrap()
+            .with_attributes(Arc::clone(&attributes))
+            .unwrap();
+        let (mut room, mut block) = (panel.scratch(), Block::default());
+        let events = purchases(&[22, 200]);
+        panel.add("a", &Timeline::new(&events, 0..2), &mut room, &mut block);
+        let silent: Vec<String> = attributes.customers().map(|c| c.to_string()).collect();
+        let silent = silent.iter().map(String::as_str).filter(|c| *c != "a");
+        panel.add_silent(silent, &mut room, &mut block);
+        // Nobody knows of customer 7 before day 20 is over; b has never been heard of.
+        assert_eq!(block.customers, ["a", "7", "7"]);
+        assert_eq!(block.answers, [1.0, 0.0, 0.0]);
+        let texts: Vec<&str> = block.texts.iter().map(|t| &**t).collect();
+        assert_eq!((texts, panel.width()), (vec!["Aalst", "Ghent"], 4));
+        let rows: Vec<String> = block.features.chunks(4).map(|row| format!("{row:?}")).collect();
+        assert_eq!(
+            rows,
+            ["[0.0, 41.0, NaN, NaN]", "[0.0, NaN, 1.0, 4.0]", "[0.0, NaN, 0.0, 14.0]"]
+        );
+    }
+
+    #[test]
+    fn attributes_of_the_spec_are_there_and_of_their_kind() {
+        let mut spec = spec();
+        let attributes = told(&mut spec);
+        let error = |change: &dyn Fn(&mut FeatureSpec)| {
+            let mut spec = spec.clone();
+            change(&mut spec);
+            let panel = Panel::new(&spec, &[], None, Cutoffs::Common(Vec::new())).unwrap();
+            panel.with_attributes(Arc::clone(&attributes)).unwrap_err().to_string()
+        };
+        let named = error(&|spec| spec.attributes[1].name = "citi".to_owned());
+        assert!(named.contains("did you mean \"city\"?"), "{named}");
+        let kind = error(&|spec| spec.attributes[0].kind = AttributeKind::Date);
+        assert!(kind.contains("attribute age: expected a date, found a number"), "{kind}");
     }
 
     #[test]
