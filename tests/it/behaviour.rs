@@ -167,12 +167,9 @@ fn request(number: u64, cutoff: i64) -> Value {
 
 fn run(arguments: &[&str], folder: &std::path::Path) {
     let output = Command::new(rekindle()).args(arguments).current_dir(folder).output().unwrap();
-    // Usable or not is not what is tested.
-    assert!(
-        output.status.code().is_some_and(|code| code < 2),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Which verdict a model gets is not what is tested: one that was judged was saved.
+    assert!(output.status.success() || said.contains("now in force"), "{said}");
 }
 
 #[test]
@@ -247,7 +244,8 @@ fn attributes_as_the_model_knows_them(app: &App) {
     };
     let check = |attributes: &str, expected: &str| {
         let answer = send(attributes);
-        assert_eq!((answer.status, answer.code()), (422, "invalid_events"), "{}", answer.text);
+        assert_eq!(answer.status, 422, "{}", answer.text);
+        assert_eq!(answer.code(), "invalid_events");
         let message = answer.json()["message"].as_str().unwrap().to_owned();
         assert!(message.contains(expected), "{message}");
     };
