@@ -231,13 +231,13 @@ fn kinds(
         numbers[attribute] &= !entry.text;
         dates[attribute] &= entry.text && instants[entry.value as usize].is_some();
     }
-    let kind = |(place, name): (usize, &Box<str>)| match given.get(&**name) {
+    let kind = |(place, name): (usize, &str)| match given.get(name) {
         Some(kind) => *kind,
         None if numbers[place] => AttributeKind::Number,
         None if dates[place] => AttributeKind::Date,
         None => AttributeKind::Category,
     };
-    names.iter().enumerate().map(kind).collect()
+    names.iter().map(|name| &**name).enumerate().map(kind).collect()
 }
 
 impl Codes {
