@@ -266,6 +266,39 @@ fn a_table_is_read_as_it_says() {
 }
 
 #[test]
+fn times_of_parquet_are_times() {
+    use arrow_array::types::{Date32Type, TimestampMillisecondType};
+    use arrow_array::{ArrayRef, Int64Array, PrimitiveArray, RecordBatch};
+    use std::sync::Arc;
+
+    let times = PrimitiveArray::<TimestampMillisecondType>::from(vec![DAY_MS + 1, 2 * DAY_MS]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![7, -7]))),
+        ("seen", Arc::new(times.clone().with_timezone("UTC"))),
+        ("joined", Arc::new(times)),
+        ("born", Arc::new(PrimitiveArray::<Date32Type>::from(vec![Some(-1), None]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = fs::File::create(folder.path().join("people.csv")).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut log = AttributeLog::default();
+    let rows = spec("known_at = \"seen\"").read(folder.path(), &Zone::default(), &mut log).unwrap();
+    let store = log.finish(&Zone::default()).unwrap();
+    assert_eq!((rows, store.len()), (2, 2));
+    let names: Vec<String> = store.list().iter().map(Attribute::column).collect();
+    assert_eq!(names, ["days_since(born)", "days_since(joined)"]);
+    assert_eq!(told(&store, 7, DAY_MS + 1), (false, vec![None, None]));
+    assert_eq!(
+        told(&store, 7, 3 * DAY_MS + 1),
+        (true, vec![Some(number(4.0 + 1.0 / DAY_MS as f64)), Some(number(2.0))])
+    );
+    assert_eq!(told(&store, -7, 3 * DAY_MS), (true, vec![None, Some(number(1.0))]));
+}
+
+#[test]
 fn what_a_table_gets_wrong_is_told_with_its_place() {
     let check = |toml: &str, table: &str, expected: &str| {
         let error = read_table(toml, table).unwrap_err().to_string();
