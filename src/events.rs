@@ -1,17 +1,22 @@
-//! One customer's events from a request's body to a model's row, by the kernel that made the training
-//! rows. Knows no HTTP.
+//! One customer's events and attributes from a request's body to a model's row, by the kernel that made
+//! the training rows. Knows no HTTP.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use rekindle_models::Error;
 use rekindle_models::behaviour::{
-    Dictionaries, Events, FeatureSpec, Kernel, NONE, Timeline, Zone, product_key,
+    AttributeKind, Dictionaries, Events, FeatureSpec, History, Kernel, NONE, Timeline, Zone,
+    days_before, product_key,
 };
-use rekindle_models::frame::Rows;
+use rekindle_models::frame::{Rows, Schema, nearest_name};
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::error::ApiError;
-use crate::payload::malformed;
-use crate::values::CustomerId;
+use crate::fields::{Missing, Role};
+use crate::payload::{Warnings, malformed};
+use crate::values::{Cell, CustomerId, Value, cell, shorten};
 
 /// Makes a model's features from events.
 pub struct FromEvents {
@@ -19,16 +24,26 @@ pub struct FromEvents {
     kernel: Kernel,
     zone: Zone,
     names: Dictionaries,
+    /// What becomes of the values of each attribute.
+    roles: Vec<Role>,
+    missing: Missing,
 }
 
 /// A request's body.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct Body<'a> {
     customer_id: Option<CustomerId>,
     cutoff: String,
     events: Vec<Event>,
+    /// As known at the cutoff.
+    #[serde(borrow, default)]
+    attributes: Attributes<'a>,
 }
+
+/// Names and values, in the order of the body.
+#[derive(Debug, Default)]
+struct Attributes<'a>(Vec<(String, Value<'a>)>);
 
 /// One event, in the words of a project's sources.
 #[derive(Debug, Deserialize)]
@@ -59,50 +74,156 @@ pub struct Told {
     pub events: usize,
     /// Events that count: before the cutoff, and received before it.
     pub counted: usize,
+    /// What the client should hear about.
+    pub warnings: Warnings,
+    /// Attributes with a level that the model does not know.
+    pub unknown_levels: u64,
 }
 
 impl FromEvents {
+    /// `schema` is that of the model's rows and `markers` the cells that were missing in its table.
+    ///
     /// # Errors
-    /// When the spec is malformed.
-    pub fn new(spec: FeatureSpec) -> rekindle_models::Result<FromEvents> {
+    /// When the spec is malformed, or does not make the columns of `schema`.
+    pub fn new(
+        spec: FeatureSpec,
+        schema: &Schema,
+        markers: &[String],
+    ) -> rekindle_models::Result<FromEvents> {
         let (kernel, zone) = (Kernel::new(&spec)?, Zone::named(&spec.timezone)?);
-        let names = spec.dictionaries();
-        Ok(FromEvents { spec, kernel, zone, names })
+        let columns = spec.columns();
+        if !schema.fields().iter().map(|f| &f.name).eq(&columns) {
+            return Err(Error::MalformedFrame {
+                reason: format!(
+                    "the model has {} features, its feature spec makes {} columns, or others; \
+                     expected the same; fit the model again",
+                    schema.len(),
+                    columns.len()
+                ),
+            });
+        }
+        let roles = schema.fields()[spec.features.len()..].iter().map(|f| Role::of(&f.kind));
+        let (roles, names) = (roles.collect(), spec.dictionaries());
+        Ok(FromEvents { spec, kernel, zone, names, roles, missing: Missing::new(markers) })
     }
 
     /// Reads a body and makes the features. The order of the events does not matter.
     ///
     /// # Errors
-    /// When the body is not JSON, or an event cannot be read: which, what was found, what was expected.
+    /// When the body is not JSON, or an event or attribute cannot be read: which, what was found, what was
+    /// expected.
     pub fn read(&self, body: &[u8]) -> Result<Told, ApiError> {
-        let body: Body = serde_json::from_slice(body).map_err(|error| match malformed(&error) {
-            ApiError::MalformedJson { line, column, reason } if error.is_data() => {
-                ApiError::InvalidEvents { line, column, reason }
-            }
-            other => other,
-        })?;
+        let body: Body<'_> =
+            serde_json::from_slice(body).map_err(|error| match malformed(&error) {
+                ApiError::MalformedJson { line, column, reason } if error.is_data() => {
+                    ApiError::InvalidEvents { line, column, reason }
+                }
+                other => other,
+            })?;
         let cutoff = self.instant("cutoff", &body.cutoff)?;
+        let events = self.events(&body.events)?;
+        let mut kept = Events::default();
+        let history = Timeline::new(&events, 0..events.len()).history(cutoff, &mut kept);
+        let (rows, levels) = self.row(&history, &body.attributes)?;
+        Ok(Told {
+            rows,
+            id: body.customer_id,
+            cutoff: body.cutoff,
+            events: body.events.len(),
+            counted: history.events().len(),
+            unknown_levels: levels.len() as u64,
+            warnings: Warnings::of_levels(levels),
+        })
+    }
+
+    /// The events in their order.
+    fn events(&self, list: &[Event]) -> Result<Events, ApiError> {
         let mut arrived =
             Events { measures: vec![Vec::new(); self.spec.measures.len()], ..Events::default() };
-        for (place, event) in body.events.iter().enumerate() {
+        for (place, event) in list.iter().enumerate() {
             self.push(place, event, &mut arrived)?;
         }
         let mut order = Vec::with_capacity(arrived.len());
         arrived.order(self.spec.duplicates, &mut order);
         let mut events = Events::default();
         order.iter().for_each(|&place| events.push_from(&arrived, place as usize));
-        let mut kept = Events::default();
-        let history = Timeline::new(&events, 0..events.len()).history(cutoff, &mut kept);
-        let counted = history.events().len();
-        let mut rows = Rows::new(self.kernel.width());
-        self.kernel.fill(&history, &mut self.kernel.scratch(), rows.push_missing());
-        Ok(Told {
-            rows,
-            id: body.customer_id,
-            cutoff: body.cutoff,
-            events: body.events.len(),
-            counted,
+        Ok(events)
+    }
+
+    /// The model's row, and the levels in it that the model does not know, by attribute.
+    fn row(
+        &self,
+        history: &History<'_>,
+        given: &Attributes<'_>,
+    ) -> Result<(Rows, Vec<(String, String)>), ApiError> {
+        let mut rows = Rows::new(self.kernel.width() + self.roles.len());
+        let (features, attributes) = rows.push_missing().split_at_mut(self.kernel.width());
+        self.kernel.fill(history, &mut self.kernel.scratch(), features);
+        // The table's reader did the same.
+        features.iter_mut().filter(|f| self.missing.number(**f)).for_each(|f| *f = f64::NAN);
+        let mut levels = Vec::new();
+        let mut met = vec![false; self.roles.len()];
+        for (name, value) in &given.0 {
+            let place = self.place(name)?;
+            if std::mem::replace(&mut met[place], true) {
+                return Err(invalid(format!(
+                    "attributes.{name}: found the key twice, expected once"
+                )));
+            }
+            let cell = self.cell(place, value, history.cutoff());
+            attributes[place] = cell.number();
+            match cell {
+                Cell::Known(_) => {}
+                Cell::UnknownLevel(level) => levels.push((name.clone(), level)),
+                Cell::Wrong(expected) => {
+                    return Err(invalid(format!(
+                        "attributes.{name}: found {value}, expected {expected}"
+                    )));
+                }
+            }
+        }
+        Ok((rows, levels))
+    }
+
+    /// The place of an attribute among those of the model.
+    fn place(&self, name: &str) -> Result<usize, ApiError> {
+        let known = || self.spec.attributes.iter().map(|a| a.name.as_str());
+        known().position(|n| n == name).ok_or_else(|| {
+            let list: Vec<&str> = known().collect();
+            let expected = match nearest_name(name, known()) {
+                _ if list.is_empty() => "none: the model knows no attributes".to_owned(),
+                Some(near) => format!("one of {}; did you mean {near:?}?", list.join(", ")),
+                None => format!("one of {}", list.join(", ")),
+            };
+            invalid(format!("attributes: found {:?}, expected {expected}", shorten(name)))
         })
+    }
+
+    /// What a value of an attribute means at a cutoff, as in the snapshots that the model learned from.
+    fn cell(&self, place: usize, value: &Value<'_>, cutoff: i64) -> Cell {
+        let trimmed = match value {
+            Value::Text(text) => &Value::Text(text.trim().into()),
+            other => other,
+        };
+        let as_date = || "a date or a time, as \"2024-02-03\", or null".to_owned();
+        match (self.spec.attributes[place].kind, trimmed) {
+            (AttributeKind::Number, Value::Bool(truth)) => Cell::Known(f64::from(u8::from(*truth))),
+            (AttributeKind::Number | AttributeKind::Category, value) => {
+                cell(value, &self.roles[place], &self.missing)
+            }
+            (AttributeKind::Date, Value::Null) => Cell::Known(f64::NAN),
+            (AttributeKind::Date, Value::Text(text)) if self.missing.text(text) => {
+                Cell::Known(f64::NAN)
+            }
+            (AttributeKind::Date, Value::Text(text)) => match self.zone.parse(text) {
+                None => Cell::Wrong(as_date()),
+                Some(instant) => match days_before(cutoff, instant) {
+                    days if self.missing.number(days) => Cell::Known(f64::NAN),
+                    days => Cell::Known(days),
+                },
+            },
+            (AttributeKind::Date, _) => Cell::Wrong(as_date()),
+        }
     }
 
     fn push(&self, place: usize, event: &Event, events: &mut Events) -> Result<(), ApiError> {
@@ -141,9 +262,34 @@ impl FromEvents {
         self.zone.parse(text).ok_or_else(|| {
             invalid(format!(
                 "{field}: found {:?}, expected a date or a time, as \"2024-06-01T12:00:00Z\"",
-                crate::values::shorten(text)
+                shorten(text)
             ))
         })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Attributes<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Attributes<'a>, D::Error> {
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+/// Keeps every key, one that stands twice too.
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Attributes<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of named attributes")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Attributes<'de>, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = object.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Attributes(entries))
     }
 }
 

@@ -90,7 +90,8 @@ impl Fields {
 }
 
 impl Role {
-    fn of(kind: &Kind) -> Role {
+    /// What becomes of the values of a feature.
+    pub fn of(kind: &Kind) -> Role {
         match kind {
             Kind::Numeric => Role::Numeric,
             Kind::Boolean => Role::Boolean,
@@ -104,7 +105,8 @@ impl Role {
 }
 
 impl Missing {
-    fn new(markers: &[String]) -> Missing {
+    /// The empty cell, and those like one of `markers`.
+    pub fn new(markers: &[String]) -> Missing {
         let markers: Vec<String> = markers.iter().map(|m| m.trim().to_owned()).collect();
         let numbers = markers.iter().filter_map(|m| m.parse().ok()).filter(|n: &f64| !n.is_nan());
         Missing { numbers: numbers.collect(), markers }

@@ -16,7 +16,7 @@ pub struct Model {
     pub scorer: Scorer,
     /// The fields it knows.
     pub fields: Fields,
-    /// How its features are made from events, where that is known.
+    /// How its features are made from events and attributes, where that is known.
     pub from_events: Option<FromEvents>,
 }
 
@@ -33,7 +33,10 @@ impl Model {
             &manifest.ignored_columns,
             &manifest.missing_markers,
         );
-        let from_events = manifest.feature_spec.clone().map(FromEvents::new).transpose()?;
+        let spec = manifest.feature_spec.clone();
+        let from_events = spec
+            .map(|spec| FromEvents::new(spec, &scorer.schema, &manifest.missing_markers))
+            .transpose()?;
         Ok(Model { version, manifest, scorer, fields, from_events })
     }
 }

@@ -59,6 +59,15 @@ struct UnknownLevel {
 pub const LISTED: usize = 100;
 
 impl Warnings {
+    /// Of levels that the model has never seen, each with its feature.
+    pub fn of_levels(levels: Vec<(String, String)>) -> Warnings {
+        let mut not_listed = 0;
+        let level =
+            |(feature, value): (String, String)| UnknownLevel { feature, value: shorten(&value) };
+        let unknown_levels = listed(levels.into_iter().map(level), &mut not_listed);
+        Warnings { unknown_levels, not_listed, ..Warnings::default() }
+    }
+
     /// Whether there is nothing to warn of.
     pub fn is_empty(&self) -> bool {
         *self == Warnings::default()

@@ -176,6 +176,7 @@ fn spec() -> FeatureSpec {
         windows: FeatureSpec::windows_of(&features),
         duplicates: Duplicates::Keep,
         features,
+        attributes: Vec::new(),
     }
 }
 

@@ -59,6 +59,7 @@ fn spec(features: Vec<Feature>) -> FeatureSpec {
         windows: FeatureSpec::windows_of(&features),
         duplicates: Duplicates::Keep,
         features,
+        attributes: Vec::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One customer's raw events in, a score out.
+//! One customer's raw events and attributes in, a score out.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::model::Model;
+use crate::payload::Warnings;
 use crate::registry::off_the_event_loop;
 use crate::routes::score::{ScoreQuery, receive};
 use crate::state::AppState;
@@ -28,6 +29,8 @@ struct Reply<'a> {
     /// Events of the request, and those of them that were known at the cutoff.
     events: usize,
     events_before_cutoff: usize,
+    #[serde(skip_serializing_if = "Warnings::is_empty")]
+    warnings: &'a Warnings,
 }
 
 #[derive(Serialize)]
@@ -35,7 +38,8 @@ struct Decision {
     positive: bool,
 }
 
-/// `POST /v1/score/events?model=NAME&version=N`: the events of one customer and a cutoff.
+/// `POST /v1/score/events?model=NAME&version=N`: the events of one customer, its attributes and a
+/// cutoff.
 pub async fn score_events(
     state: web::Data<AppState>,
     query: web::Query<ScoreQuery>,
@@ -66,7 +70,7 @@ fn reply(state: &AppState, model: &Model, body: &[u8]) -> Result<Vec<u8>, ApiErr
         .ok_or_else(|| ApiError::NotFromEvents { model: name.clone() })?;
     let told = from_events.read(body)?;
     let score = model.scorer.score(&told.rows)[0];
-    state.counters.scored(name, 1, 0, 0);
+    state.counters.scored(name, 1, 0, told.unknown_levels);
     let reply = Reply {
         model_name: name,
         model_version: model.version,
@@ -78,6 +82,7 @@ fn reply(state: &AppState, model: &Model, body: &[u8]) -> Result<Vec<u8>, ApiErr
         decision: Decision { positive: score.positive },
         events: told.events,
         events_before_cutoff: told.counted,
+        warnings: &told.warnings,
     };
     Ok(serde_json::to_vec(&reply).expect("names, numbers and texts are JSON"))
 }

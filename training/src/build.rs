@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use rekindle_models::behaviour::{Dictionary, FeatureSpec, NONE, Timeline};
 
+use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::families::Supported;
-use crate::ingest::{Gathered, LogNames, Recoding, Room};
+use crate::ingest::{CustomerId, Gathered, LogNames, Recoding, Room};
 use crate::panel::{Block, Panel, Population};
 use crate::project::Project;
 use crate::snapshot::{About, ParquetSnapshots, TargetAbout};
@@ -21,6 +24,8 @@ pub struct GatheredLog {
     pub events: Gathered,
     /// Kinds, channels and product groups.
     pub names: LogNames,
+    /// What is known of customers besides.
+    pub attributes: Arc<Attributes>,
 }
 
 /// How far a build is.
@@ -84,6 +89,7 @@ pub fn feature_spec(log: &GatheredLog, project: &Project, before: i64) -> Result
         windows: FeatureSpec::windows_of(&list),
         duplicates: project.log.duplicates,
         features: list,
+        attributes: log.attributes.list().to_vec(),
     };
     spec.validate()?;
     check_known(&spec, &support)?;
@@ -236,6 +242,7 @@ pub fn write_panel<W: Write + Send>(
     let mut populations: Vec<Population> = panel.populations(std::iter::empty());
     let mut rows = 0;
     // A few partitions at a time: their rows are in memory until they are written in order.
+    let silent = Silent::new(log, panel);
     let at_once = rayon::current_num_threads() * 2;
     let partitions: Vec<usize> = (0..all).collect();
     let mut rooms: Vec<(Room, crate::panel::PanelScratch)> =
@@ -245,7 +252,8 @@ pub fn write_panel<W: Write + Send>(
             .par_iter()
             .zip(&mut rooms)
             .map(|(&partition, (room, scratch))| {
-                let block = block(log, spec, panel, partition, &recoding, room, scratch)?;
+                let block =
+                    block(log, spec, panel, partition, (&recoding, &silent), room, scratch)?;
                 let populations = panel.populations(std::iter::once(&block));
                 let rows = block.customers.len() as u64;
                 Ok((encoder.encode(&block).map_err(failed)?, rows, populations))
@@ -254,15 +262,60 @@ pub fn write_panel<W: Write + Send>(
         for (chunks, count, more) in encoded {
             writer.append(chunks).map_err(failed)?;
             rows += count;
-            for (total, more) in populations.iter_mut().zip(more) {
-                total.eligible += more.eligible;
-                total.positives += more.positives;
-            }
+            add(&mut populations, more);
         }
         watch(Built { done: group[group.len() - 1] + 1, all });
     }
+    let mut last = Block::default();
+    panel.add_silent(silent.unmet().iter().map(String::as_str), &mut rooms[0].1, &mut last);
+    rows += last.customers.len() as u64;
+    add(&mut populations, panel.populations(std::iter::once(&last)));
+    writer.append(encoder.encode(&last).map_err(failed)?).map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok((rows, populations))
+}
+
+fn add(totals: &mut [Population], more: Vec<Population>) {
+    for (total, more) in totals.iter_mut().zip(more) {
+        total.eligible += more.eligible;
+        total.positives += more.positives;
+    }
+}
+
+/// Customers who may have rows without being in the log: those with labels, or with attributes.
+struct Silent<'a> {
+    labelled: Option<Vec<&'a str>>,
+    attributes: &'a Attributes,
+    met: Vec<AtomicBool>,
+}
+
+impl<'a> Silent<'a> {
+    fn new(log: &'a GatheredLog, panel: &'a Panel) -> Silent<'a> {
+        let labelled = panel.labelled();
+        let number = labelled.as_ref().map_or(log.attributes.customers().len(), Vec::len);
+        let met = (0..number).map(|_| AtomicBool::new(false)).collect();
+        Silent { labelled, attributes: &log.attributes, met }
+    }
+
+    fn met(&self, customer: CustomerId<'_>) {
+        let number = match &self.labelled {
+            Some(labelled) => labelled.binary_search(&customer.to_string().as_str()).ok(),
+            None => self.attributes.number(customer),
+        };
+        if let Some(met) = number.and_then(|number| self.met.get(number)) {
+            met.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Those who were not met, in an order of their own.
+    fn unmet(&self) -> Vec<String> {
+        let all: Box<dyn Iterator<Item = String>> = match &self.labelled {
+            Some(labelled) => Box::new(labelled.iter().map(|customer| (*customer).to_owned())),
+            None => Box::new(self.attributes.customers().map(|customer| customer.to_string())),
+        };
+        let both = all.zip(&self.met).filter(|(_, met)| !met.load(Ordering::Relaxed));
+        both.map(|(customer, _)| customer).collect()
+    }
 }
 
 /// The rows of one partition.
@@ -271,7 +324,7 @@ fn block(
     spec: &FeatureSpec,
     panel: &Panel,
     partition: usize,
-    recoding: &Recoding,
+    (recoding, silent): (&Recoding, &Silent<'_>),
     room: &mut Room,
     scratch: &mut crate::panel::PanelScratch,
 ) -> Result<Block> {
@@ -279,6 +332,7 @@ fn block(
     let mut block = Block::default();
     for (customer, span) in loaded.customers() {
         let timeline = Timeline::new(loaded.events(), span);
+        silent.met(customer);
         panel.add(&customer.to_string(), &timeline, scratch, &mut block);
     }
     Ok(block)

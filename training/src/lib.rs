@@ -5,6 +5,8 @@ pub mod error;
 
 pub mod ingest;
 
+pub mod attributes;
+
 pub mod families;
 pub mod question;
 

@@ -1,12 +1,18 @@
-//! Snapshots: a row of features and answers for each customer at each cutoff. Reads no log and writes no
+//! Snapshots: a row of features, attributes and answers for each customer at each cutoff. Reads no log and writes no
 //! file.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use rekindle_models::behaviour::{DAY_MS, Events, FeatureSpec, Kernel, Scratch, Timeline, Zone};
+use rekindle_models::behaviour::{
+    Attribute, DAY_MS, Events, FeatureSpec, Kernel, Scratch, Timeline, Zone,
+};
+use rekindle_models::frame::nearest_name;
 use serde::Serialize;
 
+use crate::attributes::{Attributes, Known};
 use crate::error::{Error, Result};
+use crate::ingest::CustomerId;
 use crate::question::{Asked, Question};
 
 /// When customers are looked at.
@@ -22,10 +28,19 @@ pub enum Cutoffs {
 #[derive(Debug)]
 pub struct Panel {
     kernel: Kernel,
+    wanted: Vec<Attribute>,
+    told: Option<Told>,
     asked: Asked,
     targets: Vec<String>,
     cutoffs: Cutoffs,
     zone: Zone,
+}
+
+/// The attributes of customers, and where those of the panel stand among them.
+#[derive(Debug)]
+struct Told {
+    attributes: Arc<Attributes>,
+    places: Vec<usize>,
 }
 
 /// Rows of a panel: those of some customers.
@@ -35,10 +50,13 @@ pub struct Block {
     pub customers: Vec<String>,
     /// When, in milliseconds since 1970 UTC.
     pub cutoffs: Vec<i64>,
-    /// The features, row by row; NaN where missing.
+    /// The features, then the attributes, row by row; NaN where missing. The cells of a category are places
+    /// in `texts`.
     pub features: Vec<f64>,
     /// The answers, row by row: 1, 0, or NaN for who is not asked.
     pub answers: Vec<f64>,
+    /// The texts of all categories, sorted; empty where the panel has no attributes.
+    pub texts: Arc<[Box<str>]>,
 }
 
 /// Room for one customer at a time.
@@ -47,7 +65,16 @@ pub struct PanelScratch {
     scratch: Scratch,
     kept: Events,
     row: Vec<f64>,
+    /// A cell for each attribute that is told, wanted or not.
+    told: Vec<f64>,
     answers: Vec<f64>,
+}
+
+/// A customer, with all that happened and all that was ever known.
+struct Subject<'a> {
+    name: &'a str,
+    timeline: &'a Timeline<'a>,
+    known: Option<Known<'a>>,
 }
 
 /// Who was asked at a cutoff, and how many said yes.
@@ -78,7 +105,35 @@ impl Panel {
         let names = questions.iter().map(|(name, _)| name.clone());
         let targets = names.chain(label.map(str::to_owned)).collect();
         let zone = Zone::named(&spec.timezone)?;
-        Ok(Panel { kernel: Kernel::new(spec)?, asked, targets, cutoffs, zone })
+        let (kernel, wanted) = (Kernel::new(spec)?, spec.attributes.clone());
+        Ok(Panel { kernel, wanted, told: None, asked, targets, cutoffs, zone })
+    }
+
+    /// Where the spec's attributes are looked up; without this their cells are missing. Who was known by
+    /// attributes before a cutoff has a history then, events or not.
+    ///
+    /// # Errors
+    /// When an attribute of the spec is not there, or is of another kind.
+    pub fn with_attributes(mut self, attributes: Arc<Attributes>) -> Result<Panel> {
+        let list = attributes.list();
+        let place = |wanted: &Attribute| {
+            let found = match list.iter().position(|a| a.name == wanted.name) {
+                Some(place) if list[place].kind == wanted.kind => return Ok(place),
+                Some(place) => format!("a {}", list[place].kind.word()),
+                None => match nearest_name(&wanted.name, list.iter().map(|a| a.name.as_str())) {
+                    Some(near) => format!("none of this name; did you mean {near:?}?"),
+                    None => "none of this name".to_owned(),
+                },
+            };
+            Err(Error::BadOptions(format!(
+                "attribute {}: expected a {}, found {found}",
+                wanted.name,
+                wanted.kind.word()
+            )))
+        };
+        let places = self.wanted.iter().map(place).collect::<Result<_>>()?;
+        self.told = Some(Told { attributes, places });
+        Ok(self)
     }
 
     /// The targets, in the order of the answers.
@@ -86,9 +141,17 @@ impl Panel {
         &self.targets
     }
 
-    /// Features in a row.
+    /// The customers with labels of their own, sorted; `None` where cutoffs are common.
+    pub fn labelled(&self) -> Option<Vec<&str>> {
+        let Cutoffs::Each(labels) = &self.cutoffs else { return None };
+        let mut customers: Vec<&str> = labels.keys().map(String::as_str).collect();
+        customers.sort_unstable();
+        Some(customers)
+    }
+
+    /// Features and attributes in a row.
     pub fn width(&self) -> usize {
-        self.kernel.width()
+        self.kernel.width() + self.wanted.len()
     }
 
     /// Room to work in.
@@ -96,7 +159,8 @@ impl Panel {
         PanelScratch {
             scratch: self.kernel.scratch(),
             kept: Events::default(),
-            row: vec![0.0; self.kernel.width()],
+            row: vec![f64::NAN; self.width()],
+            told: vec![f64::NAN; self.told.as_ref().map_or(0, |t| t.attributes.list().len())],
             answers: vec![f64::NAN; self.targets.len()],
         }
     }
@@ -110,21 +174,24 @@ impl Panel {
         room: &mut PanelScratch,
         block: &mut Block,
     ) {
+        let known = self.told.as_ref().map(|t| t.attributes.of(CustomerId::of_text(customer)));
+        let customer = Subject { name: customer, timeline, known };
         match &self.cutoffs {
             Cutoffs::Common(cutoffs) => {
                 for &cutoff in cutoffs {
-                    self.add_row(customer, timeline, (cutoff, f64::NAN), room, block);
+                    self.add_row(&customer, (cutoff, f64::NAN), room, block);
                 }
             }
             Cutoffs::Each(labels) => {
-                for &label in labels.get(customer).into_iter().flatten() {
-                    self.add_row(customer, timeline, label, room, block);
+                for &label in labels.get(customer.name).into_iter().flatten() {
+                    self.add_row(&customer, label, room, block);
                 }
             }
         }
     }
 
-    /// Adds the rows of labelled customers who are not in the log at all.
+    /// Adds the rows of customers who are not in the log at all: of those that are labelled, or of whom
+    /// attributes are known.
     pub fn add_silent<'a>(
         &self,
         customers: impl Iterator<Item = &'a str>,
@@ -139,27 +206,32 @@ impl Panel {
 
     fn add_row(
         &self,
-        customer: &str,
-        timeline: &Timeline<'_>,
+        customer: &Subject<'_>,
         (cutoff, label): (i64, f64),
         room: &mut PanelScratch,
         block: &mut Block,
     ) {
-        let PanelScratch { scratch, kept, row, answers } = room;
-        let history = timeline.history(cutoff, kept);
+        let PanelScratch { scratch, kept, row, told, answers } = room;
+        let history = customer.timeline.history(cutoff, kept);
+        let known = customer.known.is_some_and(|known| known.at(cutoff, told));
         let given = matches!(self.cutoffs, Cutoffs::Each(_));
-        if history.events().is_empty() && !given {
+        if history.events().is_empty() && !known && !given {
             return;
         }
-        self.asked.answer(timeline, &history, answers);
+        self.asked.answer(customer.timeline, &history, known, answers);
         if given && let Some(last) = answers.last_mut() {
             *last = label;
         }
         if !answers.is_empty() && answers.iter().all(|a| a.is_nan()) && !given {
             return;
         }
-        self.kernel.fill(&history, scratch, row);
-        block.customers.push(customer.to_owned());
+        let (features, attributes) = row.split_at_mut(self.kernel.width());
+        self.kernel.fill(&history, scratch, features);
+        if let Some(Told { attributes: store, places }) = &self.told {
+            attributes.iter_mut().zip(places).for_each(|(cell, &place)| *cell = told[place]);
+            block.texts = Arc::clone(store.texts());
+        }
+        block.customers.push(customer.name.to_owned());
         block.cutoffs.push(cutoff);
         block.features.extend_from_slice(row);
         block.answers.extend_from_slice(answers);
@@ -226,84 +298,4 @@ pub fn check_covered(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::question::Days;
-    use rekindle_models::behaviour::{Duplicates, Feature, Metric, Selector, Window};
-
-    const START: i64 = 15_000 * DAY_MS;
-
-    fn spec() -> FeatureSpec {
-        let count = Feature::new(Metric::Count, Selector::default(), Window::All);
-        FeatureSpec {
-            timezone: "UTC".to_owned(),
-            kinds: vec!["purchase".to_owned()],
-            channels: Vec::new(),
-            groups: Vec::new(),
-            measures: vec!["amount".to_owned()],
-            windows: vec![Window::All],
-            duplicates: Duplicates::Keep,
-            features: vec![count],
-        }
-    }
-
-    fn purchases(days: &[i64]) -> Events {
-        Events {
-            times: days.iter().map(|d| START + d * DAY_MS).collect(),
-            kinds: vec![0; days.len()],
-            ..Events::default()
-        }
-    }
-
-    #[test]
-    fn a_row_stands_for_each_cutoff_at_which_a_customer_is_asked() {
-        let churned = Question::preset("churned", "purchase", Days(30)).unwrap();
-        let cutoffs: Vec<i64> = [0, 30, 60, 90].map(|d| START + d * DAY_MS).to_vec();
-        let questions = [("churned".to_owned(), churned)];
-        let panel =
-            Panel::new(&spec(), &questions, None, Cutoffs::Common(cutoffs.clone())).unwrap();
-        let (mut room, mut block) = (panel.scratch(), Block::default());
-        let events = purchases(&[10, 20, 40, 200]);
-        panel.add("a", &Timeline::new(&events, 0..4), &mut room, &mut block);
-        assert_eq!(block.cutoffs, cutoffs[1..3]);
-        assert_eq!(block.features, [2.0, 3.0]);
-        assert_eq!(block.answers, [0.0, 1.0]);
-        let populations = panel.populations([&block].into_iter());
-        let asked: Vec<u64> = populations.iter().map(|p| p.eligible).collect();
-        assert_eq!(asked, [0, 1, 1, 0]);
-        assert_eq!(populations[2].positives, 1);
-        assert_eq!(populations[2].cutoff.as_deref(), Some("2011-03-27"));
-    }
-
-    #[test]
-    fn labelled_customers_have_a_row_each_though_they_never_did_anything() {
-        let labels = HashMap::from([
-            ("a".to_owned(), vec![(START + 15 * DAY_MS, 1.0)]),
-            ("b".to_owned(), vec![(START, 0.0)]),
-        ]);
-        let panel = Panel::new(&spec(), &[], Some("dropout"), Cutoffs::Each(labels)).unwrap();
-        let (mut room, mut block) = (panel.scratch(), Block::default());
-        let events = purchases(&[10, 20]);
-        panel.add("a", &Timeline::new(&events, 0..2), &mut room, &mut block);
-        panel.add("stranger", &Timeline::new(&events, 0..2), &mut room, &mut block);
-        panel.add_silent(["b"].into_iter(), &mut room, &mut block);
-        assert_eq!(block.customers, ["a", "b"]);
-        assert_eq!(
-            (block.features.as_slice(), block.answers.as_slice()),
-            (&[1.0, 0.0][..], &[1.0, 0.0][..])
-        );
-        let populations = panel.populations([&block].into_iter());
-        assert_eq!((populations[0].eligible, populations[0].positives), (2, 1));
-    }
-
-    #[test]
-    fn a_horizon_beyond_the_log_is_refused() {
-        let questions =
-            [("paid".to_owned(), Question::preset("paid", "purchase", Days(30)).unwrap())];
-        let (end, utc) = (START + 30 * DAY_MS, Zone::default());
-        check_covered(&questions, &[START], end, &utc).unwrap();
-        let error =
-            check_covered(&questions, &[START, START + 1], end, &utc).unwrap_err().to_string();
-        assert!(error.contains("take the cutoff 2011-01-26 or an earlier one"), "{error}");
-    }
-}
+mod tests;

@@ -9,14 +9,14 @@ use rekindle_models::artifact::{
     ThresholdEntry, TimeRange, VerdictEntry,
 };
 use rekindle_models::baseline::Baseline;
-use rekindle_models::behaviour::FeatureSpec;
+use rekindle_models::behaviour::{Attribute, AttributeKind, FeatureSpec};
 use rekindle_models::calibration::Calibration;
 use rekindle_models::classifiers::boosting::{BinnedTable, Boosting};
 use rekindle_models::classifiers::forest::Forest;
 use rekindle_models::classifiers::logistic::Logistic;
 use rekindle_models::classifiers::{Classifier, Fitted};
 use rekindle_models::dataset::Dataset;
-use rekindle_models::frame::{Binding, Frame};
+use rekindle_models::frame::{Binding, Field, Frame, Kind};
 use rekindle_models::metrics::{Judged, Ranked};
 use rekindle_models::scorer::{Reference, Scorer};
 use rekindle_models::seed::hash_text;
@@ -267,13 +267,23 @@ impl<'a> Task<'a> {
         Ok(Trained { artifact, evaluation, warnings, single_features })
     }
 
-    /// How the model's features are made from events: `None` unless all of them are.
+    /// How the model's features are made from events and attributes: `None` unless all of them are, in
+    /// the spec's order of the two.
     fn feature_spec(&self, scorer: &Scorer) -> Option<FeatureSpec> {
         let spec = self.options.feature_spec.as_ref()?;
-        let places: HashMap<String, usize> =
-            spec.features.iter().enumerate().map(|(place, f)| (f.name(), place)).collect();
-        let of_model = scorer.schema.fields().iter().map(|f| places.get(&f.name).copied());
-        Some(spec.select(&of_model.collect::<Option<Vec<usize>>>()?))
+        let columns = spec.columns();
+        let places: HashMap<&str, usize> =
+            columns.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+        let fields = scorer.schema.fields();
+        let of_model = fields.iter().map(|f| places.get(f.name.as_str()).copied());
+        let selected = spec.select(&of_model.collect::<Option<Vec<usize>>>()?);
+        let texts = |a: &Attribute| a.kind == AttributeKind::Category;
+        let texts =
+            selected.features.iter().map(|_| false).chain(selected.attributes.iter().map(texts));
+        let of_kind = |field: &Field, text| matches!(field.kind, Kind::Categorical(_)) == text;
+        let same = fields.iter().map(|f| &f.name).eq(&selected.columns())
+            && fields.iter().zip(texts).all(|(field, text)| of_kind(field, text));
+        same.then_some(selected)
     }
 
     /// Places of the columns to learn from.

@@ -7,6 +7,7 @@ use rekindle_models::behaviour::{Duplicates, Zone};
 use rekindle_models::frame::nearest_name;
 use serde::{Deserialize, Serialize};
 
+use crate::attributes::AttributesSpec;
 use crate::error::{Error, Result};
 use crate::families::Features;
 use crate::ingest::{LogRules, Source, SourceSpec};
@@ -19,6 +20,9 @@ pub struct Project {
     /// Where the logs are and what their columns mean; at least one.
     #[serde(rename = "source")]
     pub sources: Vec<SourceSpec>,
+    /// What is known of customers besides, and since when.
+    #[serde(default)]
+    pub attributes: Vec<AttributesSpec>,
     /// What holds for all logs.
     #[serde(default)]
     pub log: Log,
@@ -240,7 +244,7 @@ impl Project {
         }
         self.log_end()?;
         self.checked_sources()?;
-        Ok(())
+        self.attributes.iter().try_for_each(AttributesSpec::validate)
     }
 
     /// The sources, checked.

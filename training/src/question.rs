@@ -61,7 +61,8 @@ pub struct Question {
     /// How long after the cutoff the horizon begins.
     #[serde(default)]
     pub gap: Days,
-    /// Who is asked; all of the conditions hold. Everybody with a history where there is none.
+    /// Who is asked; all of the conditions hold. Everybody with a history (events, or attributes with a
+    /// time of knowing) where there is none.
     #[serde(default)]
     pub eligible: Eligible,
 }
@@ -209,11 +210,19 @@ impl Asked {
     }
 
     /// The answers for a customer, in the order of the questions: 1 for yes, 0 for no, NaN for who is
-    /// not asked. Who is asked follows from the history alone; the horizon counts what happened in it,
-    /// whenever it was received. Who has no history is not asked.
-    pub fn answer(&self, timeline: &Timeline<'_>, history: &History<'_>, answers: &mut [f64]) {
+    /// not asked. Who is asked follows from what was known before the cutoff alone; the horizon counts what
+    /// happened in it, whenever it was received. Who has no history is not asked, unless attributes were
+    /// `known` before the cutoff.
+    pub fn answer(
+        &self,
+        timeline: &Timeline<'_>,
+        history: &History<'_>,
+        known: bool,
+        answers: &mut [f64],
+    ) {
+        let known = known || !history.events().is_empty();
         for (matched, answer) in self.questions.iter().zip(answers) {
-            *answer = match matched.is_asked(history) {
+            *answer = match known && matched.is_asked(history) {
                 true => f64::from(u8::from(matched.answer(timeline, history.cutoff()))),
                 false => f64::NAN,
             };
@@ -224,9 +233,6 @@ impl Asked {
 impl Matched {
     fn is_asked(&self, history: &History<'_>) -> bool {
         let events = history.events();
-        if events.is_empty() {
-            return false;
-        }
         let passing = |matcher: &'_ Matcher, from: i64| {
             let events = events.between(from, history.cutoff());
             (0..events.len()).filter(|&place| matcher.passes(&events, place)).count()
@@ -263,6 +269,16 @@ mod tests {
 
     /// The answer for purchases and visits so many days after the cutoff.
     fn answer(question: &Question, purchases: &[f64], visits: &[f64]) -> Option<bool> {
+        answer_knowing(question, purchases, visits, false)
+    }
+
+    /// The same of one whose attributes were known.
+    fn answer_knowing(
+        question: &Question,
+        purchases: &[f64],
+        visits: &[f64],
+        known: bool,
+    ) -> Option<bool> {
         let mut events = Events { measures: vec![Vec::new()], ..Events::default() };
         let mut all: Vec<(f64, u16)> = purchases.iter().map(|d| (*d, 0)).collect();
         all.extend(visits.iter().map(|d| (*d, 1)));
@@ -278,7 +294,7 @@ mod tests {
         let mut answers = [0.5];
         let name = "asked".to_owned();
         let asked = Asked::new([(&name, question)], &names()).unwrap();
-        asked.answer(&timeline, &history, &mut answers);
+        asked.answer(&timeline, &history, known, &mut answers);
         (!answers[0].is_nan()).then_some(answers[0] == 1.0)
     }
 
@@ -307,6 +323,21 @@ mod tests {
         check("converted", &[5.0], &[-1.0], Some(true));
         check("converted", &[-400.0, 5.0], &[-1.0], None);
         assert_eq!(Question::preset("left", "purchase", Days(90)), None);
+    }
+
+    #[test]
+    fn who_is_known_by_attributes_alone_is_asked_what_needs_no_purchase() {
+        let check = |name: &str, purchases: &[f64], unknown: Option<bool>, known: Option<bool>| {
+            let answers = [false, true].map(|k| answer_knowing(&preset(name), purchases, &[], k));
+            assert_eq!(answers, [unknown, known], "{name} {purchases:?}");
+        };
+        check("converted", &[5.0], None, Some(true));
+        check("converted", &[90.0], None, Some(false));
+        check("converted", &[-5.0], None, None);
+        check("paid", &[5.0], None, Some(true));
+        for name in ["churned", "retained", "repaid", "reactivated"] {
+            check(name, &[5.0], None, None);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Snapshots as files: Parquet with the features' definitions inside, or CSV. Knows no events.
+//! Snapshots as files: Parquet with the definitions of features and attributes inside, or CSV. Knows no events.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,7 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use rekindle_models::behaviour::FeatureSpec;
+use rekindle_models::behaviour::{Attribute, AttributeKind, FeatureSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ pub struct TargetAbout {
 }
 
 impl About {
-    /// The columns of a snapshot in order: customer, cutoff, features, targets.
+    /// The columns of a snapshot in order: customer, cutoff, features, attributes, targets.
     fn schema(&self) -> Schema {
         let number = |name: String| Field::new(name, DataType::Float64, true);
         let utc = Some(Arc::from("UTC"));
@@ -63,6 +63,11 @@ impl About {
             Field::new(CUTOFF, DataType::Timestamp(TimeUnit::Millisecond, utc), false),
         ];
         let features = self.features.features.iter().map(|f| number(f.name()));
+        let attribute = |attribute: &Attribute| match attribute.kind {
+            AttributeKind::Number | AttributeKind::Date => number(attribute.column()),
+            AttributeKind::Category => Field::new(attribute.column(), DataType::Utf8, true),
+        };
+        let features = features.chain(self.features.attributes.iter().map(attribute));
         let targets = self.targets.iter().map(|t| number(t.name.clone()));
         Schema::new(first.into_iter().chain(features).chain(targets).collect::<Vec<_>>())
     }
@@ -106,6 +111,7 @@ pub struct ParquetSnapshots<W: Write + Send> {
 pub struct Encoder {
     factory: Arc<ArrowRowGroupWriterFactory>,
     schema: Arc<Schema>,
+    /// Features and attributes.
     features: usize,
     targets: usize,
 }
@@ -127,7 +133,7 @@ impl<W: Write + Send> ParquetSnapshots<W> {
         let encoder = Encoder {
             factory: Arc::new(factory),
             schema,
-            features: about.features.features.len(),
+            features: about.features.columns().len(),
             targets: about.targets.len(),
         };
         Ok(ParquetSnapshots { writer, encoder })
@@ -186,9 +192,15 @@ impl Encoder {
         ];
         let mut writers = self.factory.create_column_writers(0)?.into_iter();
         let mut chunks = Vec::with_capacity(self.schema.fields().len());
-        let features = (0..self.features).map(|f| column(&block.features, f, self.features));
+        let cells = |place: usize| block.features.iter().skip(place).step_by(self.features);
+        let is_text =
+            |place: usize| *self.schema.field(first.len() + place).data_type() == DataType::Utf8;
+        let features = (0..self.features).map(|place| match is_text(place) {
+            true => texts(cells(place), &block.texts),
+            false => column(&block.features, place, self.features),
+        });
         let targets = (0..self.targets).map(|t| column(&block.answers, t, self.targets));
-        let columns = first.into_iter().chain(features).chain(targets);
+        let columns = first.iter().cloned().chain(features).chain(targets);
         for (field, column) in self.schema.fields().iter().zip(columns) {
             let mut writer = writers.next().expect("a writer for each column");
             for leaf in compute_leaves(field, &column)? {
@@ -198,6 +210,12 @@ impl Encoder {
         }
         Ok(chunks)
     }
+}
+
+/// A column of places in `texts` as these; NaN becomes null.
+fn texts<'a>(cells: impl Iterator<Item = &'a f64>, texts: &[Box<str>]) -> ArrayRef {
+    let text = |cell: &f64| (!cell.is_nan()).then(|| &*texts[*cell as usize]);
+    Arc::new(cells.map(text).collect::<StringArray>())
 }
 
 /// A column of numbers that stand row by row; NaN becomes null.

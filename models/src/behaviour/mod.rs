@@ -1,5 +1,5 @@
 //! What customers did, and what is told from it: events, the history before a cutoff, the features
-//! asked for, and the kernel that fills them. The same kernel serves the batch and the service.
+//! and attributes asked for, and the kernel that fills the features. The same kernel serves the batch and the service.
 //!
 //! Reads no files and knows no spec file: names have become codes when events come here.
 
@@ -7,6 +7,7 @@ mod event;
 mod history;
 mod zone;
 
+mod attribute;
 mod feature;
 mod matcher;
 mod metric;
@@ -16,6 +17,7 @@ mod counts;
 mod kernel;
 mod plan;
 
+pub use attribute::{Attribute, AttributeKind, days_before};
 pub use event::{Dictionaries, Dictionary, Duplicates, Events, NONE, OTHER, product_key};
 pub use feature::{Feature, Selector, Window};
 pub use history::{History, Timeline};

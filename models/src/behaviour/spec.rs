@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::behaviour::attribute::Attribute;
 use crate::behaviour::event::{Dictionaries, Dictionary, Duplicates};
 use crate::behaviour::feature::{Feature, Window};
 use crate::error::{Error, Result};
@@ -28,6 +29,10 @@ pub struct FeatureSpec {
     pub duplicates: Duplicates,
     /// The features, in order; names are unique.
     pub features: Vec<Feature>,
+    /// The attributes, in order; their columns stand after the features' and have names of their own.
+    /// Not written where there is none, so that the fingerprint of a spec without them stays what it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
 }
 
 impl FeatureSpec {
@@ -55,15 +60,27 @@ impl FeatureSpec {
         windows
     }
 
-    /// The same with only some of the features, by place, in the order given: their numbers stay the
-    /// same to the bit.
+    /// The names of a row's columns: features, then attributes.
+    pub fn columns(&self) -> Vec<String> {
+        let features = self.features.iter().map(Feature::name);
+        features.chain(self.attributes.iter().map(Attribute::column)).collect()
+    }
+
+    /// The same with only some of the columns, by place among [`FeatureSpec::columns`]: features in the
+    /// order given, then attributes in theirs. Their cells stay the same to the bit.
     pub fn select(&self, places: &[usize]) -> FeatureSpec {
-        let features = places.iter().map(|&place| self.features[place].clone()).collect();
-        FeatureSpec { features, ..self.clone() }
+        let first = self.features.len();
+        let features = places.iter().filter(|place| **place < first);
+        let attributes = places.iter().filter_map(|place| place.checked_sub(first));
+        FeatureSpec {
+            features: features.map(|&place| self.features[place].clone()).collect(),
+            attributes: attributes.map(|place| self.attributes[place].clone()).collect(),
+            ..self.clone()
+        }
     }
 
     /// # Errors
-    /// When a feature is malformed or two have the same name.
+    /// When a feature is malformed, an attribute has no name, or two columns have the same one.
     pub fn validate(&self) -> Result<()> {
         let mut names = std::collections::HashSet::new();
         for feature in &self.features {
@@ -81,6 +98,21 @@ impl FeatureSpec {
                     found: "two features of this name".to_owned(),
                     expected: "different names; leave one out or name it".to_owned(),
                 });
+            }
+        }
+        for attribute in &self.attributes {
+            let bad = |found: &str, expected: &str| {
+                let (found, expected) = (found.to_owned(), expected.to_owned());
+                Err(Error::BadFeature { feature: attribute.column(), found, expected })
+            };
+            if attribute.name.trim().is_empty() {
+                return bad("an attribute without a name", "a name, as \"age\"");
+            }
+            if !names.insert(attribute.column()) {
+                return bad(
+                    "two columns of this name",
+                    "different names; leave one out or rename it",
+                );
             }
         }
         Ok(())

@@ -163,6 +163,7 @@ fn plan(source: &Source, schema: &ArrowSchema, options: &ReadOptions) -> Result<
             let typed = schema.field(place).data_type();
             let kind = match options.kinds.get(&name) {
                 Some(kind) => kind.clone(),
+                None if options.dates_as_text && typed.is_temporal() => ReadKind::Categorical,
                 None => kind_of(typed)
                     .map_err(|todo| source.bad(format!("column {name}: found {typed}; {todo}")))?,
             };
@@ -232,7 +233,12 @@ impl Growing {
         };
         match self {
             Growing::Levels(levels) => {
-                let cells = to(&DataType::Utf8)?;
+                let cells = match in_utc(cells.data_type()) {
+                    Some(utc) => {
+                        cast(&to(&utc)?, &DataType::Utf8).map_err(|e| damaged(source, &e))?
+                    }
+                    None => to(&DataType::Utf8)?,
+                };
                 for cell in cells.as_string::<i32>() {
                     match cell.map(str::trim) {
                         Some(text) if !missing(text) => levels.push(text),
@@ -266,6 +272,16 @@ impl Growing {
             }
         }
         Ok(())
+    }
+}
+
+/// The type of times with a zone told in UTC: arrow-rs writes texts of offsets, not of named zones.
+fn in_utc(typed: &DataType) -> Option<DataType> {
+    match typed {
+        DataType::Timestamp(unit, Some(_)) => {
+            Some(DataType::Timestamp(*unit, Some(Arc::from("+00:00"))))
+        }
+        _ => None,
     }
 }
 

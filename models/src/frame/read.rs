@@ -26,6 +26,9 @@ pub struct ReadOptions {
     pub columns: Option<Vec<String>>,
     /// Leave these columns out; they must be there.
     pub skip: Vec<String>,
+    /// Read columns of Arrow's dates and times as ISO texts, where no kind is given, instead of
+    /// refusing them.
+    pub dates_as_text: bool,
 }
 
 impl Default for ReadOptions {
@@ -37,6 +40,7 @@ impl Default for ReadOptions {
             kinds: BTreeMap::new(),
             columns: None,
             skip: Vec::new(),
+            dates_as_text: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -11,10 +11,12 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use rekindle_models::behaviour::{FeatureSpec, Zone};
 
+use crate::attributes::{AttributeLog, AttributeValue};
 use crate::build::{self, GatheredLog};
 use crate::commands::{Talk, print, write_whole};
 use crate::ingest::{
-    EventBatch, Gathering, Ids, LogNames, Progress, ReadReport, ReadingOptions, Sink, read_sources,
+    CustomerId, EventBatch, Gathering, Ids, LogNames, Progress, ReadReport, ReadingOptions, Sink,
+    Trait, TraitValue, read_sources,
 };
 use crate::panel::{Cutoffs, Panel, Population, check_covered};
 use crate::project::Project;
@@ -102,9 +104,10 @@ impl FeaturesCommand {
         let (log, report) = gather(&folder, &project, &self.log, talk)?;
         let built = Prepared::new(&folder, &project, &log, &report)?;
         if self.list {
-            let lines =
-                built.spec.features.iter().map(|f| format!("{}\t{}\n", f.name(), f.explain()));
-            print(&lines.collect::<String>())?;
+            let features = built.spec.features.iter().map(|f| (f.name(), f.explain()));
+            let attributes = built.spec.attributes.iter().map(|a| (a.column(), a.explain()));
+            let all = features.chain(attributes);
+            print(&all.map(|(name, text)| format!("{name}\t{text}\n")).collect::<String>())?;
             return Ok(0);
         }
         let (rows, populations) = built.write(&project, &log, &self.output, talk)?;
@@ -185,26 +188,55 @@ pub(super) fn gather(
     let gathering = Gathering::new(memory.memory_limit, &spill, project.measures().len())?;
     let names = LogNames::default();
     let bar = Bar::new(talk, "reading");
-    let sink = Gathered(gathering);
+    let mut attributes = AttributeLog::default();
+    let zone = Zone::named(&project.log.timezone)?;
+    for table in &project.attributes {
+        let rows = table.read(folder, &zone, &mut attributes)?;
+        talk.say(&format!("attributes ({}): {rows} rows", table.path));
+    }
+    let sink = Gathered { events: gathering, attributes: Mutex::new(attributes) };
     let report = read_sources(&sources, &options, &names, &sink, &|p: Progress| {
         bar.show(p.bytes_read, p.bytes_total, p.lines);
     });
     bar.end();
     let report = report?;
     talk.say(&report.to_string());
-    Ok((GatheredLog { events: sink.0.finish()?, names }, report))
+    let attributes = sink.attributes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let attributes = Arc::new(attributes.finish(&zone)?);
+    if attributes.contradictions() > 0 {
+        talk.say(&format!(
+            "attributes: {} times a customer has different values of one attribute known at the same \
+             instant: the greatest counts",
+            attributes.contradictions()
+        ));
+    }
+    Ok((GatheredLog { events: sink.events.finish()?, names, attributes }, report))
 }
 
 /// Where lines go.
-struct Gathered(Gathering);
+struct Gathered {
+    events: Gathering,
+    attributes: Mutex<AttributeLog>,
+}
 
 impl Sink for Gathered {
     fn events(&self, events: EventBatch) -> crate::Result<()> {
-        self.0.add(events)
+        self.events.add(events)
     }
 
     fn lines(&self, customers: &Ids, times: &[i64]) -> crate::Result<()> {
-        self.0.add_lines(customers, times)
+        self.events.add_lines(customers, times)
+    }
+
+    fn traits(&self, told: Vec<Trait>) -> crate::Result<()> {
+        let mut attributes = self.attributes.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().try_for_each(|told| {
+            let value = match &told.value {
+                TraitValue::Number(number) => AttributeValue::Number(*number),
+                TraitValue::Text(text) => AttributeValue::Text(text),
+            };
+            attributes.add(CustomerId::of_text(&told.customer), told.known_at, &told.name, value)
+        })
     }
 }
 
@@ -291,6 +323,7 @@ impl Prepared {
             .with_context(|| format!("failed to choose features before {}", zone.text(before)))?;
         let label = project.labels.as_ref().map(|labels| labels.target.as_str());
         let panel = Panel::new(&spec, &questions, label, cutoffs)?;
+        let panel = panel.with_attributes(Arc::clone(&log.attributes))?;
         Ok(Prepared { spec, panel, cutoffs: all.len() })
     }
 

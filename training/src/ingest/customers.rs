@@ -22,14 +22,14 @@ pub enum CustomerId<'a> {
 
 /// Customers by id, as they arrive.
 #[derive(Debug, Default)]
-pub(super) struct Register {
+pub(crate) struct Register {
     found: HashTable<u32>,
     customers: Customers,
 }
 
 /// Customers in order of arrival.
 #[derive(Debug, Default)]
-pub(super) struct Customers {
+pub(crate) struct Customers {
     ids: Vec<StoredId>,
     text: String,
     counts: Vec<u32>,
@@ -59,7 +59,7 @@ impl<'a> CustomerId<'a> {
     }
 
     /// The same on every run and machine.
-    pub(super) fn hash(self) -> u64 {
+    pub(crate) fn hash(self) -> u64 {
         match self {
             // The constant keeps 0 and small numbers apart, as in `seed::mix2`.
             CustomerId::Number(n) => mix((n as u64).wrapping_add(0x9e37_79b9_7f4a_7c15)),
@@ -120,6 +120,11 @@ impl Register {
         }
         self.found.insert_unique(hash, number, |&n| customers.id(n).hash());
         Ok(number)
+    }
+
+    /// Who one is.
+    pub fn id(&self, number: u32) -> CustomerId<'_> {
+        self.customers.id(number)
     }
 
     /// One more event of a customer. The caller sees to it that there are less than 2^32.

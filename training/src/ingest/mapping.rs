@@ -15,7 +15,7 @@ use crate::ingest::evaluate::{Cells, evaluate};
 use crate::ingest::expression::Expression;
 use crate::ingest::source::Mapping;
 use crate::ingest::tally::{Fault, Tally};
-use crate::ingest::{EventBatch, Ids, Names, Recoding};
+use crate::ingest::{EventBatch, Ids, Names, Recoding, Trait, TraitValue};
 
 /// Some lines of a file: the columns that are needed, and where each line is.
 #[derive(Debug)]
@@ -52,7 +52,8 @@ pub(super) struct Mapped {
     pub events: EventBatch,
     /// Whose every line with a customer and a time is, and when, whether it became events or not.
     pub lines: Option<(Ids, Vec<i64>)>,
-    /// Events of each day since 1970.
+    /// What lines tell of customers' attributes.
+    pub traits: Vec<Trait>,
     pub tally: Tally,
 }
 
@@ -144,8 +145,11 @@ impl Mapping {
         let mut filtered = 0;
         let mut kept: Vec<u32> = Vec::with_capacity(n);
         let mut lines: Vec<u32> = Vec::new();
+        let identify = self.identifies.then(|| Identify::new(&rows.cells));
+        let mut traits = Vec::new();
         for row in 0..n {
-            if passes.as_ref().is_some_and(|passes| passes[row] != Some(true)) {
+            let identifies = identify.as_ref().is_some_and(|identify| identify.is(row));
+            if !identifies && passes.as_ref().is_some_and(|passes| passes[row] != Some(true)) {
                 filtered += 1;
                 continue;
             }
@@ -161,6 +165,11 @@ impl Mapping {
             };
             if reading.end.is_some_and(|end| ms >= end) {
                 count(Fault::AfterEnd, row, &|| format!("found time {}", shown(&time, row)));
+                continue;
+            }
+            if let Some(identify) = identify.as_ref().filter(|_| identifies) {
+                let late = received.as_ref().and_then(|r| r.times[row]);
+                identify.tell(row, &customers.text(row), late.unwrap_or(ms).max(ms), &mut traits);
                 continue;
             }
             if reading.want_lines {
@@ -241,12 +250,10 @@ impl Mapping {
             events.received = rows_of.iter().enumerate().map(at).collect();
         }
         tally.filtered = filtered;
+        tally.attributes = traits.len() as u64;
         tally.times(&events.times);
-        Ok(Mapped {
-            events: EventBatch { customers: customers.at(&rows_of), events },
-            lines,
-            tally,
-        })
+        let events = EventBatch { customers: customers.at(&rows_of), events };
+        Ok(Mapped { events, lines, traits, tally })
     }
 
     /// An event for every number above 0 in the columns that are unpivoted: rows, kinds, numbers.
@@ -342,6 +349,14 @@ impl Customers {
         }
     }
 
+    /// That of a row, as text.
+    fn text(&self, row: usize) -> String {
+        match self {
+            Customers::Numbers(numbers) => numbers[row].map_or_else(String::new, |n| n.to_string()),
+            Customers::Texts(texts) => texts.value(row).trim().to_owned(),
+        }
+    }
+
     /// Those of some rows, which have one.
     fn at(&self, rows: &[u32]) -> Ids {
         match self {
@@ -356,6 +371,48 @@ impl Customers {
                 }
                 Ids::Texts { text, ends }
             }
+        }
+    }
+}
+
+/// Segment's `identify` calls among lines: their traits are attributes.
+struct Identify {
+    types: arrow_array::StringArray,
+    traits: arrow_array::StringArray,
+}
+
+impl Identify {
+    fn new(cells: &RecordBatch) -> Identify {
+        let texts = |name: &str| {
+            let none = || arrow_array::StringArray::new_null(cells.num_rows());
+            cells.column_by_name(name).map_or_else(none, |c| Cells::Column(c.clone()).texts())
+        };
+        Identify { types: texts("type"), traits: texts("traits") }
+    }
+
+    fn is(&self, row: usize) -> bool {
+        self.types.is_valid(row) && self.types.value(row) == "identify"
+    }
+
+    /// Tells the traits that are texts, numbers, or yes and no; what is nested is no attribute.
+    fn tell(&self, row: usize, customer: &str, known_at: i64, told: &mut Vec<Trait>) {
+        if self.traits.is_null(row) {
+            return;
+        }
+        let read = serde_json::from_str::<serde_json::Map<_, _>>(self.traits.value(row));
+        for (name, value) in read.into_iter().flatten() {
+            let value = match value {
+                serde_json::Value::String(text) if !text.trim().is_empty() => {
+                    TraitValue::Text(text)
+                }
+                serde_json::Value::Bool(truth) => TraitValue::Number(f64::from(u8::from(truth))),
+                serde_json::Value::Number(number) => match number.as_f64() {
+                    Some(number) => TraitValue::Number(number),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            told.push(Trait { customer: customer.to_owned(), known_at, name, value });
         }
     }
 }

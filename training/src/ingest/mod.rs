@@ -37,9 +37,12 @@ mod tests;
 pub use batch::{EventBatch, Ids, Names, recoded};
 pub use chunk::Recoding;
 pub use customers::CustomerId;
+pub(crate) use customers::{Customers, Register};
 pub use gathered::{Gathered, Partition, Room};
 pub use mapping::LogNames;
 pub use partitions::Gathering;
-pub use reading::{Progress, ReadReport, ReadingOptions, Sink, SourceReport, read_sources};
+pub use reading::{
+    Progress, ReadReport, ReadingOptions, Sink, SourceReport, Trait, TraitValue, read_sources,
+};
 pub use source::{FileFormat, LogRules, Paths, Preset, Source, SourceSpec};
 pub use tally::{Fault, Faults, Tally};

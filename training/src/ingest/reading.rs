@@ -47,6 +47,33 @@ pub trait Sink: Sync {
     /// # Errors
     /// When they cannot be kept.
     fn lines(&self, customers: &Ids, times: &[i64]) -> Result<()>;
+    /// Takes what lines tell of customers' attributes.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn traits(&self, told: Vec<Trait>) -> Result<()>;
+}
+
+/// An attribute that a line of the log tells, as Segment's `identify` does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trait {
+    /// Whose it is.
+    pub customer: String,
+    /// When the company came to know it, in milliseconds.
+    pub known_at: i64,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: TraitValue,
+}
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TraitValue {
+    /// A number; 1 and 0 for yes and no.
+    Number(f64),
+    /// A text.
+    Text(String),
 }
 
 /// How far reading is.
@@ -278,6 +305,9 @@ impl Task<'_> {
         self.lines.fetch_add(tally.lines, Ordering::Relaxed);
         if let Some((customers, times)) = &mapped.lines {
             self.sink.lines(customers, times)?;
+        }
+        if !mapped.traits.is_empty() {
+            self.sink.traits(mapped.traits)?;
         }
         if !mapped.events.customers.is_empty() {
             self.sink.events(mapped.events)?;
