@@ -14,6 +14,8 @@ mod artifact;
 mod behaviour;
 mod cli;
 mod exchange;
+mod laws;
 mod layering;
+mod logs;
 mod readme;
 mod real_data;
