@@ -96,8 +96,8 @@ fn features_of_a_small_log_are_what_a_hand_works_out() {
     assert!(text.starts_with("s.parquet: 5 rows of 3 customers, "), "{text}");
     let lines: Vec<Vec<&str>> =
         text.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["bought", "2024-02-01T00:00:00Z", "2", "1", "50.0", "%"], "{text}");
-    assert_eq!(lines[1], ["bought", "2024-03-01T00:00:00Z", "3", "2", "66.7", "%"], "{text}");
+    assert_eq!(lines[0], ["bought", "2024-02-01", "2", "1", "50.0", "%"], "{text}");
+    assert_eq!(lines[1], ["bought", "2024-03-01", "3", "2", "66.7", "%"], "{text}");
     let rows = snapshots(&at.join("s.parquet"));
     assert_eq!(rows.len(), 5);
     let check = |customer: &str, cutoff: &str, column: &str, expected: &str| {
@@ -144,7 +144,7 @@ fn what_was_built_is_told_as_json() {
     assert_eq!(told["log"]["sources"][0]["lines"], 6);
     assert_eq!(told["populations"][1]["eligible"], 3);
     assert_eq!(told["populations"][1]["positives"], 2);
-    assert_eq!(told["populations"][1]["cutoff"], "2024-03-01T00:00:00Z");
+    assert_eq!(told["populations"][1]["cutoff"], "2024-03-01");
     let width = snapshots(&folder.path().join("snapshots.parquet")).values().next().unwrap().len();
     assert_eq!(told["features"], width - 1);
 }
@@ -244,7 +244,11 @@ fn labels_without_a_cutoff_are_refused() {
         "id,left,at\na,1,soon\nb,0,2024-03-01\n",
         "row 1 has the cutoff \"soon\"",
     );
-    check("cutoff = \"att\"\n", "id,left,at\na,1,2024-03-01\n", "\"at\"");
+    check(
+        "cutoff = \"att\"\n",
+        "id,left,at\na,1,2024-03-01\nb,0,2024-03-01\n",
+        "labels.csv: it has no column \"att\" (did you mean \"at\"?), which [labels] names",
+    );
     check("", "id,left\na,1\n", "expected one of cutoff");
 }
 
@@ -313,7 +317,7 @@ fn run_saves_models_that_know_how_their_features_are_made() {
     let at = folder.path();
     let report: Value =
         serde_json::from_str(done(at, &["run", "--json", "-o", "registry"]).trim()).unwrap();
-    assert_eq!(report["target"], "churned", "{report}");
+    assert_eq!(report["target"], "churned=1", "{report}");
     let manifest: Value =
         serde_json::from_str(&done(at, &["models", "show", "registry/churned"])).unwrap();
     let spec = &manifest["feature_spec"];

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rekindle_models::behaviour::{DAY_MS, Zone};
-use rekindle_models::frame::{Frame, ReadKind, ReadOptions, read};
+use rekindle_models::frame::{Frame, ReadKind, ReadOptions, nearest_name, read};
 
 use crate::error::{Error, Result};
 use crate::ingest::{Gathered, Room};
@@ -37,6 +37,7 @@ pub fn given(
         options.kinds.insert(column.clone(), ReadKind::Categorical);
     }
     let frame = read(&file, &options)?;
+    check_columns(&file, &options, &frame)?;
     let customer = frame.schema().require(&labels.customer)?;
     let asked = match &labels.yes {
         Some(yes) => format!("{}={yes}", labels.label),
@@ -65,6 +66,25 @@ pub fn given(
     }
     given.values_mut().for_each(|list| list.sort_by(|a, b| a.0.cmp(&b.0)));
     Ok(given)
+}
+
+/// Refuses a table without one of the columns that are read of it.
+fn check_columns(file: &Path, options: &ReadOptions, frame: &Frame) -> Result<()> {
+    let asked = options.columns.iter().flatten();
+    let Some(missing) = asked.into_iter().find(|name| frame.schema().place(name).is_none()) else {
+        return Ok(());
+    };
+    let all = read(file, &ReadOptions { dates_as_text: true, ..ReadOptions::default() })?;
+    let names = || all.schema().fields().iter().map(|field| field.name.as_str());
+    let near = nearest_name(missing, names());
+    let near = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
+    Err(Error::BadLog {
+        path: file.display().to_string(),
+        reason: format!(
+            "it has no column {missing:?}{near}, which [labels] names; it has {}",
+            names().take(40).collect::<Vec<_>>().join(", ")
+        ),
+    })
 }
 
 /// Where a customer's cutoff comes from.

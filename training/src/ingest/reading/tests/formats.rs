@@ -204,3 +204,28 @@ fn files_of_several_blocks_are_read_to_the_end() {
     assert_eq!(events("log.csv"), (tenfold.clone(), 10 * ROWS as u64));
     assert_eq!(events("log.ndjson"), (tenfold, 10 * ROWS as u64));
 }
+
+#[test]
+fn places_in_parquet_are_rows_of_the_file() {
+    let cells = |place: usize, odd: &str| -> ArrayRef {
+        let cell = |row| match row == place {
+            true => Some(odd).filter(|odd| !odd.is_empty()),
+            false => Some(if place == 1_000 { "2024-01-01" } else { "a" }),
+        };
+        Arc::new((1..=1_500).map(cell).collect::<StringArray>())
+    };
+    let amounts: Vec<Option<&str>> = (1..=1_500).map(|row| (row == 701).then_some("x")).collect();
+    let bytes = parquet(vec![
+        ("customer", cells(1_400, "")),
+        ("time", cells(1_000, "soon")),
+        ("kind", cells(700, "")),
+        ("amount", Arc::new(StringArray::from(amounts))),
+    ]);
+    let folder = folder(&[("log.parquet", &bytes)]);
+    let found = read_log(folder.path(), &plain("log.parquet"), &Asked::default()).unwrap();
+    assert_eq!(found.faults(Fault::BadTime), ["log.parquet: row 1000: found time \"soon\""]);
+    assert_eq!(found.faults(Fault::NoCustomer), ["log.parquet: row 1400: found none"]);
+    assert_eq!(found.faults(Fault::NoKind), ["log.parquet: row 700: found none"]);
+    assert_eq!(found.faults(Fault::NotANumber), ["log.parquet: row 701: found a text"]);
+    assert_eq!(found.tally().events, 1_497);
+}
