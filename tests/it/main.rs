@@ -15,5 +15,6 @@ mod behaviour;
 mod cli;
 mod exchange;
 mod layering;
+mod project;
 mod readme;
 mod real_data;

@@ -158,7 +158,10 @@ fn by_columns(path: Paths, columns: &[Sampled]) -> SourceSpec {
         taken.extend(found.map(|column| column.name.as_str()));
         found
     };
-    let time = find(TIME, &|c| time_format(&c.cells).is_some());
+    let is_time = |c: &Sampled| time_format(&c.cells).is_some();
+    // By its cells where no name tells: a column of dates is hard to mistake, one of numbers is not.
+    let unnamed = || columns.iter().find(|c| is_time(c) && !is_number(c));
+    let time = find(TIME, &is_time).or_else(unnamed);
     let received = find(RECEIVED, &|c| time_format(&c.cells).is_some());
     let customer = find(CUSTOMER, &|_| true);
     let kind = find(KIND, &|c| c.cells.iter().flatten().collect::<BTreeSet<_>>().len() <= 100);

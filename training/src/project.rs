@@ -215,8 +215,12 @@ impl Project {
                 return bad(format!("{key} = {share}: expected 0 to 1"));
             }
         }
-        if self.features.windows.is_empty() || self.features.families.is_empty() {
-            return bad("[features] has no windows or no families; expected some".to_owned());
+        let Features { windows, families, own, .. } = &self.features;
+        if own.is_empty() && (windows.is_empty() || families.is_empty()) {
+            return bad(
+                "[features] has no windows or no families, and no own features; expected some"
+                    .to_owned(),
+            );
         }
         if let Some(labels) = &self.labels {
             let ways = [
@@ -408,7 +412,7 @@ mod tests {
         let misspelt = error("[features]\nwindws = [\"7d\"]\n");
         assert!(misspelt.starts_with("rekindle.toml:7: "), "{misspelt}");
         assert!(misspelt.ends_with("did you mean \"windows\"?"), "{misspelt}");
-        assert!(error("[panle]\n").contains("did you mean \"panel\"?"));
+        assert!(error("[pannel]\n").contains("did you mean \"panel\"?"));
         assert!(
             error("[features]\nfamilies = [\"cuonts\"]\n").contains("did you mean \"counts\"?")
         );

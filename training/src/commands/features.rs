@@ -93,6 +93,15 @@ struct Summary<'a> {
     populations: &'a [Population],
 }
 
+/// What `--memory-limit` is without it.
+const MEMORY_LIMIT: u64 = 4 << 30;
+
+impl Default for LogArgs {
+    fn default() -> LogArgs {
+        LogArgs { data: None, memory_limit: MEMORY_LIMIT, spill_folder: None }
+    }
+}
+
 impl LogArgs {
     /// Where the relative paths of a project begin.
     pub(super) fn folder(&self, project: &Path) -> PathBuf {

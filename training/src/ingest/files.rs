@@ -77,7 +77,10 @@ fn on_disk(path: &str, folder: &Path) -> Result<Vec<LogFile>> {
             if !path.contains(['*', '?', '[']) {
                 return Err(failed(error));
             }
-            let paths = glob::glob(&pattern).map_err(|e| {
+            // As in a shell: `*` is no hidden file.
+            let visible =
+                glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
+            let paths = glob::glob_with(&pattern, visible).map_err(|e| {
                 Error::BadOptions(format!("{path}: {}; expected a glob as \"events/*.csv\"", e.msg))
             })?;
             found.extend(paths.flatten().filter(|path| path.is_file()));

@@ -334,3 +334,6 @@ impl Task<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
