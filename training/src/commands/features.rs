@@ -141,7 +141,7 @@ impl FeaturesCommand {
             return Ok(0);
         }
         print(&format!(
-            "{}: {} rows, {} features\n\n{}",
+            "{}: {} rows, {} features\n{}",
             self.output.display(),
             written.rows,
             built.spec.columns().len(),

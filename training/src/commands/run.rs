@@ -89,7 +89,7 @@ pub(super) fn build(
     talk.say(&format!("building {} features", prepared.spec.columns().len()));
     let written = prepared.write(project, &log, snapshots, talk)?;
     talk.say(&format!(
-        "{}: {} rows\n\n{}",
+        "{}: {} rows\n{}",
         snapshots.display(),
         written.rows,
         populations_terminal(&written.populations)

@@ -7,7 +7,7 @@ use crate::customers::Share;
 use crate::panel::Population;
 use crate::report::{grouped, percent};
 
-/// Who was asked what, when, and how many said yes.
+/// Who was asked what, when, and how many said yes; nothing where nothing was asked.
 pub fn populations_terminal(populations: &[Population]) -> String {
     let rows = populations.iter().map(|p| {
         let rate = match p.eligible {
@@ -17,7 +17,10 @@ pub fn populations_terminal(populations: &[Population]) -> String {
         let cutoff = p.cutoff.clone().unwrap_or_else(|| "each its own".to_owned());
         [p.target.clone(), cutoff, whole(p.eligible), whole(p.positives), rate]
     });
-    table(&["target", "cutoff", "eligible", "with target", "base rate"], rows)
+    if populations.is_empty() {
+        return String::new();
+    }
+    format!("\n{}", table(&["target", "cutoff", "eligible", "with target", "base rate"], rows))
 }
 
 /// How many customers are of each sort.
