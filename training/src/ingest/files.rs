@@ -65,6 +65,13 @@ pub(super) fn is_log(name: &str) -> bool {
     !name.starts_with(['.', '_']) && ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
 }
 
+/// How globs are matched, on disk and in stores: `*` stays in its folder and finds no hidden files.
+pub(super) const GLOB: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
 fn on_disk(path: &str, folder: &Path) -> Result<Vec<LogFile>> {
     let whole = folder.join(path);
     let failed = |e: io::Error| Error::Read { path: whole.display().to_string(), source: e };
@@ -73,14 +80,13 @@ fn on_disk(path: &str, folder: &Path) -> Result<Vec<LogFile>> {
         Ok(kind) if kind.is_dir() => walk(&whole, 0, &mut found).map_err(failed)?,
         Ok(_) => found.push(whole.clone()),
         Err(error) => {
-            let pattern = whole.to_string_lossy().into_owned();
             if !path.contains(['*', '?', '[']) {
                 return Err(failed(error));
             }
-            // As in a shell: `*` is no hidden file.
-            let visible =
-                glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
-            let paths = glob::glob_with(&pattern, visible).map_err(|e| {
+            // The folder's own name is no pattern.
+            let folder = glob::Pattern::escape(&folder.to_string_lossy());
+            let pattern = Path::new(&folder).join(path);
+            let paths = glob::glob_with(&pattern.to_string_lossy(), GLOB).map_err(|e| {
                 Error::BadOptions(format!("{path}: {}; expected a glob as \"events/*.csv\"", e.msg))
             })?;
             found.extend(paths.flatten().filter(|path| path.is_file()));

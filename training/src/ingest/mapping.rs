@@ -256,7 +256,7 @@ impl Mapping {
         Ok(Mapped { events, lines, traits, tally })
     }
 
-    /// An event for every number above 0 in the columns that are unpivoted: rows, kinds, numbers.
+    /// An event for every finite number above 0 in the columns that are unpivoted: rows, kinds, numbers.
     fn unpivoted(
         &self,
         rows: &Rows,
@@ -274,7 +274,7 @@ impl Mapping {
         for &row in kept {
             for (code, numbers) in &columns {
                 let number = numbers[row as usize];
-                if number > 0.0 {
+                if number > 0.0 && number.is_finite() {
                     of.push(row);
                     kinds.push(*code);
                     counts.push(number);

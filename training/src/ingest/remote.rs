@@ -16,7 +16,8 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::ingest::files::{FilePlace, LogFile, is_log};
+use crate::ingest::files::{FilePlace, GLOB, LogFile, is_log};
+use crate::ingest::source::without_secrets;
 
 /// Object stores by URL; the connections are made when the first is asked for.
 #[derive(Debug)]
@@ -47,13 +48,25 @@ impl Stores {
     pub fn files(&self, given: &str) -> Result<Vec<LogFile>> {
         let bad = |reason: String| {
             Error::BadOptions(format!(
-                "{given}: {reason}; expected a URL as s3://bucket/events/*.parquet, gs://..., az://... or \
-                 https://..., and credentials in the environment, as AWS_ACCESS_KEY_ID"
+                "{}: {reason}; expected a URL as s3://bucket/events/*.parquet, gs://..., az://... or \
+                 https://..., and credentials in the environment, as AWS_ACCESS_KEY_ID",
+                without_secrets(given)
             ))
         };
         let url = Url::parse(given).map_err(|e| bad(e.to_string()))?;
         if url.scheme() == "file" {
             return Err(bad("found file://, expected the plain path".to_owned()));
+        }
+        // They would be told with every place in the log; a signature would not be sent either.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(bad("found a user or password in the URL".to_owned()));
+        }
+        if url.query().is_some() {
+            return Err(bad(
+                "found a ? and more after the path, which is not read (globs of stores \
+                            have * and [...])"
+                    .to_owned(),
+            ));
         }
         let plain = [("allow_http".to_owned(), "true".to_owned())];
         let plain = plain.into_iter().filter(|_| url.scheme() == "http");
@@ -70,7 +83,7 @@ impl Stores {
                 let pattern = glob::Pattern::new(&text).map_err(|e| bad(e.msg.to_owned()))?;
                 let all = runtime.block_on(listed(&*store, &prefix));
                 all.map(|mut all| {
-                    all.retain(|object| pattern.matches(object.location.as_ref()));
+                    all.retain(|object| pattern.matches_with(object.location.as_ref(), GLOB));
                     all
                 })
             }

@@ -188,7 +188,8 @@ impl Source {
             Paths::One(path) => vec![path.clone()],
             Paths::Several(paths) => paths.clone(),
         };
-        let name = format!("source {number} ({})", paths.join(", "));
+        let shown: Vec<String> = paths.iter().map(|path| without_secrets(path)).collect();
+        let name = format!("source {number} ({})", shown.join(", "));
         let bad = |text: String| Error::BadOptions(format!("{name}: {text}"));
         if paths.iter().all(String::is_empty) {
             return Err(bad("no path; expected a file, glob, folder or URL".to_owned()));
@@ -256,6 +257,15 @@ impl Source {
             name,
         })
     }
+}
+
+/// A path for messages: of a URL, without a password and without what a signature may stand in.
+pub(super) fn without_secrets(path: &str) -> String {
+    let Some((scheme, rest)) = path.split_once("://") else { return path.to_owned() };
+    let plain = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = plain.split_at(plain.find('/').unwrap_or(plain.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 impl Mapping {

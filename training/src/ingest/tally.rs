@@ -62,9 +62,10 @@ pub struct Tally {
 const EXAMPLES: usize = 3;
 
 impl Fault {
-    /// Whether such lines count as bad: too many of them stop a run.
+    /// Whether such lines count as bad: too many of them stop a run. Those that are as a project says
+    /// they may be, by its end of the log or its currency, do not.
     pub fn is_bad(self) -> bool {
-        !matches!(self, Fault::AfterEnd | Fault::NegativePurchase)
+        !matches!(self, Fault::AfterEnd | Fault::NegativePurchase | Fault::OtherCurrency)
     }
 
     /// What is wrong, and what is done about it.
