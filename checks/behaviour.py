@@ -53,8 +53,9 @@ class Twin:
     """The features of the rows of a snapshot, over `log`: a relation with customer, t (milliseconds),
     received, kind, channel, product_group, product and measures."""
 
-    def __init__(self, db, zone, cutoffs, customers):
-        self.db, self.rows, self.known = db, len(customers), {}
+    def __init__(self, db, spec, cutoffs, customers):
+        self.db, self.spec, self.rows, self.known = db, spec, len(customers), {}
+        zone = spec["timezone"]
         db.execute("create or replace table rows (i integer, customer varchar, cutoff bigint)")
         place = np.arange(self.rows)
         given = {"i": place, "customer": np.array(customers, dtype=object), "cutoff": cutoffs}
@@ -183,6 +184,7 @@ class Twin:
                     where {within(window)} group by i""")
             case "kinds" | "channels" | "groups":
                 name = {"kinds": "kind", "channels": "channel", "groups": "product_group"}[metric]
+                name = f"case when {name} is null or {name} in ({texts(self.spec[metric])}) then {name} else '' end"
                 return self.of(f"count(distinct {name})", where, window, 0.0)
             case "frequency":
                 return days * 30 / np.maximum(since(self.of("min(t)", where, window)), 1)
@@ -206,14 +208,18 @@ def over(above, below):
         return np.where(below == 0, np.nan, above / below)
 
 
+def texts(names):
+    """Names as a list in SQL; never an empty one."""
+    return ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "null"
+
+
 def passes(selector):
     """What a selector lets pass, as a condition."""
     parts = ["true"]
     for key, column in [("kinds", "kind"), ("channels", "channel"), ("groups", "product_group"),
                         ("products", "product")]:
         if selector.get(key):
-            names = ", ".join("'" + name.replace("'", "''") + "'" for name in selector[key])
-            parts.append(f"{column} in ({names})")
+            parts.append(f"{column} in ({texts(selector[key])})")
     if selector.get("min_amount") is not None:
         parts.append(f"history.amount >= {selector['min_amount']}")
     if selector.get("below_amount") is not None:
@@ -221,7 +227,7 @@ def passes(selector):
     return " and ".join(parts)
 
 
-def compare(log, db, zone, snapshots):
+def compare(log, db, snapshots):
     """Compares a snapshot with its twin; returns how many features and what differs."""
     start = time.monotonic()
     file = pq.ParquetFile(snapshots)
@@ -229,7 +235,7 @@ def compare(log, db, zone, snapshots):
     features = about["features"]["features"]
     table = file.read()
     cutoffs = table["cutoff"].cast("int64").to_numpy()
-    twin = Twin(db, zone, cutoffs, table["customer_id"].to_pylist())
+    twin = Twin(db, about["features"], cutoffs, table["customer_id"].to_pylist())
     worst, differ, seen = 0.0, [], collections.Counter()
     names = table.column_names[2:2 + len(features)]
     for name, feature in zip(names, features):
@@ -282,6 +288,9 @@ cutoffs = ["2024-08-01", "2024-12-01T12:00:00Z"]
 [targets.churned]
 horizon = "30d"
 [features]
+max_kinds = 8
+max_channels = 2
+max_groups = 3
 """ + OWN.replace("MEASURE", "discount"))
     features(folder / "project.toml", folder / "simulated.parquet")
     db = duckdb.connect()
@@ -291,7 +300,7 @@ horizon = "30d"
         if(kind = 'purchase' and amount::double < 0, 'return', kind) as kind,
         channel, product_group, product, amount::double as amount, discount::double as discount
         from read_csv('{log}', all_varchar = true, header = true)""")
-    return compare("simulated log", db, "Europe/Paris", folder / "simulated.parquet")
+    return compare("simulated log", db, folder / "simulated.parquet")
 
 
 def online_retail(folder):
@@ -311,7 +320,7 @@ def online_retail(folder):
         where CustomerID is not null)
         select *, t as received, if(cancelled or amount < 0, 'return', 'purchase') as kind,
         null::varchar as channel, null::varchar as product_group from lines""")
-    return compare("UCI Online Retail", db, "Europe/London", folder / "retail.parquet")
+    return compare("UCI Online Retail", db, folder / "retail.parquet")
 
 
 def main():

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::programs::rekindle;
 
 /// A file of the data sets, or a loud word that the test is skipped.
-fn data(file: &str) -> Option<PathBuf> {
+pub fn data(file: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(file);
     if !path.is_file() {
         eprintln!("SKIPPED: {file} is not beside the repository; nothing was tested with it");

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
-use rekindle_models::behaviour::{Dictionary, Duplicates, FeatureSpec, NONE, Timeline};
+use rekindle_models::behaviour::{
+    Dictionary, Duplicates, FeatureSpec, Metric, NONE, Selector, Timeline,
+};
 
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
@@ -78,15 +80,18 @@ pub fn feature_spec(log: &GatheredLog, project: &Project, before: i64) -> Result
     let asked = questions.iter().flat_map(|(_, q)| q.selectors());
     let selectors: Vec<_> =
         list.iter().flat_map(|f| [Some(&f.of), f.with.as_ref()]).flatten().chain(asked).collect();
-    // Sorted by the dictionary; names that only a question or a feature of the user's own has are in it too.
-    let names = |of: &dyn Fn(&&rekindle_models::behaviour::Selector) -> Vec<String>| {
-        Dictionary::new(selectors.iter().flat_map(of).collect()).names().to_vec()
+    // Sorted by the dictionary; names that only a question or a feature of the user's own has are in it too,
+    // and where names are counted, those with support.
+    let names = |of: &dyn Fn(&&Selector) -> Vec<String>, counted: Metric, supported: &[String]| {
+        let counted = list.iter().any(|f| f.metric == counted).then_some(supported);
+        let counted = counted.into_iter().flatten().cloned();
+        Dictionary::new(selectors.iter().flat_map(of).chain(counted).collect()).names().to_vec()
     };
     let spec = FeatureSpec {
         timezone: project.log.timezone.clone(),
-        kinds: names(&|s| s.kinds.clone()),
-        channels: names(&|s| s.channels.clone()),
-        groups: names(&|s| s.groups.clone()),
+        kinds: names(&|s| s.kinds.clone(), Metric::Kinds, &supported.kinds),
+        channels: names(&|s| s.channels.clone(), Metric::Channels, &supported.channels),
+        groups: names(&|s| s.groups.clone(), Metric::Groups, &supported.groups),
         measures: project.measures(),
         windows: FeatureSpec::windows_of(&list),
         duplicates: project.log.duplicates,
