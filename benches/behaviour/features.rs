@@ -16,7 +16,7 @@ use rekindle_models::behaviour::{
 };
 use rekindle_training::ingest::{EventBatch, Gathering, Ids, Recoding, Room};
 use rekindle_training::panel::{Block, Cutoffs, Panel};
-use rekindle_training::snapshot::{About, ParquetSnapshots};
+use rekindle_training::snapshot::{About, Encoded, Snapshots};
 
 const KINDS: u16 = 20;
 const CUTOFF: i64 = (1_640_995_200 + 730 * 86_400) * 1_000;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Failure> {
         Some(out) => Box::new(std::io::BufWriter::new(File::create(Path::new(out))?)),
         None => Box::new(std::io::sink()),
     };
-    let mut writer = ParquetSnapshots::new(sink, &about)?;
+    let mut writer = Snapshots::parquet(sink, &about)?;
     let encoder = writer.encoder();
     let partitions: Vec<usize> = (0..gathered.partitions()).collect();
     let at_once = rayon::current_num_threads();
@@ -67,7 +67,7 @@ fn main() -> Result<(), Failure> {
                 let sum: f64 = block.features.iter().filter(|f| !f.is_nan()).sum();
                 let chunks = match &out {
                     Some(_) => encoder.encode(&block)?,
-                    None => Vec::new(),
+                    None => Encoded::Lines(Vec::new()),
                 };
                 Ok((chunks, block.customers.len(), sum))
             })

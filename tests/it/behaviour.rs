@@ -14,7 +14,7 @@ use rekindle_training::attributes::{AttributeLog, AttributeValue, Attributes};
 use rekindle_training::ingest::CustomerId;
 use rekindle_training::panel::{Block, Cutoffs, Panel};
 use rekindle_training::question::{Days, Question};
-use rekindle_training::snapshot::{About, ParquetSnapshots, TargetAbout};
+use rekindle_training::snapshot::{About, Snapshots, TargetAbout};
 use serde_json::{Value, json};
 
 use crate::app::{App, spawn_app, spawn_app_with};
@@ -128,7 +128,7 @@ fn snapshots(path: &std::path::Path) -> Block {
         cutoffs: cutoffs.len(),
         targets: vec![TargetAbout { name: "churned".to_owned(), known_after_days: 60 }],
     };
-    let mut writer = ParquetSnapshots::new(File::create(path).unwrap(), &about).unwrap();
+    let mut writer = Snapshots::parquet(File::create(path).unwrap(), &about).unwrap();
     let chunks = writer.encoder().encode(&block).unwrap();
     writer.append(chunks).unwrap();
     writer.finish().unwrap();

@@ -25,7 +25,7 @@ fn lines(path: &Path) -> (Line, Vec<Line>) {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().unwrap().clone();
     let kept = |line: &Line| {
-        hash_text(&line[if line[CUSTOMER].is_empty() { 0 } else { CUSTOMER }]) % 12 == 0
+        hash_text(&line[if line[CUSTOMER].is_empty() { 0 } else { CUSTOMER }]).is_multiple_of(12)
     };
     let lines = reader.records().map(Result::unwrap).filter(kept).collect();
     (header, lines)

@@ -17,5 +17,6 @@ mod exchange;
 mod laws;
 mod layering;
 mod logs;
+mod project;
 mod readme;
 mod real_data;

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
-use rekindle_models::behaviour::{Dictionary, FeatureSpec, Metric, NONE, Selector, Timeline};
+use rekindle_models::behaviour::{
+    Dictionary, Duplicates, FeatureSpec, Metric, NONE, Selector, Timeline,
+};
 
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::families::Supported;
 use crate::ingest::{CustomerId, Gathered, LogNames, Recoding, Room};
-use crate::panel::{Block, Panel, Population};
+use crate::panel::{Block, Panel, PanelScratch, Population};
 use crate::project::Project;
-use crate::snapshot::{About, ParquetSnapshots, TargetAbout};
+use crate::snapshot::{About, Snapshots, TargetAbout};
 
 /// A log in memory and on disk, with the names met in it.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct GatheredLog {
     pub names: LogNames,
     /// What is known of customers besides.
     pub attributes: Arc<Attributes>,
+    /// What happens to events that are equal.
+    pub duplicates: Duplicates,
 }
 
 /// How far a build is.
@@ -223,7 +227,21 @@ impl Counts {
     }
 }
 
-/// Writes all rows of a panel as Parquet and tells who was asked.
+/// What was built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// Rows of the file.
+    pub rows: u64,
+    /// Who was asked.
+    pub populations: Vec<Population>,
+    /// Events that are equal to another one of their customer but for when they were received.
+    pub duplicates: u64,
+}
+
+/// Customers without events whose rows are made at a time.
+const SILENT_AT_A_TIME: usize = 4_096;
+
+/// Writes all rows of a panel and tells who was asked.
 ///
 /// # Errors
 /// When spilled events cannot be read or the file cannot be written.
@@ -231,62 +249,99 @@ pub fn write_panel<W: Write + Send>(
     log: &GatheredLog,
     spec: &FeatureSpec,
     panel: &Panel,
-    about: &About,
-    to: W,
+    mut to: Snapshots<W>,
     watch: &dyn Fn(Built),
-) -> Result<(u64, Vec<Population>)> {
+) -> Result<Written> {
     let failed = |e: parquet::errors::ParquetError| {
         Error::BadOptions(format!("failed to write the snapshots: {e}"))
     };
-    let recoding = log.names.recoding(&spec.dictionaries());
-    let mut writer = ParquetSnapshots::new(to, about).map_err(failed)?;
-    let encoder = writer.encoder();
-    let all = log.events.partitions();
-    let mut populations: Vec<Population> = panel.populations(std::iter::empty());
-    let mut rows = 0;
-    // A few partitions at a time: their rows are in memory until they are written in order.
+    let encoder = to.encoder();
     let silent = Silent::new(log, panel);
+    let task =
+        Task { log, spec, panel, silent: &silent, codes: log.names.recoding(&spec.dictionaries()) };
+    let all = log.events.partitions();
+    let mut written =
+        Written { rows: 0, populations: panel.populations(std::iter::empty()), duplicates: 0 };
+    // A few partitions at a time: their rows are in memory until they are written in order.
     let at_once = rayon::current_num_threads() * 2;
     let partitions: Vec<usize> = (0..all).collect();
-    let mut rooms: Vec<(Room, crate::panel::PanelScratch)> =
+    let mut rooms: Vec<(Room, PanelScratch)> =
         (0..at_once).map(|_| (Room::default(), panel.scratch())).collect();
     for group in partitions.chunks(at_once) {
         let encoded = group
             .par_iter()
             .zip(&mut rooms)
             .map(|(&partition, (room, scratch))| {
-                let block =
-                    block(log, spec, panel, partition, (&recoding, &silent), room, scratch)?;
-                let populations = panel.populations(std::iter::once(&block));
-                let rows = block.customers.len() as u64;
-                Ok((encoder.encode(&block).map_err(failed)?, rows, populations))
+                let (block, duplicates) = task.block(partition, room, scratch)?;
+                Ok((
+                    encoder.encode(&block).map_err(failed)?,
+                    Written::of(panel, &block, duplicates),
+                ))
             })
             .collect::<Result<Vec<_>>>()?;
-        for (chunks, count, more) in encoded {
-            writer.append(chunks).map_err(failed)?;
-            rows += count;
-            add(&mut populations, more);
+        for (block, more) in encoded {
+            to.append(block).map_err(failed)?;
+            written.add(more);
         }
         watch(Built { done: group[group.len() - 1] + 1, all });
     }
-    let mut last = Block::default();
-    panel.add_silent(silent.unmet().iter().map(String::as_str), &mut rooms[0].1, &mut last);
-    rows += last.customers.len() as u64;
-    add(&mut populations, panel.populations(std::iter::once(&last)));
-    writer.append(encoder.encode(&last).map_err(failed)?).map_err(failed)?;
-    writer.finish().map_err(failed)?;
-    Ok((rows, populations))
+    let mut scratch = panel.scratch();
+    for customers in silent.unmet().chunks(SILENT_AT_A_TIME) {
+        let mut block = Block::default();
+        panel.add_silent(customers.iter().map(String::as_str), &mut scratch, &mut block);
+        written.add(Written::of(panel, &block, 0));
+        to.append(encoder.encode(&block).map_err(failed)?).map_err(failed)?;
+    }
+    to.finish().map_err(failed)?;
+    Ok(written)
 }
 
-fn add(totals: &mut [Population], more: Vec<Population>) {
-    for (total, more) in totals.iter_mut().zip(more) {
-        total.eligible += more.eligible;
-        total.positives += more.positives;
+impl Written {
+    fn of(panel: &Panel, block: &Block, duplicates: u64) -> Written {
+        let populations = panel.populations(std::iter::once(block));
+        Written { rows: block.customers.len() as u64, populations, duplicates }
+    }
+
+    fn add(&mut self, more: Written) {
+        self.rows += more.rows;
+        self.duplicates += more.duplicates;
+        for (total, more) in self.populations.iter_mut().zip(more.populations) {
+            total.eligible += more.eligible;
+            total.positives += more.positives;
+        }
+    }
+}
+
+/// What rows are made of.
+struct Task<'a> {
+    log: &'a GatheredLog,
+    spec: &'a FeatureSpec,
+    panel: &'a Panel,
+    silent: &'a Silent<'a>,
+    codes: Recoding,
+}
+
+impl Task<'_> {
+    /// The rows of one partition, and how many of its events are equal to others.
+    fn block(
+        &self,
+        partition: usize,
+        room: &mut Room,
+        scratch: &mut PanelScratch,
+    ) -> Result<(Block, u64)> {
+        let loaded = self.log.events.load(partition, &self.codes, self.spec.duplicates, room)?;
+        let mut block = Block::default();
+        for (customer, span) in loaded.customers() {
+            let timeline = Timeline::new(loaded.events(), span);
+            self.silent.met(customer);
+            self.panel.add(&customer.to_string(), &timeline, scratch, &mut block);
+        }
+        Ok((block, loaded.duplicates()))
     }
 }
 
 /// Customers who may have rows without being in the log: those with labels, or with attributes.
-struct Silent<'a> {
+pub(crate) struct Silent<'a> {
     labelled: Option<Vec<&'a str>>,
     attributes: &'a Attributes,
     met: Vec<AtomicBool>,
@@ -294,13 +349,22 @@ struct Silent<'a> {
 
 impl<'a> Silent<'a> {
     fn new(log: &'a GatheredLog, panel: &'a Panel) -> Silent<'a> {
-        let labelled = panel.labelled();
+        Silent::of(log, panel.labelled())
+    }
+
+    /// Those with attributes.
+    pub fn of_attributes(log: &'a GatheredLog) -> Silent<'a> {
+        Silent::of(log, None)
+    }
+
+    fn of(log: &'a GatheredLog, labelled: Option<Vec<&'a str>>) -> Silent<'a> {
         let number = labelled.as_ref().map_or(log.attributes.customers().len(), Vec::len);
         let met = (0..number).map(|_| AtomicBool::new(false)).collect();
         Silent { labelled, attributes: &log.attributes, met }
     }
 
-    fn met(&self, customer: CustomerId<'_>) {
+    /// Notes that a customer is in the log.
+    pub fn met(&self, customer: CustomerId<'_>) {
         let number = match &self.labelled {
             Some(labelled) => labelled.binary_search(&customer.to_string().as_str()).ok(),
             None => self.attributes.number(customer),
@@ -311,7 +375,7 @@ impl<'a> Silent<'a> {
     }
 
     /// Those who were not met, in an order of their own.
-    fn unmet(&self) -> Vec<String> {
+    pub fn unmet(&self) -> Vec<String> {
         let all: Box<dyn Iterator<Item = String>> = match &self.labelled {
             Some(labelled) => Box::new(labelled.iter().map(|customer| (*customer).to_owned())),
             None => Box::new(self.attributes.customers().map(|customer| customer.to_string())),
@@ -319,26 +383,6 @@ impl<'a> Silent<'a> {
         let both = all.zip(&self.met).filter(|(_, met)| !met.load(Ordering::Relaxed));
         both.map(|(customer, _)| customer).collect()
     }
-}
-
-/// The rows of one partition.
-fn block(
-    log: &GatheredLog,
-    spec: &FeatureSpec,
-    panel: &Panel,
-    partition: usize,
-    (recoding, silent): (&Recoding, &Silent<'_>),
-    room: &mut Room,
-    scratch: &mut crate::panel::PanelScratch,
-) -> Result<Block> {
-    let loaded = log.events.load(partition, recoding, spec.duplicates, room)?;
-    let mut block = Block::default();
-    for (customer, span) in loaded.customers() {
-        let timeline = Timeline::new(loaded.events(), span);
-        silent.met(customer);
-        panel.add(&customer.to_string(), &timeline, scratch, &mut block);
-    }
-    Ok(block)
 }
 
 /// What a file of snapshots says of itself.

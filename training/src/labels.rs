@@ -64,7 +64,7 @@ pub fn given(
         let label = f64::from(u8::from(target.positive[row]));
         given.entry(id.into_owned()).or_default().push((cutoff, label));
     }
-    given.values_mut().for_each(|list| list.sort_by(|a, b| a.0.cmp(&b.0)));
+    given.values_mut().for_each(|list| list.sort_by_key(|(cutoff, _)| *cutoff));
     Ok(given)
 }
 

@@ -2,6 +2,7 @@
 //! command is a thin shell around this library.
 
 pub mod error;
+pub mod sheet;
 
 pub mod ingest;
 
@@ -14,6 +15,8 @@ pub mod panel;
 pub mod snapshot;
 
 pub mod project;
+
+pub mod guess;
 
 pub mod build;
 
@@ -28,6 +31,8 @@ pub mod roles;
 pub mod evaluate;
 
 pub mod passages;
+
+pub mod customers;
 
 pub mod pipeline;
 

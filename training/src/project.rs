@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rekindle_models::behaviour::{Duplicates, Zone};
+use rekindle_models::customer::CustomerRules;
 use rekindle_models::frame::nearest_name;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,9 @@ pub struct Project {
     /// When customers are looked at.
     #[serde(default)]
     pub panel: PanelTable,
+    /// By what rules they are lapsed, loyal or of a grade.
+    #[serde(default)]
+    pub customers: CustomerRules,
     /// What is told of them.
     #[serde(default)]
     pub features: Features,
@@ -211,8 +215,12 @@ impl Project {
                 return bad(format!("{key} = {share}: expected 0 to 1"));
             }
         }
-        if self.features.windows.is_empty() || self.features.families.is_empty() {
-            return bad("[features] has no windows or no families; expected some".to_owned());
+        let Features { windows, families, own, .. } = &self.features;
+        if own.is_empty() && (windows.is_empty() || families.is_empty()) {
+            return bad(
+                "[features] has no windows or no families, and no own features; expected some"
+                    .to_owned(),
+            );
         }
         if let Some(labels) = &self.labels {
             let ways = [
@@ -244,6 +252,7 @@ impl Project {
         }
         self.log_end()?;
         self.checked_sources()?;
+        self.customers.validate()?;
         self.attributes.iter().try_for_each(AttributesSpec::validate)
     }
 
@@ -260,6 +269,15 @@ impl Project {
             measures: self.measures(),
         };
         (1..).zip(&self.sources).map(|(number, spec)| Source::new(spec, number, &rules)).collect()
+    }
+
+    /// The rules of `[customers]`; purchases are the log's where they do not say.
+    pub fn customer_rules(&self) -> CustomerRules {
+        let mut rules = self.customers.clone();
+        if rules.purchase == CustomerRules::default().purchase {
+            rules.purchase = vec![self.log.purchase.clone()];
+        }
+        rules
     }
 
     /// The measures of events; the amount first.
@@ -394,7 +412,7 @@ mod tests {
         let misspelt = error("[features]\nwindws = [\"7d\"]\n");
         assert!(misspelt.starts_with("rekindle.toml:7: "), "{misspelt}");
         assert!(misspelt.ends_with("did you mean \"windows\"?"), "{misspelt}");
-        assert!(error("[panle]\n").contains("did you mean \"panel\"?"));
+        assert!(error("[pannel]\n").contains("did you mean \"panel\"?"));
         assert!(
             error("[features]\nfamilies = [\"cuonts\"]\n").contains("did you mean \"counts\"?")
         );

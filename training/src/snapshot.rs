@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::types::TimestampMillisecondType;
@@ -17,10 +17,12 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use rekindle_models::behaviour::{Attribute, AttributeKind, FeatureSpec};
+use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::panel::Block;
+use crate::sheet::{instant, number};
 
 /// The column that names the customer.
 pub const CUSTOMER: &str = "customer_id";
@@ -28,6 +30,8 @@ pub const CUSTOMER: &str = "customer_id";
 pub const CUTOFF: &str = "cutoff";
 /// The key of [`About`] in a Parquet file's metadata.
 pub const ABOUT_KEY: &str = "rekindle.snapshot";
+/// The last column of a CSV file of snapshots: [`About::fingerprint`], the same in every row.
+pub const FINGERPRINT: &str = "spec_fingerprint";
 
 /// What a file of snapshots says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,19 +77,26 @@ impl About {
     }
 }
 
+impl About {
+    /// Where a CSV file's own account is: beside it.
+    pub fn beside(path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.with_file_name(format!("{name}.about.json"))
+    }
+}
+
 /// What a file of snapshots says of itself; `None` for any other file.
 ///
 /// # Errors
 /// When it is one of snapshots and what it says cannot be read, or does not fit its fingerprint.
 pub fn about(path: &Path) -> Result<Option<About>> {
-    let Ok(file) = File::open(path) else { return Ok(None) };
-    // What is no Parquet file, or a damaged one, is told by who reads its rows.
-    let Ok(metadata) = ArrowReaderMetadata::load(&file, Default::default()) else {
-        return Ok(None);
+    let (json, fingerprint) = match of_csv(path) {
+        Some((json, fingerprint)) => (json, Some(fingerprint)),
+        None => match of_parquet(path) {
+            Some(json) => (json, None),
+            None => return Ok(None),
+        },
     };
-    let pairs = metadata.metadata().file_metadata().key_value_metadata();
-    let said = pairs.into_iter().flatten().find(|pair| pair.key == ABOUT_KEY);
-    let Some(json) = said.and_then(|pair| pair.value.as_deref()) else { return Ok(None) };
     let bad = |reason: String| {
         Err(Error::BadOptions(format!(
             "{}: what it says of its features cannot be used: {reason}; build it again with \
@@ -93,33 +104,93 @@ pub fn about(path: &Path) -> Result<Option<About>> {
             path.display()
         )))
     };
-    match serde_json::from_str::<About>(json) {
-        Ok(about) if about.features.fingerprint() == about.fingerprint => Ok(Some(about)),
-        Ok(_) => bad("its fingerprint is another one".to_owned()),
+    match serde_json::from_str::<About>(&json) {
+        Ok(about) if about.features.fingerprint() != about.fingerprint => {
+            bad("its fingerprint is another one".to_owned())
+        }
+        Ok(about) if fingerprint.is_some_and(|found| found != about.fingerprint) => {
+            bad(format!("{} is of another file", About::beside(path).display()))
+        }
+        Ok(about) => Ok(Some(about)),
         Err(error) => bad(error.to_string()),
     }
 }
 
-/// Writes a Parquet file, a row group for each block.
-pub struct ParquetSnapshots<W: Write + Send> {
-    writer: SerializedFileWriter<W>,
+/// What is no Parquet file, or a damaged one, is told by who reads its rows.
+fn of_parquet(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
+    let metadata = ArrowReaderMetadata::load(&file, Default::default()).ok()?;
+    let pairs = metadata.metadata().file_metadata().key_value_metadata();
+    let said = pairs.into_iter().flatten().find(|pair| pair.key == ABOUT_KEY);
+    said.and_then(|pair| pair.value.clone())
+}
+
+/// A CSV file with an account beside it: that, and the fingerprint in its first row.
+fn of_csv(path: &Path) -> Option<(String, String)> {
+    let json = std::fs::read_to_string(About::beside(path)).ok()?;
+    let mut reader = csv::Reader::from_path(path).ok()?;
+    let place = reader.headers().ok()?.iter().position(|name| name == FINGERPRINT)?;
+    let first = reader.records().next()?.ok()?;
+    Some((json, first.get(place)?.to_owned()))
+}
+
+/// How a file of snapshots is read: who a row is of is no number, and when it is of a date where there are
+/// several cutoffs. The fingerprint of CSV files is left out, and with one cutoff that too.
+pub fn reading(path: &Path, about: &About) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    if of_csv(path).is_some() {
+        options.skip.push(FINGERPRINT.to_owned());
+        // In Parquet files they have that type already.
+        let texts = about.features.attributes.iter().filter(|a| a.kind == AttributeKind::Category);
+        options.kinds.extend(texts.map(|a| (a.column(), ReadKind::Categorical)));
+    }
+    options.kinds.insert(CUSTOMER.to_owned(), ReadKind::Categorical);
+    match about.cutoffs > 1 {
+        true => {
+            options.kinds.insert(CUTOFF.to_owned(), ReadKind::Date(DateFormat::default()));
+        }
+        false => options.skip.push(CUTOFF.to_owned()),
+    }
+    options
+}
+
+/// Writes snapshots block by block: row groups of Parquet, or lines of CSV.
+pub struct Snapshots<W: Write + Send> {
+    to: To<W>,
     encoder: Encoder,
+}
+
+enum To<W: Write + Send> {
+    Parquet(SerializedFileWriter<W>),
+    Csv(W),
+}
+
+/// A block as it goes into a file.
+pub enum Encoded {
+    /// Columns of a row group.
+    Group(Vec<ArrowColumnChunk>),
+    /// Lines.
+    Lines(Vec<u8>),
 }
 
 /// Encodes blocks, on any thread.
 #[derive(Clone)]
 pub struct Encoder {
-    factory: Arc<ArrowRowGroupWriterFactory>,
+    /// `None` for CSV.
+    factory: Option<Arc<ArrowRowGroupWriterFactory>>,
     schema: Arc<Schema>,
     /// Features and attributes.
     features: usize,
     targets: usize,
+    fingerprint: String,
 }
 
-impl<W: Write + Send> ParquetSnapshots<W> {
+impl<W: Write + Send> Snapshots<W> {
+    /// A Parquet file.
+    ///
     /// # Errors
     /// When `to` cannot be written.
-    pub fn new(to: W, about: &About) -> std::result::Result<ParquetSnapshots<W>, ParquetError> {
+    pub fn parquet(to: W, about: &About) -> std::result::Result<Snapshots<W>, ParquetError> {
         let schema = Arc::new(about.schema());
         let json = serde_json::to_string(about).expect("names and numbers are JSON");
         let properties = WriterProperties::builder()
@@ -130,13 +201,20 @@ impl<W: Write + Send> ParquetSnapshots<W> {
         let types = ArrowSchemaConverter::new().convert(&schema)?;
         let writer = SerializedFileWriter::new(to, types.root_schema_ptr(), Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
-        let encoder = Encoder {
-            factory: Arc::new(factory),
-            schema,
-            features: about.features.columns().len(),
-            targets: about.targets.len(),
-        };
-        Ok(ParquetSnapshots { writer, encoder })
+        let encoder = Encoder::new(about, schema, Some(Arc::new(factory)));
+        Ok(Snapshots { to: To::Parquet(writer), encoder })
+    }
+
+    /// A CSV file, whose last column is the fingerprint. [`About::beside`] says where the rest of what it
+    /// says of itself belongs.
+    ///
+    /// # Errors
+    /// When `to` cannot be written.
+    pub fn csv(mut to: W, about: &About) -> std::result::Result<Snapshots<W>, ParquetError> {
+        let schema = Arc::new(about.schema());
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        to.write_all(&line(names.chain([FINGERPRINT])))?;
+        Ok(Snapshots { to: To::Csv(to), encoder: Encoder::new(about, schema, None) })
     }
 
     /// What encodes blocks for this file.
@@ -148,18 +226,19 @@ impl<W: Write + Send> ParquetSnapshots<W> {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn append(
-        &mut self,
-        chunks: Vec<ArrowColumnChunk>,
-    ) -> std::result::Result<(), ParquetError> {
-        if chunks.is_empty() {
-            return Ok(());
+    pub fn append(&mut self, block: Encoded) -> std::result::Result<(), ParquetError> {
+        match (&mut self.to, block) {
+            (To::Parquet(writer), Encoded::Group(chunks)) if !chunks.is_empty() => {
+                let mut group = writer.next_row_group()?;
+                for chunk in chunks {
+                    chunk.append_to_row_group(&mut group)?;
+                }
+                group.close()?;
+            }
+            (To::Csv(to), Encoded::Lines(lines)) => to.write_all(&lines)?,
+            // A block without rows; an encoder makes what its own file takes.
+            _ => {}
         }
-        let mut group = self.writer.next_row_group()?;
-        for chunk in chunks {
-            chunk.append_to_row_group(&mut group)?;
-        }
-        group.close()?;
         Ok(())
     }
 
@@ -168,18 +247,88 @@ impl<W: Write + Send> ParquetSnapshots<W> {
     /// # Errors
     /// When the file cannot be written.
     pub fn finish(self) -> std::result::Result<(), ParquetError> {
-        self.writer.close()?;
+        match self.to {
+            To::Parquet(writer) => {
+                writer.close()?;
+            }
+            To::Csv(mut to) => to.flush()?,
+        }
         Ok(())
     }
 }
 
+/// A line of CSV.
+fn line<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer
+        .write_record(cells)
+        .and_then(|()| writer.flush().map_err(Into::into))
+        .expect("memory takes all");
+    writer.into_inner().expect("memory takes all")
+}
+
 impl Encoder {
-    /// Encodes a block's columns; nothing for a block without rows.
+    fn new(
+        about: &About,
+        schema: Arc<Schema>,
+        factory: Option<Arc<ArrowRowGroupWriterFactory>>,
+    ) -> Encoder {
+        Encoder {
+            factory,
+            schema,
+            features: about.features.features.len() + about.features.attributes.len(),
+            targets: about.targets.len(),
+            fingerprint: about.fingerprint.clone(),
+        }
+    }
+
+    /// Encodes a block; nothing for a block without rows.
     ///
     /// # Errors
     /// When a column cannot be encoded.
-    pub fn encode(
+    pub fn encode(&self, block: &Block) -> std::result::Result<Encoded, ParquetError> {
+        match &self.factory {
+            Some(factory) => self.group(factory, block).map(Encoded::Group),
+            None => Ok(Encoded::Lines(self.lines(block))),
+        }
+    }
+
+    /// Numbers as the shortest text that reads back to the same bits, missing cells empty.
+    fn lines(&self, block: &Block) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut text = String::new();
+        for (row, customer) in block.customers.iter().enumerate() {
+            let mut put = |cell: &str| writer.write_field(cell).expect("memory takes all");
+            put(customer);
+            instant(block.cutoffs[row], &mut text);
+            put(&text);
+            let features = &block.features[row * self.features..][..self.features];
+            for (place, &cell) in features.iter().enumerate() {
+                if self.is_text(place) && !cell.is_nan() {
+                    put(&block.texts[cell as usize]);
+                } else {
+                    number(cell, &mut text);
+                    put(&text);
+                }
+            }
+            for &answer in &block.answers[row * self.targets..][..self.targets] {
+                number(answer, &mut text);
+                put(&text);
+            }
+            put(&self.fingerprint);
+            writer.write_record(None::<&[u8]>).expect("memory takes all");
+        }
+        writer.into_inner().expect("memory takes all")
+    }
+
+    /// Whether the feature or attribute at a place is one of texts. Two columns stand before.
+    fn is_text(&self, place: usize) -> bool {
+        *self.schema.field(2 + place).data_type() == DataType::Utf8
+    }
+
+    fn group(
         &self,
+        factory: &ArrowRowGroupWriterFactory,
         block: &Block,
     ) -> std::result::Result<Vec<ArrowColumnChunk>, ParquetError> {
         if block.customers.is_empty() {
@@ -190,12 +339,10 @@ impl Encoder {
             Arc::new(StringArray::from_iter_values(&block.customers)),
             Arc::new(cutoffs.with_timezone("UTC")),
         ];
-        let mut writers = self.factory.create_column_writers(0)?.into_iter();
+        let mut writers = factory.create_column_writers(0)?.into_iter();
         let mut chunks = Vec::with_capacity(self.schema.fields().len());
         let cells = |place: usize| block.features.iter().skip(place).step_by(self.features);
-        let is_text =
-            |place: usize| *self.schema.field(first.len() + place).data_type() == DataType::Utf8;
-        let features = (0..self.features).map(|place| match is_text(place) {
+        let features = (0..self.features).map(|place| match self.is_text(place) {
             true => texts(cells(place), &block.texts),
             false => column(&block.features, place, self.features),
         });

@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
-use rekindle_models::behaviour::{FeatureSpec, Zone};
+use rekindle_models::behaviour::{Duplicates, FeatureSpec, Zone};
 
 use crate::attributes::{AttributeLog, AttributeValue};
 use crate::build::{self, GatheredLog};
+use crate::commands::customers::format;
 use crate::commands::{Talk, print, write_whole};
 use crate::ingest::{
     CustomerId, EventBatch, Gathering, Ids, LogNames, Progress, ReadReport, ReadingOptions, Sink,
@@ -20,6 +19,9 @@ use crate::ingest::{
 };
 use crate::panel::{Cutoffs, Panel, Population, check_covered};
 use crate::project::Project;
+use crate::report::populations_terminal;
+use crate::sheet::Format;
+use crate::snapshot::{About, Snapshots};
 
 /// Build snapshots of features and targets from logs
 #[derive(Debug, Args)]
@@ -84,9 +86,20 @@ struct Summary<'a> {
     events: u64,
     spilled_bytes: u64,
     features: usize,
+    attributes: usize,
+    duplicates: u64,
     fingerprint: String,
     rows: u64,
     populations: &'a [Population],
+}
+
+/// What `--memory-limit` is without it.
+const MEMORY_LIMIT: u64 = 4 << 30;
+
+impl Default for LogArgs {
+    fn default() -> LogArgs {
+        LogArgs { data: None, memory_limit: MEMORY_LIMIT, spill_folder: None }
+    }
 }
 
 impl LogArgs {
@@ -110,7 +123,7 @@ impl FeaturesCommand {
             print(&all.map(|(name, text)| format!("{name}\t{text}\n")).collect::<String>())?;
             return Ok(0);
         }
-        let (rows, populations) = built.write(&project, &log, &self.output, talk)?;
+        let written = built.write(&project, &log, &self.output, talk)?;
         if self.json {
             let summary = Summary {
                 log: &report,
@@ -119,53 +132,23 @@ impl FeaturesCommand {
                 spilled_bytes: log.events.spilled_bytes(),
                 features: built.spec.features.len(),
                 fingerprint: built.spec.fingerprint(),
-                rows,
-                populations: &populations,
+                attributes: built.spec.attributes.len(),
+                duplicates: written.duplicates,
+                rows: written.rows,
+                populations: &written.populations,
             };
             print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
             return Ok(0);
         }
         print(&format!(
-            "{}: {rows} rows of {} customers, {} features\n{}",
+            "{}: {} rows, {} features\n{}",
             self.output.display(),
-            log.events.customers(),
-            built.spec.features.len(),
-            table(&populations)
+            written.rows,
+            built.spec.columns().len(),
+            populations_terminal(&written.populations)
         ))?;
         Ok(0)
     }
-}
-
-/// Who was asked what, when.
-pub(super) fn table(populations: &[Population]) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header([
-        "target",
-        "cutoff",
-        "eligible",
-        "with target",
-        "base rate",
-    ]);
-    for p in populations {
-        let rate = match p.eligible {
-            0 => "-".to_owned(),
-            n => format!("{:.1} %", 100.0 * p.positives as f64 / n as f64),
-        };
-        let cutoff = p.cutoff.clone().unwrap_or_else(|| "each its own".to_owned());
-        table.add_row([
-            &p.target,
-            &cutoff,
-            &p.eligible.to_string(),
-            &p.positives.to_string(),
-            &rate,
-        ]);
-    }
-    for column in 2..5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    format!("{table}\n")
 }
 
 /// Reads a project's logs.
@@ -178,8 +161,7 @@ pub(super) fn gather(
     let sources = project.checked_sources()?;
     let options = ReadingOptions {
         folder,
-        // Stores take their credentials from there, as their own tools do.
-        store_options: std::env::vars().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect(),
+        store_options: stores(),
         end: project.log_end()?,
         max_bad_lines: project.log.max_bad_lines,
         want_lines: project.labels.as_ref().is_some_and(|l| l.cutoff_after_last_line.is_some()),
@@ -210,7 +192,14 @@ pub(super) fn gather(
             attributes.contradictions()
         ));
     }
-    Ok((GatheredLog { events: sink.events.finish()?, names, attributes }, report))
+    let events = sink.events.finish()?;
+    let duplicates = project.log.duplicates;
+    Ok((GatheredLog { events, names, attributes, duplicates }, report))
+}
+
+/// Options of object stores: they take their credentials from the environment, as their own tools do.
+pub(super) fn stores() -> Vec<(String, String)> {
+    std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
 }
 
 /// Where lines go.
@@ -333,28 +322,49 @@ impl Prepared {
         log: &GatheredLog,
         output: &Path,
         talk: Talk,
-    ) -> Result<(u64, Vec<Population>)> {
+    ) -> Result<build::Written> {
         let about = build::about(&self.spec, project, self.cutoffs)?;
+        let format = match format(output)? {
+            Format::Ndjson => bail!("{}: expected .parquet or .csv", output.display()),
+            format => format,
+        };
         let bar = Bar::new(talk, "building");
         let events = log.events.events();
-        let mut told = None;
-        let mut failed = None;
-        write_whole(output, |to| {
-            let watch = |built: build::Built| {
-                let done = built.done as u64;
-                bar.show(done, built.all as u64, events * done / built.all.max(1) as u64);
+        let watch = |built: build::Built| {
+            let done = built.done as u64;
+            bar.show(done, built.all as u64, events * done / built.all.max(1) as u64);
+        };
+        let mut outcome = None;
+        let written = write_whole(output, |to| {
+            let file = match format {
+                Format::Csv => Snapshots::csv(to, &about),
+                _ => Snapshots::parquet(to, &about),
             };
-            match build::write_panel(log, &self.spec, &self.panel, &about, to, &watch) {
-                Ok(done) => told = Some(done),
-                Err(error) => {
-                    failed = Some(error);
-                    return Err(std::io::Error::other("the snapshots could not be built"));
-                }
-            }
-            Ok(())
-        })
-        .or_else(|error| failed.map_or(Err(error), |failed| Err(failed.into())))?;
+            let done = file
+                .map_err(|e| crate::Error::BadOptions(e.to_string()))
+                .and_then(|file| build::write_panel(log, &self.spec, &self.panel, file, &watch));
+            let failed = || std::io::Error::other("the snapshots could not be built");
+            outcome.insert(done).as_ref().map(|_| ()).map_err(|_| failed())
+        });
         bar.end();
-        told.context("nothing was written")
+        // What went wrong while building says more than that writing stopped.
+        let built = outcome.transpose()?;
+        written?;
+        if format == Format::Csv {
+            let json = serde_json::to_string_pretty(&about)? + "\n";
+            write_whole(&About::beside(output), |to| to.write_all(json.as_bytes()))?;
+        }
+        let built = built.context("nothing was written")?;
+        if built.duplicates > 0 {
+            talk.say(&format!(
+                "{} events are equal to another one of their customer: {}",
+                built.duplicates,
+                match log.duplicates {
+                    Duplicates::Keep => "kept, as duplicates = \"keep\" in [log] says",
+                    Duplicates::Drop => "left out, as duplicates = \"drop\" in [log] says",
+                }
+            ));
+        }
+        Ok(built)
     }
 }

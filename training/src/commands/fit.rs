@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rekindle_models::artifact::{Manifest, Registry};
 use rekindle_models::classifiers::boosting::Boosting;
-use rekindle_models::frame::{DateFormat, Frame, ReadKind, read};
+use rekindle_models::frame::{Frame, ReadKind, read};
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::commands::{ReadArgs, Talk, colour, print};
@@ -171,8 +171,12 @@ impl Fit {
                 reading.kinds.insert(column.clone(), kind);
             }
         }
-        if about.is_some() && self.learning.time.as_deref() == Some(CUTOFF) {
-            reading.kinds.insert(CUTOFF.to_owned(), ReadKind::Date(DateFormat::default()));
+        if let Some(about) = &about {
+            let said = snapshot::reading(&self.table, about);
+            reading.skip.extend(said.skip);
+            said.kinds.into_iter().for_each(|(column, kind)| {
+                reading.kinds.entry(column).or_insert(kind);
+            });
         }
         let mut options = self.learning.options(&self.target, limits, &reading.missing)?;
         options.feature_spec = about.map(|about| about.features);
@@ -313,9 +317,7 @@ impl LearningArgs {
         }
         self.id.get_or_insert_with(|| CUSTOMER.to_owned());
         self.repeated_ids = true;
-        if about.cutoffs < 2 {
-            self.exclude.push(CUTOFF.to_owned());
-        } else if self.time.is_none() {
+        if about.cutoffs > 1 && self.time.is_none() {
             self.time = Some(CUTOFF.to_owned());
             self.embargo.get_or_insert(f64::from(embargo));
         }

@@ -1,11 +1,13 @@
 //! The subcommands of `rekindle`, one a file, and what they share.
 
+mod customers;
 mod demo;
 mod evaluate;
 mod export;
 mod features;
 mod fit;
 mod import;
+mod init;
 mod models;
 mod run;
 mod score;
@@ -43,8 +45,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Init(init::Init),
     Features(features::FeaturesCommand),
     Run(run::Run),
+    Customers(customers::CustomersCommand),
     Fit(Box<fit::Fit>),
     Evaluate(evaluate::Evaluate),
     Score(score::Score),
@@ -63,8 +67,10 @@ impl Cli {
         let talk = Talk { quiet: self.quiet };
         match self.command {
             Command::Demo(demo) => demo.run(talk),
+            Command::Init(init) => init.run(talk),
             Command::Features(features) => features.run(talk),
             Command::Run(run) => run.run(talk),
+            Command::Customers(customers) => customers.run(talk),
             Command::Fit(fit) => fit.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(),
             Command::Score(score) => score.run(talk),

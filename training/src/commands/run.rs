@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use rekindle_models::classifiers::boosting::Boosting;
-use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions, read};
+use rekindle_models::frame::read;
 use rekindle_models::threshold::ThresholdRule;
 
-use crate::commands::features::{LogArgs, Prepared, gather, table};
+use crate::commands::features::{LogArgs, Prepared, gather};
 use crate::commands::{Talk, fit};
 use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
 use crate::project::Project;
+use crate::report::populations_terminal;
 use crate::snapshot::{self, CUSTOMER, CUTOFF};
 use crate::split::Shares;
 use crate::verdict::Limits;
@@ -85,9 +86,14 @@ pub(super) fn build(
     let folder = log.folder(path);
     let (log, report) = gather(&folder, project, log, talk)?;
     let prepared = Prepared::new(&folder, project, &log, &report)?;
-    talk.say(&format!("building {} features", prepared.spec.features.len()));
-    let (rows, populations) = prepared.write(project, &log, snapshots, talk)?;
-    talk.say(&format!("{}: {rows} rows\n{}", snapshots.display(), table(&populations)));
+    talk.say(&format!("building {} features", prepared.spec.columns().len()));
+    let written = prepared.write(project, &log, snapshots, talk)?;
+    talk.say(&format!(
+        "{}: {} rows\n{}",
+        snapshots.display(),
+        written.rows,
+        populations_terminal(&written.populations)
+    ));
     Ok(())
 }
 
@@ -102,14 +108,8 @@ pub(super) fn learn(
     let Some(about) = snapshot::about(snapshots)? else {
         bail!("{}: found no snapshots of `rekindle features`", snapshots.display());
     };
-    let mut reading = ReadOptions::default();
-    reading.kinds.insert(CUSTOMER.to_owned(), ReadKind::Categorical);
+    let reading = snapshot::reading(snapshots, &about);
     let several = about.cutoffs > 1;
-    if several {
-        reading.kinds.insert(CUTOFF.to_owned(), ReadKind::Date(DateFormat::default()));
-    } else {
-        reading.skip.push(CUTOFF.to_owned());
-    }
     let frame = read(snapshots, &reading)?;
     let embargo = about.targets.iter().map(|t| t.known_after_days).max().unwrap_or(0);
     let limits = Limits::default();

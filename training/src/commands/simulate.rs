@@ -9,7 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Talk, print, write_whole};
-use crate::simulate::{Format, Sheet, Truth, World, Written, start_ms};
+use crate::sheet::{Format, Sheet};
+use crate::simulate::{Truth, World, Written, start_ms};
 
 /// Simulate the event log of a shop's customers, whose true probabilities are known
 #[derive(Debug, Args)]
@@ -98,7 +99,7 @@ impl Simulate {
         };
         add(attributes, &|| Ok(world.attributes()?))?;
         add(contacts, &|| Ok(world.contacts()?))?;
-        add(truth, &|| Ok(Sheet::of_truth(&answers)))?;
+        add(truth, &|| Ok(World::truth_sheet(&answers)))?;
         self.summary(&world, written, &answers)?;
         Ok(0)
     }

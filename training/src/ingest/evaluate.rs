@@ -130,9 +130,9 @@ fn call(
         }
         Function::Coalesce => {
             let mut chosen = cells(0);
-            for place in 1..arguments.len() {
+            for argument in &arguments[1..] {
                 let first: Vec<bool> = chosen.missing().iter().map(|missing| !missing).collect();
-                let next = evaluate(&arguments[place], rows, bad);
+                let next = evaluate(argument, rows, bad);
                 chosen = either(&first, chosen, next, bad);
             }
             chosen

@@ -220,7 +220,10 @@ impl Parser {
 
     fn take(&mut self, sign: &'static str) -> Parsed<()> {
         match *self.peek() == Token::Sign(sign) {
-            true => Ok(drop(self.next())),
+            true => {
+                self.next();
+                Ok(())
+            }
             false => Err(self.expected(&format!("`{sign}`"))),
         }
     }

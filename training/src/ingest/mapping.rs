@@ -263,7 +263,7 @@ impl Mapping {
         kept: &[u32],
         bad: &mut Vec<bool>,
         names: &LogNames,
-    ) -> Result<(Vec<u32>, Vec<u16>, Option<Vec<f64>>)> {
+    ) -> Result<Unpivoted> {
         let columns = self.unpivot.iter().map(|name| {
             let numbers =
                 evaluate(&Expression::Column(name.clone()), &rows.cells, bad).numbers(bad);
@@ -301,6 +301,9 @@ impl Mapping {
         Ok(found)
     }
 }
+
+/// Rows with a number above 0, the kinds, and the numbers.
+type Unpivoted = (Vec<u32>, Vec<u16>, Option<Vec<f64>>);
 
 /// When lines were received.
 struct Received {

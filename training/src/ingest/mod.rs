@@ -24,6 +24,8 @@ mod text;
 
 mod reading;
 
+mod look;
+
 mod chunk;
 mod customers;
 mod gathered;
@@ -39,6 +41,7 @@ pub use chunk::Recoding;
 pub use customers::CustomerId;
 pub(crate) use customers::{Customers, Register};
 pub use gathered::{Gathered, Partition, Room};
+pub use look::{Look, Sampled, look, time_format};
 pub use mapping::LogNames;
 pub use partitions::Gathering;
 pub use reading::{

@@ -75,7 +75,11 @@ impl Csv<'_> {
         let mut record = csv::ByteRecord::new();
         // Blocks are in memory: reading them cannot fail.
         while reader.read_byte_record(&mut record).unwrap_or(false) {
-            let line = block.line - 1 + record.position().map_or(1, csv::Position::line);
+            // The record's place is before the blank lines that were skipped.
+            let (line, start) =
+                record.position().map_or((1, 0), |at| (at.line(), at.byte() as usize));
+            let blank = block.bytes[start..].iter().take_while(|b| matches!(b, b'\n' | b'\r'));
+            let line = block.line - 1 + line + blank.filter(|b| **b == b'\n').count() as u64;
             if record.len() != self.width {
                 let found = format!("found {} fields, expected {}", record.len(), self.width);
                 columns.malformed.push((line, found));

@@ -1,9 +1,11 @@
 //! A model's judgement for people and machines: on the terminal, as Markdown, as JSON.
 
+mod counts;
 mod markdown;
 mod passages;
 mod terminal;
 
+pub use counts::{populations_terminal, shares_terminal};
 pub use markdown::markdown;
 pub use passages::{passages_markdown, passages_terminal};
 pub use terminal::terminal;

@@ -13,8 +13,8 @@ mod character;
 mod deeds;
 mod life;
 mod parquet;
-mod sheet;
 pub mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -34,8 +34,7 @@ use truth::{Span, solve};
 
 pub use catalogue::{ACTIONS, CHANNELS, GROUPS, KINDS};
 pub use character::Mood;
-pub use sheet::{Cells, Sheet};
-pub use write::{Format, Written};
+pub use write::Written;
 
 /// A world to draw customers from.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,4 +1,4 @@
-//! The log and its tables as Parquet: row groups are encoded by any thread and appended in order.
+//! The log as Parquet: row groups are encoded by any thread and appended in order.
 //! Decides nothing about what is in them.
 
 use std::io::{self, Write};
@@ -7,8 +7,7 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::types::{Int8Type, Int16Type, Int32Type};
 use arrow_array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, PrimitiveArray, StringArray,
-    TimestampMillisecondArray,
+    ArrayRef, DictionaryArray, Float64Array, PrimitiveArray, StringArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowSchemaConverter;
@@ -21,8 +20,8 @@ use parquet::schema::types::ColumnPath;
 
 use crate::simulate::catalogue::{CHANNELS, Catalogue, GROUPS, KINDS, NO_CODE, NO_PRODUCT};
 use crate::simulate::deeds::Deeds;
+use crate::simulate::id;
 use crate::simulate::text::COLUMNS;
-use crate::simulate::{Cells, Sheet, id};
 
 /// A row group, encoded.
 pub(super) type Group = Vec<ArrowColumnChunk>;
@@ -101,7 +100,7 @@ fn properties() -> WriterProperties {
         .set_offset_index_disabled(true)
         .set_data_page_row_count_limit(1 << 20)
         .set_write_batch_size(8_192);
-    for column in ["time", "received_at", "known_at", "sign_up"] {
+    for column in ["time", "received_at"] {
         let path = ColumnPath::from(column);
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)
@@ -215,32 +214,4 @@ fn customers(indices: &[u32]) -> io::Result<ArrayRef> {
 
 fn times(ms: &[i64]) -> ArrayRef {
     Arc::new(TimestampMillisecondArray::from(ms.to_vec()).with_timezone("UTC"))
-}
-
-/// A table as one row group.
-pub(super) fn write_sheet<W: Write + Send>(sheet: &Sheet, to: &mut W) -> io::Result<()> {
-    let mut fields = Vec::new();
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    for (name, cells) in &sheet.columns {
-        let (kind, array): (DataType, ArrayRef) = match cells {
-            Cells::Text(texts) => {
-                // An empty text is a missing one, as in CSV.
-                let texts = texts.iter().map(|t| (!t.is_empty()).then_some(t.as_str()));
-                (DataType::Utf8, Arc::new(texts.collect::<StringArray>()))
-            }
-            Cells::Number(numbers) => {
-                let numbers = numbers.iter().map(|n| (!n.is_nan()).then_some(*n));
-                (DataType::Float64, Arc::new(numbers.collect::<Float64Array>()))
-            }
-            Cells::Time(ms) => (instants(), times(ms)),
-            Cells::Flag(flags) => (DataType::Boolean, Arc::new(BooleanArray::from(flags.clone()))),
-        };
-        fields.push(Field::new(name, kind, true));
-        columns.push(array);
-    }
-    let schema: SchemaRef = Arc::new(Schema::new(fields));
-    let mut writer = open(to, &schema)?;
-    let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
-    append(&mut writer, encode(&factory, &schema, 0, &columns)?)?;
-    writer.into_inner().map_err(failed)?.flush()
 }

@@ -1,6 +1,5 @@
-//! A seeded world of customers whose true probability of churning is known: for the demo, which
-//! then needs no download, and for tests, which then know the truth. Draws one table of features;
-//! it simulates no event logs.
+//! A table of customers whose true probability of churning is known, with a leak in it: for tests of
+//! what learns from tables. It simulates no events: the world of the demo does.
 
 use std::f64::consts::E;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rayon::ThreadPoolBuilder;
 use rekindle_models::metrics::{Judged, Ranked};
 
+use crate::sheet::{Cells, Format};
 use crate::simulate::*;
 
 fn day(world: &World, day: u32) -> i64 {

@@ -5,20 +5,10 @@ use std::io::{self, Write};
 
 use rayon::prelude::*;
 
+use crate::sheet::Format;
 use crate::simulate::deeds::Deeds;
-use crate::simulate::parquet::{EventFile, Group, write_sheet};
-use crate::simulate::{Sheet, Stage, World, text};
-
-/// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Parquet, texts by dictionary, Zstandard.
-    Parquet,
-    /// CSV with a header; times as `2024-01-31T09:05:07.123Z`; missing cells are empty.
-    Csv,
-    /// One JSON object a line; missing cells are left out.
-    Ndjson,
-}
+use crate::simulate::parquet::{EventFile, Group};
+use crate::simulate::{Stage, World, text};
 
 /// How much was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,19 +36,6 @@ enum Encoded {
 enum Sink<'a, W: Write + Send> {
     Parquet(Box<EventFile<&'a mut W>>),
     Text(&'a mut W),
-}
-
-impl Format {
-    /// The format by the ending of a file's name: `.parquet`, `.csv`, `.ndjson`.
-    pub fn of(name: &str) -> Option<Format> {
-        let ending = name.rsplit_once('.')?.1;
-        match ending.to_ascii_lowercase().as_str() {
-            "parquet" => Some(Format::Parquet),
-            "csv" => Some(Format::Csv),
-            "ndjson" | "jsonl" => Some(Format::Ndjson),
-            _ => None,
-        }
-    }
 }
 
 impl World {
@@ -168,19 +145,5 @@ impl Stage {
             drawn.record(&shop, self.world.seed, index, &self.life(index, None));
         }
         drawn.by_time()
-    }
-}
-
-impl Sheet {
-    /// Writes the table.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn write<W: Write + Send>(&self, to: &mut W, format: Format) -> io::Result<()> {
-        match format {
-            Format::Parquet => write_sheet(self, to),
-            Format::Csv => text::sheet_csv(self, to),
-            Format::Ndjson => text::sheet_ndjson(self, to),
-        }
     }
 }

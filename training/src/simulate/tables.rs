@@ -1,49 +1,15 @@
-//! The tables beside the log: attributes, contacts and truth, a row each, ready to be written.
-//! Knows no file format.
+//! The tables beside the log: attributes, contacts and truth, ready to be written.
 
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::sheet::{Cells, Sheet};
 use crate::simulate::{ACTIONS, Attributes, Contact, Stage, Truth, World, id};
 
-/// A column's cells.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cells {
-    /// Texts.
-    Text(Vec<String>),
-    /// Numbers, NaN where missing.
-    Number(Vec<f64>),
-    /// Instants, in milliseconds since 1970.
-    Time(Vec<i64>),
-    /// Yes or no.
-    Flag(Vec<bool>),
-}
-
-/// A table: named columns of equal length.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Sheet {
-    /// Names and cells.
-    pub columns: Vec<(String, Cells)>,
-}
-
-impl Sheet {
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.columns.first().map_or(0, |(_, cells)| match cells {
-            Cells::Text(texts) => texts.len(),
-            Cells::Number(numbers) => numbers.len(),
-            Cells::Time(times) => times.len(),
-            Cells::Flag(flags) => flags.len(),
-        })
-    }
-
-    fn add(&mut self, name: &str, cells: Cells) {
-        self.columns.push((name.to_owned(), cells));
-    }
-
+impl World {
     /// The truth as a table: `customer_id`, `purchase_days_ago`, `mood`, `probability`, `churned`
     /// and `uplift_ACTION` for each action but `none`.
-    pub fn of_truth(truth: &[Truth]) -> Sheet {
+    pub fn truth_sheet(truth: &[Truth]) -> Sheet {
         let number = |of: &dyn Fn(&Truth) -> f64| Cells::Number(truth.iter().map(of).collect());
         let ago = |t: &Truth| t.purchase_days_ago.map_or(f64::NAN, f64::from);
         let mood = |t: &Truth| format!("{:?}", t.mood).to_lowercase();
@@ -58,9 +24,7 @@ impl Sheet {
         }
         sheet
     }
-}
 
-impl World {
     /// Attributes of all customers, by index: `customer_id`, `known_at`, `sign_up`, `age`, `city`,
     /// `plan`.
     ///

@@ -1,0 +1,88 @@
+//! `rekindle customers`: what every customer of a log is at a cutoff, and how they got there.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use rekindle_models::behaviour::Zone;
+use serde_json::json;
+
+use crate::commands::features::{LogArgs, gather};
+use crate::commands::{Talk, print, write_whole};
+use crate::customers::{Customers, bound};
+use crate::project::Project;
+use crate::report::{passages_terminal, shares_terminal};
+use crate::sheet::Format;
+
+/// Tell every customer's lapse tier, lifecycle stage, grade and loyalty type
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rekindle customers rekindle.toml -o customers.csv\n  rekindle customers \
+rekindle.toml --cutoff 2025-06-01 -o customers.parquet\n\nWith several cutoffs in [panel], the passages \
+from cutoff to cutoff are counted. The rules are\nthose of [customers]."
+)]
+pub struct CustomersCommand {
+    /// The project
+    #[arg(default_value = "rekindle.toml")]
+    project: PathBuf,
+    /// File to write a row for each customer to: .csv, .parquet or .ndjson
+    #[arg(short, long, value_name = "FILE", default_value = "customers.csv")]
+    output: PathBuf,
+    /// Look at customers at this date or instant alone [default: the cutoffs of [panel]]
+    #[arg(long, value_name = "DATE")]
+    cutoff: Option<String>,
+    #[command(flatten)]
+    log: LogArgs,
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl CustomersCommand {
+    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        let project = Project::read(&self.project)?;
+        let format = format(&self.output)?;
+        let cutoffs = match &self.cutoff {
+            Some(text) => vec![project.instant("--cutoff", text)?],
+            None => project.cutoffs().context("name one: --cutoff 2025-06-01")?,
+        };
+        let (log, _) = gather(&self.log.folder(&self.project), &project, &self.log, talk)?;
+        let zone = Zone::named(&project.log.timezone)?;
+        let rules = project.customer_rules();
+        let rules = bound(&rules, &project.log.returned, &log.names.dictionaries().kinds)?;
+        let customers = Customers::describe(&log, &rules, &zone, &cutoffs)?;
+        write_whole(&self.output, |mut to| customers.sheet().write(&mut to, format))?;
+        let cutoff = zone.text(customers.cutoff);
+        if self.json {
+            let summary = json!({
+                "output": self.output.display().to_string(),
+                "cutoff": cutoff,
+                "customers": customers.known.len(),
+                "shares": customers.shares(),
+                "grade_cuts": customers.cuts,
+                "passages": customers.passages,
+            });
+            print(&format!("{summary:#}\n"))?;
+            return Ok(0);
+        }
+        let passages = customers.passages.as_ref().map(passages_terminal);
+        print(&format!(
+            "{}: {} customers at {cutoff}\n\n{}\n{}",
+            self.output.display(),
+            customers.known.len(),
+            shares_terminal(&customers.shares()),
+            passages.unwrap_or_default()
+        ))?;
+        Ok(0)
+    }
+}
+
+/// The format that a file's ending says.
+pub(super) fn format(path: &Path) -> Result<Format> {
+    Format::of(&path.to_string_lossy()).with_context(|| {
+        format!(
+            "{}: found no ending that says the format, expected .parquet, .csv or .ndjson",
+            path.display()
+        )
+    })
+}

@@ -1,0 +1,193 @@
+//! A first look at a log: its columns with some of their cells. Guesses nothing.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+
+use rekindle_models::frame::{CsvBlocks, ReadOptions};
+
+use crate::error::{Error, Result};
+use crate::ingest::columnar;
+use crate::ingest::evaluate::Cells;
+use crate::ingest::files::{LogFile, files};
+use crate::ingest::mapping::Rows;
+use crate::ingest::remote::Stores;
+use crate::ingest::source::{FileFormat, LogRules, Source, SourceSpec};
+use crate::ingest::text::{Csv, LineBlocks, Wanted};
+
+/// The first lines of a log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// How many files it has.
+    pub files: usize,
+    /// The format of the first.
+    pub format: FileFormat,
+    /// Its columns; of JSON objects the paths, as `properties.revenue`.
+    pub columns: Vec<Sampled>,
+}
+
+/// A column with some of its cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampled {
+    /// Its name.
+    pub name: String,
+    /// Cells as text, `None` where missing.
+    pub cells: Vec<Option<String>>,
+}
+
+/// Lines looked at.
+const LINES: usize = 5_000;
+/// Most columns of JSON objects.
+const MOST_PATHS: usize = 200;
+
+/// Looks at the first file that a path, glob, folder or URL names.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn look(path: &str, store_options: Vec<(String, String)>) -> Result<Look> {
+    // Any mapping does: only the files are of interest.
+    let spec = SourceSpec {
+        path: crate::ingest::Paths::One(path.to_owned()),
+        customer: Some("a".to_owned()),
+        time: Some("a".to_owned()),
+        kind: Some("a".to_owned()),
+        ..SourceSpec::default()
+    };
+    let rules = LogRules {
+        timezone: "UTC".to_owned(),
+        purchase: String::new(),
+        returned: String::new(),
+        currency: None,
+        measures: vec!["amount".to_owned()],
+    };
+    let source = Source::new(&spec, 1, &rules)?;
+    let all = files(&source, Path::new(""), &Stores::new(store_options))?;
+    let Some(file) = all.first() else {
+        return Err(Error::BadOptions(format!("{path}: found no file")));
+    };
+    let failed = |source| Error::Read { path: file.name.clone(), source };
+    let bad = |reason: String| Error::BadLog { path: file.name.clone(), reason };
+    let format = file.format(None).map_err(failed)?;
+    let columns = match format {
+        FileFormat::Parquet => parquet(file).map_err(|e| bad(e.to_string()))?,
+        FileFormat::Csv => csv(file)?,
+        FileFormat::Ndjson => ndjson(file)?,
+    };
+    if columns.first().is_none_or(|column| column.cells.is_empty()) {
+        return Err(bad("it has no lines; expected some events".to_owned()));
+    }
+    Ok(Look { files: all.len(), format, columns })
+}
+
+fn parquet(file: &LogFile) -> parquet::errors::Result<Vec<Sampled>> {
+    let Some(batch) = columnar::sample(file, LINES)? else { return Ok(Vec::new()) };
+    let schema = batch.schema();
+    let names = schema.fields().iter().map(|field| field.name().clone());
+    Ok(names
+        .zip(batch.columns())
+        .map(|(name, c)| sampled(name, Cells::Column(c.clone())))
+        .collect())
+}
+
+fn csv(file: &LogFile) -> Result<Vec<Sampled>> {
+    let bad = |reason: String| Error::BadLog { path: file.name.clone(), reason };
+    let read = AtomicU64::new(0);
+    let bytes = file.open(&read).map_err(|e| bad(e.to_string()))?;
+    let mut blocks = CsvBlocks::new(bytes, None);
+    let names = blocks.header().map_err(|e| bad(e.to_string()))?;
+    let places: Vec<usize> = (0..names.len()).collect();
+    let missing = ReadOptions::default().missing;
+    let csv = Csv {
+        delimiter: blocks.delimiter(),
+        width: names.len(),
+        names: &names,
+        places: &places,
+        missing: &missing,
+    };
+    let block = blocks.next_block().map_err(|e| bad(e.to_string()))?;
+    Ok(block.map_or_else(Vec::new, |block| of_rows(&names, &csv.read(&block).rows)))
+}
+
+fn ndjson(file: &LogFile) -> Result<Vec<Sampled>> {
+    let failed = |source| Error::Read { path: file.name.clone(), source };
+    let read = AtomicU64::new(0);
+    let bytes: Box<dyn Read + Send> = file.open(&read).map_err(failed)?;
+    let block = LineBlocks::new(bytes).next().transpose().map_err(failed)?;
+    let Some(block) = block else { return Ok(Vec::new()) };
+    let mut paths: Vec<String> = Vec::new();
+    for line in block.bytes.split(|byte| *byte == b'\n').take(LINES) {
+        let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line);
+        for (key, value) in read.into_iter().flatten() {
+            add_paths(&key, &value, &mut paths);
+        }
+    }
+    Ok(of_rows(&paths, &Wanted::new(&paths).read(&block, &paths).rows))
+}
+
+/// The paths of a value's scalars, in the order in which they are met.
+fn add_paths(path: &str, value: &serde_json::Value, paths: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(inner) if path.matches('.').count() < 2 => {
+            inner.iter().for_each(|(key, value)| add_paths(&format!("{path}.{key}"), value, paths));
+        }
+        serde_json::Value::Object(_) | serde_json::Value::Array(_) | serde_json::Value::Null => {}
+        _ if paths.len() < MOST_PATHS && !paths.iter().any(|known| known == path) => {
+            paths.push(path.to_owned());
+        }
+        _ => {}
+    }
+}
+
+fn of_rows(names: &[String], rows: &Rows) -> Vec<Sampled> {
+    let rows = rows.cells.slice(0, LINES.min(rows.cells.num_rows()));
+    let columns = names.iter().zip(rows.columns());
+    columns.map(|(name, column)| sampled(name.clone(), Cells::Column(column.clone()))).collect()
+}
+
+fn sampled(name: String, cells: Cells) -> Sampled {
+    let texts = cells.texts();
+    let text =
+        |text: Option<&str>| text.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+    Sampled { name, cells: texts.iter().map(text).collect() }
+}
+
+/// The first of the usual formats of times that fits nearly all of some cells.
+pub fn time_format(cells: &[Option<String>]) -> Option<&'static str> {
+    use crate::ingest::times::TimeFormat;
+    let texts: arrow_array::StringArray = cells.iter().take(1_000).map(Option::as_deref).collect();
+    let there = cells.iter().take(1_000).flatten().count();
+    if there == 0 {
+        return None;
+    }
+    // Numbers since 1970 are told apart by their size: years 1990 to 2060.
+    let numbers: Vec<f64> = cells.iter().take(1_000).flatten().flat_map(|c| c.parse()).collect();
+    if numbers.len() == there {
+        let within = |scale: f64| numbers.iter().all(|n| (0.63e9..2.84e9).contains(&(n / scale)));
+        let scales = [(1.0, "epoch_s"), (1e3, "epoch_ms"), (1e6, "epoch_us"), (1e9, "epoch_ns")];
+        return scales.into_iter().find(|(scale, _)| within(*scale)).map(|(_, name)| name);
+    }
+    let zone = rekindle_models::behaviour::Zone::default();
+    let column = Cells::Column(std::sync::Arc::new(texts));
+    TIME_FORMATS.into_iter().find(|name| {
+        let format = TimeFormat::parse(name).expect("the formats of the list are some");
+        let read = format.instants(&column, &zone).iter().flatten().count();
+        read as f64 >= 0.95 * there as f64
+    })
+}
+
+/// Formats tried, the day before the month where both would do.
+const TIME_FORMATS: [&str; 13] = [
+    "iso",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%d/%m/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y",
+    "%d-%b-%y",
+    "%Y%m%d",
+    "%Y/%m/%d %H:%M:%S",
+];
