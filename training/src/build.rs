@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use rekindle_models::behaviour::{
-    Dictionary, Duplicates, FeatureSpec, Metric, NONE, Selector, Timeline,
+    Dictionary, Duplicates, Events, FeatureSpec, Metric, NONE, Selector, Timeline,
 };
 
 use crate::attributes::Attributes;
@@ -167,12 +167,12 @@ impl Support {
         let partitions: Vec<usize> = (0..log.events.partitions()).step_by(step).collect();
         let counts = partitions
             .par_iter()
-            .map_init(Room::default, |room, &partition| {
+            .map_init(Default::default, |(room, kept): &mut (Room, Events), &partition| {
                 let mut counts = empty();
                 let duplicates = project.log.duplicates;
                 let loaded = log.events.load(partition, &recoding, duplicates, room)?;
                 for (_, span) in loaded.customers() {
-                    counts.customer(&Timeline::new(loaded.events(), span), before);
+                    counts.customer(&Timeline::new(loaded.events(), span), before, kept);
                 }
                 Ok::<Counts, Error>(counts)
             })
@@ -193,8 +193,10 @@ impl Support {
 }
 
 impl Counts {
-    fn customer(&mut self, timeline: &Timeline<'_>, before: i64) {
-        let events = timeline.between(i64::MIN, before);
+    fn customer(&mut self, timeline: &Timeline<'_>, before: i64, kept: &mut Events) {
+        // What was received later was not known then, whenever it happened.
+        let history = timeline.history(before, kept);
+        let events = history.events();
         if events.is_empty() {
             return;
         }
