@@ -93,9 +93,9 @@ fn features_of_a_small_log_are_what_a_hand_works_out() {
     let folder = project(BOUGHT);
     let at = folder.path();
     let text = done(at, &["features", "-o", "s.parquet"]);
-    assert!(text.starts_with("s.parquet: 5 rows of 3 customers, "), "{text}");
+    assert!(text.starts_with("s.parquet: 5 rows, 22 features\n"), "{text}");
     let lines: Vec<Vec<&str>> =
-        text.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
+        text.lines().skip(3).map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["bought", "2024-02-01", "2", "1", "50.0", "%"], "{text}");
     assert_eq!(lines[1], ["bought", "2024-03-01", "3", "2", "66.7", "%"], "{text}");
     let rows = snapshots(&at.join("s.parquet"));
