@@ -195,6 +195,8 @@ impl<W: Write + Send> Snapshots<W> {
         let json = serde_json::to_string(about).expect("names and numbers are JSON");
         let properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
+            // Most features have many values: looking each up costs more than writing it.
+            .set_dictionary_enabled(false)
             .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
             .set_key_value_metadata(Some(vec![KeyValue::new(ABOUT_KEY.to_owned(), json)]))
             .build();
