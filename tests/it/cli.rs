@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use rekindle_models::frame::write_csv;
 use rekindle_training::simulate::table::World;
@@ -11,26 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::app;
-use crate::programs::rekindle;
-
-fn run(folder: &Path, words: &[&str]) -> Output {
-    Command::new(rekindle()).args(words).current_dir(folder).output().unwrap()
-}
-
-fn done(folder: &Path, words: &[&str]) -> String {
-    let output = run(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(matches!(output.status.code(), Some(0..=2)) && !said.contains("rekindle:"), "{said}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(folder: &Path, words: &[&str]) -> String {
-    let output = run(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
-    assert!(!said.contains("panicked"), "{said}");
-    said
-}
+use crate::programs::{done, refused, rekindle, run};
 
 /// A folder with a simulated table, `customers.csv`.
 fn world(customers: usize) -> TempDir {

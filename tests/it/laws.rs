@@ -8,7 +8,8 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use rekindle_models::seed::{hash_text, mix2, unit};
 
-use crate::logs::{Cells, done, snapshots};
+use crate::logs::{Cells, snapshots};
+use crate::programs::done;
 use crate::real_data::data;
 
 /// A line of UCI Online Retail.

@@ -1,7 +1,7 @@
 //! The programs of the workspace, built once for all tests.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// The path of `rekindle`. It belongs to another package than these tests, so cargo has not built it
@@ -31,4 +31,26 @@ pub fn rekindle() -> PathBuf {
         folder.join(format!("rekindle{}", std::env::consts::EXE_SUFFIX))
     };
     BUILT.get_or_init(build).clone()
+}
+
+/// Runs `rekindle` in a folder.
+pub fn run(folder: &Path, words: &[&str]) -> Output {
+    Command::new(rekindle()).args(words).current_dir(folder).output().unwrap()
+}
+
+/// What it prints when it does what was asked, whatever its verdict.
+pub fn done(folder: &Path, words: &[&str]) -> String {
+    let output = run(folder, words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0..=2)) && !said.contains("rekindle:"), "{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What it says when it refuses.
+pub fn refused(folder: &Path, words: &[&str]) -> String {
+    let output = run(folder, words);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
 }

@@ -2,32 +2,12 @@
 //! snapshots, from the outside.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use rekindle_models::frame::{ReadOptions, read};
 use tempfile::TempDir;
 
-use crate::programs::rekindle;
-
-fn run(folder: &Path, words: &[&str]) -> Output {
-    Command::new(rekindle()).args(words).current_dir(folder).output().unwrap()
-}
-
-fn done(folder: &Path, words: &[&str]) -> String {
-    let output = run(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(folder: &Path, words: &[&str]) -> String {
-    let output = run(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
-    assert!(!said.contains("panicked"), "{said}");
-    said
-}
+use crate::programs::{done, refused, run};
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -182,4 +162,30 @@ fn snapshots_as_csv_hold_the_same_as_parquet_and_are_known_by_fit() {
     fs::write(&beside, said).unwrap();
     let error = refused(folder, &["fit", "s.csv", "--target", "churned", "-o", "registry"]);
     assert!(error.contains("rekindle features"), "{error}");
+}
+
+#[test]
+fn a_log_whose_last_events_are_misdated_is_asked_where_it_ends() {
+    // 1,200 visits in 2024, and one that says 2099: the horizon of no cutoff would seem to be beyond the log.
+    let mut text = "customer,time,kind\n".to_owned();
+    for visit in 0..1_200_u32 {
+        text += &format!("{},2024-{:02}-{:02},visit\n", visit % 40, visit % 6 + 1, visit % 28 + 1);
+    }
+    text += "7,2099-01-01,visit\n";
+    let folder = folder(&[("log.csv", &text)]);
+    let folder = folder.path();
+    done(folder, &["init", "log.csv", "-q"]);
+    let guessed = fs::read_to_string(folder.join("rekindle.toml")).unwrap();
+    assert!(guessed.contains("end = \"2024-06-30\""), "{guessed}");
+    done(folder, &["features", "-q"]);
+    let project = guessed.replace("end = \"2024-06-30\"", "");
+    fs::write(folder.join("rekindle.toml"), &project).unwrap();
+    let said = refused(folder, &["features", "-q"]);
+    assert!(
+        said.contains("1 of the log's events") && said.contains("end = \"2024-06-30\""),
+        "{said}"
+    );
+    let meant = project.replace("[log]", "[log]\nend = \"2099-01-02\"");
+    fs::write(folder.join("rekindle.toml"), meant).unwrap();
+    done(folder, &["features", "-q"]);
 }

@@ -8,7 +8,8 @@ use rekindle_models::behaviour::{DAY_MS, Zone};
 
 use crate::error::Result;
 use crate::ingest::{
-    LogNames, LogRules, Look, Paths, Preset, ReadReport, Sampled, Source, SourceSpec, time_format,
+    LogNames, LogRules, Look, Paths, Preset, ReadReport, Sampled, Source, SourceSpec, Stray,
+    time_format,
 };
 
 /// What was guessed of a log.
@@ -22,8 +23,10 @@ pub struct Guess {
 /// What the log holds when it is read so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
-    /// The first event and just after the last, in milliseconds.
+    /// The first event and just after the last, in milliseconds; misdated ones left out.
     span: Option<(i64, i64)>,
+    /// Where the log ends, and how many events are most likely misdated.
+    stray: Option<Stray>,
     /// Kinds with the number of events, the most frequent first, and those of them with an amount.
     kinds: Vec<(String, u64, u64)>,
     lines: u64,
@@ -130,14 +133,7 @@ impl Guess {
     /// # Errors
     /// When no column tells the customer or the time.
     pub fn source(&self) -> Result<Source> {
-        let rules = LogRules {
-            timezone: "UTC".to_owned(),
-            purchase: "purchase".to_owned(),
-            returned: "return".to_owned(),
-            currency: None,
-            measures: vec!["amount".to_owned()],
-        };
-        Source::new(&self.spec, 1, &rules).map_err(|e| {
+        Source::new(&self.spec, 1, &LogRules::default()).map_err(|e| {
             crate::Error::BadOptions(format!(
                 "{e}. No column's name says so among {}; write the [[source]] by hand, as the README shows",
                 self.columns.join(", ")
@@ -221,9 +217,11 @@ impl Seen {
             .map(|(name, code)| (name, count(code).0, count(code).1))
             .collect();
         kinds.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let ends = report.first_event().zip(report.last_event());
+        let stray = report.stray();
+        let end = stray.map(|stray| stray.end).or(report.last_event().map(|last| last + 1));
         Seen {
-            span: ends.map(|(first, last)| (first, last + 1)),
+            span: report.first_event().zip(end),
+            stray,
             kinds,
             lines: report.sources.iter().map(|source| source.tally.lines).sum(),
             bad: report.sources.iter().map(|source| source.tally.bad_lines()).sum(),
@@ -322,6 +320,13 @@ impl Guess {
         );
         if let Some(purchase) = seen.purchase().filter(|purchase| *purchase != "purchase") {
             *text += &format!("purchase = {}  # the kind of purchases\n", toml_text(purchase));
+        }
+        if let Some(stray) = seen.stray {
+            *text += &format!(
+                "# {} events come more than 30 days after all others: they are left out.\nend = \"{}\"\n",
+                stray.events,
+                Zone::default().text(stray.end)
+            );
         }
         let share = seen.bad as f64 / seen.lines.max(1) as f64;
         if share > 0.01 {

@@ -1,5 +1,5 @@
-//! Snapshots: a row of features, attributes and answers for each customer at each cutoff. Reads no log and writes no
-//! file.
+//! Snapshots: a row of features, attributes and answers for each customer at each cutoff. Reads no log and
+//! writes no file.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -78,6 +78,19 @@ impl About {
 }
 
 impl About {
+    /// The column of time: that of cutoffs where there are several.
+    pub fn time(&self) -> Option<String> {
+        (self.cutoffs > 1).then(|| CUTOFF.to_owned())
+    }
+
+    /// Days after a cutoff within which some targets' answers are not yet known; `None` without a column of
+    /// time.
+    pub fn embargo_days(&self, asked: impl Fn(&str) -> bool) -> Option<f64> {
+        let asked = self.targets.iter().filter(|target| asked(&target.name));
+        let days = asked.map(|target| target.known_after_days).max().unwrap_or(0);
+        self.time().map(|_| f64::from(days))
+    }
+
     /// Where a CSV file's own account is: beside it.
     pub fn beside(path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

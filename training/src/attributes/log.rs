@@ -20,8 +20,7 @@ pub enum AttributeValue<'a> {
     Text(&'a str),
 }
 
-/// Values of many customers, as they arrive: 24 bytes each, and every text once. Threads fill one each
-/// and then [`AttributeLog::append`] them, in any order.
+/// Values of many customers, as they arrive: 24 bytes each, and every text once.
 #[derive(Debug, Default)]
 pub struct AttributeLog {
     customers: Register,
@@ -78,36 +77,6 @@ impl AttributeLog {
         let customer = self.customers.number(customer, customer.hash())?;
         self.entries.push(Entry { known_at, value, customer, attribute, text });
         Ok(())
-    }
-
-    /// Adds all that another log holds.
-    ///
-    /// # Errors
-    /// As [`AttributeLog::add`].
-    pub fn append(&mut self, other: AttributeLog) -> Result<()> {
-        if self.entries.is_empty() && self.given.is_empty() {
-            *self = other;
-            return Ok(());
-        }
-        let (names, texts) = (other.names.by_code(), other.texts.by_code());
-        let customers = other.customers.finish();
-        self.given.extend(other.given);
-        self.entries.reserve(other.entries.len());
-        for entry in &other.entries {
-            let value = match entry.text {
-                true => AttributeValue::Text(&texts[entry.value as usize]),
-                false => AttributeValue::Number(entry.value),
-            };
-            let (customer, name) =
-                (customers.id(entry.customer), &names[usize::from(entry.attribute)]);
-            self.add(customer, entry.known_at, name, value)?;
-        }
-        Ok(())
-    }
-
-    /// Bytes held, names and hash tables left out of account.
-    pub fn bytes(&self) -> u64 {
-        (self.entries.capacity() * size_of::<Entry>()) as u64 + self.customers.bytes()
     }
 
     /// Puts all values in order. Where no kind was given, an attribute is a number when all its values

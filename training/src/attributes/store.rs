@@ -99,17 +99,6 @@ impl Attributes {
         });
         Known { list: &self.list, entries }
     }
-
-    /// [`Known::at`] of a customer.
-    pub fn at(&self, customer: CustomerId<'_>, cutoff: i64, row: &mut [f64]) -> bool {
-        self.of(customer).at(cutoff, row)
-    }
-
-    /// Bytes held, texts left out of account.
-    pub fn bytes(&self) -> u64 {
-        (self.entries.capacity() * size_of::<Entry>() + self.by_id.capacity() * 4) as u64
-            + self.customers.bytes()
-    }
 }
 
 impl Known<'_> {

@@ -1,18 +1,17 @@
 //! `rekindle customers`: what every customer of a log is at a cutoff, and how they got there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use rekindle_models::behaviour::Zone;
 use serde_json::json;
 
-use crate::commands::features::{LogArgs, gather};
-use crate::commands::{Talk, print, write_whole};
+use crate::commands::log::{LogArgs, gather};
+use crate::commands::{Talk, format_of, print, write_whole};
 use crate::customers::{Customers, bound};
 use crate::project::Project;
 use crate::report::{passages_terminal, shares_terminal};
-use crate::sheet::Format;
 
 /// Tell every customer's lapse tier, lifecycle stage, grade and loyalty type
 #[derive(Debug, Args)]
@@ -41,7 +40,7 @@ pub struct CustomersCommand {
 impl CustomersCommand {
     pub(super) fn run(self, talk: Talk) -> Result<u8> {
         let project = Project::read(&self.project)?;
-        let format = format(&self.output)?;
+        let format = format_of(&self.output)?;
         let cutoffs = match &self.cutoff {
             Some(text) => vec![project.instant("--cutoff", text)?],
             None => project.cutoffs().context("name one: --cutoff 2025-06-01")?,
@@ -75,14 +74,4 @@ impl CustomersCommand {
         ))?;
         Ok(0)
     }
-}
-
-/// The format that a file's ending says.
-pub(super) fn format(path: &Path) -> Result<Format> {
-    Format::of(&path.to_string_lossy()).with_context(|| {
-        format!(
-            "{}: found no ending that says the format, expected .parquet, .csv or .ndjson",
-            path.display()
-        )
-    })
 }

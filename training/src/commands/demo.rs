@@ -12,7 +12,7 @@ use rekindle_models::frame::{Binding, Frame, read};
 use rekindle_models::metrics::{Judged, Ranked};
 use serde_json::json;
 
-use crate::commands::features::LogArgs;
+use crate::commands::log::LogArgs;
 use crate::commands::run::{Learning, build, learn};
 use crate::commands::{Talk, load_model, print, write_whole};
 use crate::project::Project;

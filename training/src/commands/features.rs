@@ -1,22 +1,16 @@
 //! `rekindle features`: logs in, snapshots of features and answers out.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rekindle_models::behaviour::{Duplicates, FeatureSpec, Zone};
+use rekindle_models::behaviour::{DAY_MS, Duplicates, FeatureSpec, Zone};
 
-use crate::attributes::{AttributeLog, AttributeValue};
 use crate::build::{self, GatheredLog};
-use crate::commands::customers::format;
-use crate::commands::{Talk, print, write_whole};
-use crate::ingest::{
-    CustomerId, EventBatch, Gathering, Ids, LogNames, Progress, ReadReport, ReadingOptions, Sink,
-    Trait, TraitValue, read_sources,
-};
+use crate::commands::log::{LogArgs, gather};
+use crate::commands::{Bar, Talk, format_of, print, write_whole};
+use crate::ingest::ReadReport;
 use crate::panel::{Cutoffs, Panel, Population, check_covered};
 use crate::project::Project;
 use crate::report::populations_terminal;
@@ -33,7 +27,7 @@ pub struct FeaturesCommand {
     /// The project: where the logs are, what is told of customers and what is asked
     #[arg(default_value = "rekindle.toml")]
     project: PathBuf,
-    /// Parquet file to write
+    /// File to write: .parquet, or .csv with an account of itself beside it
     #[arg(short, long, value_name = "FILE", default_value = "snapshots.parquet")]
     output: PathBuf,
     #[command(flatten)]
@@ -44,38 +38,6 @@ pub struct FeaturesCommand {
     /// Print what was built as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// Where logs are, and how much memory they may take.
-#[derive(Debug, Clone, Args)]
-pub(super) struct LogArgs {
-    /// Folder that relative paths of the project begin at [default: the project's own]
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// Memory for the log's events; what is more goes to a file on disk
-    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = size)]
-    memory_limit: u64,
-    /// Folder of that file [default: the system's folder of temporary files]
-    #[arg(long, value_name = "FOLDER")]
-    spill_folder: Option<PathBuf>,
-}
-
-/// A size as `512MiB`, `4GiB`, `2GB` or bytes.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "kib" => 1024.0,
-        "mib" => 1024.0 * 1024.0,
-        "gib" => 1024.0 * 1024.0 * 1024.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        _ => return Err(format!("unit {unit:?}; expected KiB, MiB, GiB, KB, MB or GB")),
-    };
-    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size, as 4GiB"))?;
-    Ok((number * scale) as u64)
 }
 
 /// What was built, for machines.
@@ -91,23 +53,6 @@ struct Summary<'a> {
     fingerprint: String,
     rows: u64,
     populations: &'a [Population],
-}
-
-/// What `--memory-limit` is without it.
-const MEMORY_LIMIT: u64 = 4 << 30;
-
-impl Default for LogArgs {
-    fn default() -> LogArgs {
-        LogArgs { data: None, memory_limit: MEMORY_LIMIT, spill_folder: None }
-    }
-}
-
-impl LogArgs {
-    /// Where the relative paths of a project begin.
-    pub(super) fn folder(&self, project: &Path) -> PathBuf {
-        let own = project.parent().unwrap_or_else(|| Path::new(""));
-        self.data.clone().unwrap_or_else(|| own.to_owned())
-    }
 }
 
 impl FeaturesCommand {
@@ -151,124 +96,6 @@ impl FeaturesCommand {
     }
 }
 
-/// Reads a project's logs.
-pub(super) fn gather(
-    folder: &Path,
-    project: &Project,
-    memory: &LogArgs,
-    talk: Talk,
-) -> Result<(GatheredLog, ReadReport)> {
-    let sources = project.checked_sources()?;
-    let options = ReadingOptions {
-        folder,
-        store_options: stores(),
-        end: project.log_end()?,
-        max_bad_lines: project.log.max_bad_lines,
-        want_lines: project.labels.as_ref().is_some_and(|l| l.cutoff_after_last_line.is_some()),
-    };
-    let spill = memory.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
-    let gathering = Gathering::new(memory.memory_limit, &spill, project.measures().len())?;
-    let names = LogNames::default();
-    let bar = Bar::new(talk, "reading");
-    let mut attributes = AttributeLog::default();
-    let zone = Zone::named(&project.log.timezone)?;
-    for table in &project.attributes {
-        let rows = table.read(folder, &zone, &mut attributes)?;
-        talk.say(&format!("attributes ({}): {rows} rows", table.path));
-    }
-    let sink = Gathered { events: gathering, attributes: Mutex::new(attributes) };
-    let report = read_sources(&sources, &options, &names, &sink, &|p: Progress| {
-        bar.show(p.bytes_read, p.bytes_total, p.lines);
-    });
-    bar.end();
-    let report = report?;
-    talk.say(&report.to_string());
-    let attributes = sink.attributes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let attributes = Arc::new(attributes.finish(&zone)?);
-    if attributes.contradictions() > 0 {
-        talk.say(&format!(
-            "attributes: {} times a customer has different values of one attribute known at the same \
-             instant: the greatest counts",
-            attributes.contradictions()
-        ));
-    }
-    let events = sink.events.finish()?;
-    let duplicates = project.log.duplicates;
-    Ok((GatheredLog { events, names, attributes, duplicates }, report))
-}
-
-/// Options of object stores: they take their credentials from the environment, as their own tools do.
-pub(super) fn stores() -> Vec<(String, String)> {
-    std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
-}
-
-/// Where lines go.
-struct Gathered {
-    events: Gathering,
-    attributes: Mutex<AttributeLog>,
-}
-
-impl Sink for Gathered {
-    fn events(&self, events: EventBatch) -> crate::Result<()> {
-        self.events.add(events)
-    }
-
-    fn lines(&self, customers: &Ids, times: &[i64]) -> crate::Result<()> {
-        self.events.add_lines(customers, times)
-    }
-
-    fn traits(&self, told: Vec<Trait>) -> crate::Result<()> {
-        let mut attributes = self.attributes.lock().unwrap_or_else(PoisonError::into_inner);
-        told.iter().try_for_each(|told| {
-            let value = match &told.value {
-                TraitValue::Number(number) => AttributeValue::Number(*number),
-                TraitValue::Text(text) => AttributeValue::Text(text),
-            };
-            attributes.add(CustomerId::of_text(&told.customer), told.known_at, &told.name, value)
-        })
-    }
-}
-
-/// A progress line on a terminal: share done, rows a second, time left.
-pub(super) struct Bar {
-    shown: bool,
-    what: &'static str,
-    start: Instant,
-    last: Mutex<Instant>,
-}
-
-impl Bar {
-    pub(super) fn new(talk: Talk, what: &'static str) -> Bar {
-        let start = Instant::now();
-        let shown = !talk.quiet && std::io::stderr().is_terminal();
-        Bar { shown, what, start, last: Mutex::new(start) }
-    }
-
-    pub(super) fn show(&self, done: u64, all: u64, rows: u64) {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !self.shown || last.elapsed().as_millis() < 200 {
-            return;
-        }
-        *last = Instant::now();
-        let seconds = self.start.elapsed().as_secs_f64();
-        let share = done as f64 / all.max(1) as f64;
-        let left = seconds / share.max(1e-9) * (1.0 - share).max(0.0);
-        eprint!(
-            "\r{} {:3.0} %  {:.1} million rows, {:.2} million a second, {left:.0} s left   ",
-            self.what,
-            100.0 * share,
-            rows as f64 / 1e6,
-            rows as f64 / 1e6 / seconds.max(1e-9)
-        );
-    }
-
-    pub(super) fn end(&self) {
-        if self.shown {
-            eprint!("\r{:78}\r", "");
-        }
-    }
-}
-
 /// Features and panel of a project, ready to be written.
 pub(super) struct Prepared {
     pub spec: FeatureSpec,
@@ -293,8 +120,10 @@ impl Prepared {
         };
         let mut all: Vec<i64> = match &cutoffs {
             Cutoffs::Common(cutoffs) => {
-                let last = report.last_event().map(|last| last + 1);
-                let Some(end) = project.log_end()?.or(last) else { bail!("the log has no event") };
+                let end = match project.log_end()? {
+                    Some(end) => end,
+                    None => log_end(report, &zone)?,
+                };
                 check_covered(&questions, cutoffs, end, &zone)?;
                 cutoffs.clone()
             }
@@ -324,7 +153,7 @@ impl Prepared {
         talk: Talk,
     ) -> Result<build::Written> {
         let about = build::about(&self.spec, project, self.cutoffs)?;
-        let format = match format(output)? {
+        let format = match format_of(output)? {
             Format::Ndjson => bail!("{}: expected .parquet or .csv", output.display()),
             format => format,
         };
@@ -367,4 +196,21 @@ impl Prepared {
         }
         Ok(built)
     }
+}
+
+/// Where a log ends that does not say so: just after its last event.
+fn log_end(report: &ReadReport, zone: &Zone) -> Result<i64> {
+    let Some(last) = report.last_event() else { bail!("the log has no event") };
+    if let Some(stray) = report.stray() {
+        bail!(
+            "{} of the log's events come more than 30 days after all others, the last at {}; expected a log \
+             that ends with its events: say in [log] where it ends, as end = \"{}\", and later ones are left \
+             out, or as end = \"{}\" where they are right",
+            stray.events,
+            zone.text(last),
+            zone.text(zone.instant(stray.end)),
+            zone.text(zone.instant((zone.day(last) + 1) * DAY_MS))
+        );
+    }
+    Ok(last + 1)
 }

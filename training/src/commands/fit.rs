@@ -14,7 +14,7 @@ use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::{Trained, fit};
 use crate::report::{Report, markdown, terminal};
-use crate::snapshot::{self, About, CUSTOMER, CUTOFF};
+use crate::snapshot::{self, About, CUSTOMER};
 use crate::split::Shares;
 use crate::verdict::{Limits, Word};
 
@@ -310,16 +310,14 @@ impl LearningArgs {
                 .iter()
                 .any(|t| t == name || t.strip_prefix(name).is_some_and(|t| t.starts_with('=')))
         };
-        let known = about.targets.iter().filter(|t| asked(&t.name)).map(|t| t.known_after_days);
-        let embargo = known.max().unwrap_or(0);
         for target in about.targets.iter().filter(|t| !asked(&t.name)) {
             self.exclude.push(target.name.clone());
         }
         self.id.get_or_insert_with(|| CUSTOMER.to_owned());
         self.repeated_ids = true;
-        if about.cutoffs > 1 && self.time.is_none() {
-            self.time = Some(CUTOFF.to_owned());
-            self.embargo.get_or_insert(f64::from(embargo));
+        if self.time.is_none() {
+            self.time = about.time();
+            self.embargo = self.embargo.or(about.embargo_days(asked));
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::commands::features::{Bar, stores};
-use crate::commands::{Talk, print, write_whole};
+use crate::commands::log::stores;
+use crate::commands::{Bar, Talk, print, write_whole};
 use crate::guess::{Guess, Seen};
 use crate::ingest::{
     EventBatch, Ids, LogNames, Progress, ReadingOptions, Sink, Trait, look, read_sources,

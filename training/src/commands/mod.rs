@@ -8,6 +8,7 @@ mod features;
 mod fit;
 mod import;
 mod init;
+mod log;
 mod models;
 mod run;
 mod score;
@@ -19,8 +20,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use rekindle_models::artifact::{Artifact, Registry};
 use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions};
+
+use crate::sheet::Format;
 
 /// Learns from what customers do who will stay, pay, leave or come back, and says honestly whether
 /// the model is good enough to use.
@@ -93,6 +97,45 @@ impl Talk {
         if !self.quiet {
             eprintln!("{message}");
         }
+    }
+}
+
+/// The format of a table that a file's ending says.
+fn format_of(path: &Path) -> Result<Format> {
+    Format::of(&path.to_string_lossy()).with_context(|| {
+        format!(
+            "{}: found no ending that says the format, expected .parquet, .csv or .ndjson",
+            path.display()
+        )
+    })
+}
+
+/// A progress bar on a terminal: how far, rows a second, time left.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(talk: Talk, what: &'static str) -> Bar {
+        let style = "{prefix} [{bar:30}] {percent} %  {msg}, {eta} left";
+        let style = ProgressStyle::with_template(style).expect("the template is well formed");
+        let bar = match talk.quiet {
+            true => ProgressBar::hidden(),
+            // Shows nothing where standard error is no terminal.
+            false => ProgressBar::new(0),
+        };
+        Bar(bar.with_style(style.progress_chars("=> ")).with_prefix(what))
+    }
+
+    /// `done` of `all` is done; it was made of so many rows.
+    fn show(&self, done: u64, all: u64, rows: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+        let (rows, seconds) = (rows as f64 / 1e6, self.0.elapsed().as_secs_f64());
+        let speed = rows / seconds.max(1e-9);
+        self.0.set_message(format!("{rows:.1} million rows, {speed:.2} million a second"));
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -8,13 +8,14 @@ use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::read;
 use rekindle_models::threshold::ThresholdRule;
 
-use crate::commands::features::{LogArgs, Prepared, gather};
+use crate::commands::features::Prepared;
+use crate::commands::log::{LogArgs, gather};
 use crate::commands::{Talk, fit};
 use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
 use crate::project::Project;
 use crate::report::populations_terminal;
-use crate::snapshot::{self, CUSTOMER, CUTOFF};
+use crate::snapshot::{self, CUSTOMER};
 use crate::split::Shares;
 use crate::verdict::Limits;
 
@@ -109,17 +110,15 @@ pub(super) fn learn(
         bail!("{}: found no snapshots of `rekindle features`", snapshots.display());
     };
     let reading = snapshot::reading(snapshots, &about);
-    let several = about.cutoffs > 1;
     let frame = read(snapshots, &reading)?;
-    let embargo = about.targets.iter().map(|t| t.known_after_days).max().unwrap_or(0);
     let limits = Limits::default();
     let options = FitOptions {
         targets: about.targets.iter().map(|t| TargetSpec { given: t.name.clone() }).collect(),
         id: Some(CUSTOMER.to_owned()),
         repeated_ids: true,
         weight: None,
-        time: several.then(|| CUTOFF.to_owned()),
-        embargo: several.then(|| f64::from(embargo)),
+        time: about.time(),
+        embargo: about.embargo_days(|_| true),
         feature_spec: Some(about.features),
         recency: None,
         exclude: Vec::new(),

@@ -1,14 +1,14 @@
 //! `rekindle simulate`: a seeded world's log in a file, and beside it what is known and what is true.
 
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Talk, print, write_whole};
+use crate::commands::{Bar, Talk, format_of, print, write_whole};
+use crate::question::Days;
 use crate::sheet::{Format, Sheet};
 use crate::simulate::{Truth, World, Written, start_ms};
 
@@ -56,10 +56,10 @@ pub struct Simulate {
     cutoff: Option<NaiveDate>,
     /// How long the horizon of --truth is
     #[arg(long, value_name = "DAYS", default_value = "90d", value_parser = days)]
-    horizon: u32,
+    horizon: Days,
     /// How long after the cutoff the horizon of --truth begins
     #[arg(long, value_name = "DAYS", default_value = "0d", value_parser = days)]
-    gap: u32,
+    gap: Days,
     /// Print what was written as JSON
     #[arg(long)]
     json: bool,
@@ -84,7 +84,7 @@ impl Simulate {
         self.check_apart()?;
         let answers = match (&truth, self.cutoff) {
             (Some(_), Some(cutoff)) => {
-                let answers = world.truth(start_ms(cutoff), self.gap, self.horizon);
+                let answers = world.truth(start_ms(cutoff), self.gap.0, self.horizon.0);
                 answers.with_context(|| format!("--truth at --cutoff {cutoff}"))?
             }
             _ => Vec::new(),
@@ -148,8 +148,8 @@ impl Simulate {
             "truth": self.truth.as_ref().map(|path| json!({
                 "output": path.display().to_string(),
                 "cutoff": self.cutoff.map(|day| day.to_string()),
-                "gap_days": self.gap,
-                "horizon_days": self.horizon,
+                "gap_days": self.gap.0,
+                "horizon_days": self.horizon.0,
                 "customers": truth.len(),
                 "mean_probability": mean(&|t| t.probability),
                 "churned_share": mean(&|t| f64::from(u8::from(t.churned))),
@@ -160,39 +160,22 @@ impl Simulate {
 }
 
 fn wanted(path: &Path) -> Result<Wanted<'_>> {
-    let format = Format::of(&path.to_string_lossy()).ok_or_else(|| {
-        anyhow!(
-            "{}: found no ending that says the format, expected .parquet, .csv or .ndjson",
-            path.display()
-        )
-    })?;
-    Ok(Wanted { path, format })
+    Ok(Wanted { path, format: format_of(path)? })
 }
 
-/// Writes the events, with a line of progress on a terminal.
+/// Writes the events.
 fn write_log(world: &World, to: &Wanted<'_>, talk: Talk) -> Result<Written> {
-    let shown = !talk.quiet && io::stderr().is_terminal();
-    let progress = |done: usize| {
-        if shown {
-            let percent = done * 100 / world.customers;
-            eprint!("\r{done} of {} customers ({percent} %)", world.customers);
-            // Progress that cannot be shown is no reason to stop.
-            io::stderr().flush().unwrap_or_default();
-        }
-    };
+    let bar = Bar::new(talk, "customers");
+    let progress = |done: usize| bar.show(done as u64, world.customers as u64, done as u64);
     let mut written = Written::default();
     let done = write_whole(to.path, |mut file| {
         written = world.write_events(&mut file, to.format, &progress)?;
         Ok(())
     });
-    if shown {
-        eprintln!();
-    }
+    bar.end();
     done.map(|()| written)
 }
 
-/// `90d` or `90`.
-fn days(text: &str) -> std::result::Result<u32, String> {
-    let number = text.strip_suffix('d').unwrap_or(text);
-    number.parse().map_err(|_| "expected a number of days, as 90d".to_owned())
+fn days(text: &str) -> std::result::Result<Days, String> {
+    Days::try_from(text.to_owned())
 }

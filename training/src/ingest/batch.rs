@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use rekindle_models::behaviour::{Dictionary, Events, NONE, OTHER};
+use rekindle_models::behaviour::{Dictionaries, Dictionary, Events, NONE, OTHER};
 
 use crate::error::{Error, Result};
+use crate::ingest::Recoding;
 
 /// Events of many customers.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,19 @@ pub enum Ids {
 pub struct Names {
     what: &'static str,
     known: Mutex<(HashMap<String, u16>, Vec<String>)>,
+}
+
+/// The names met in a log.
+#[derive(Debug)]
+pub struct LogNames {
+    /// Kinds of events.
+    pub kinds: Names,
+    /// Channels.
+    pub channels: Names,
+    /// Product groups.
+    pub groups: Names,
+    /// Currencies of amounts.
+    pub currencies: Names,
 }
 
 /// Most names of a kind: more are a sign that the column is an id.
@@ -88,6 +102,40 @@ impl Names {
     pub fn recode(&self, dictionary: &Dictionary) -> Vec<u16> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.1.iter().map(|name| dictionary.code(name)).collect()
+    }
+}
+
+impl Default for LogNames {
+    fn default() -> LogNames {
+        LogNames {
+            kinds: Names::new("kind"),
+            channels: Names::new("channel"),
+            groups: Names::new("product group"),
+            currencies: Names::new("currency"),
+        }
+    }
+}
+
+impl LogNames {
+    /// All names met.
+    pub fn dictionaries(&self) -> Dictionaries {
+        let names = |names: &Names| {
+            Dictionary::new(names.sorted().into_iter().map(|(name, _)| name).collect())
+        };
+        Dictionaries {
+            kinds: names(&self.kinds),
+            channels: names(&self.channels),
+            groups: names(&self.groups),
+        }
+    }
+
+    /// The codes met as those of dictionaries.
+    pub fn recoding(&self, names: &Dictionaries) -> Recoding {
+        Recoding {
+            kinds: self.kinds.recode(&names.kinds),
+            channels: self.channels.recode(&names.channels),
+            groups: self.groups.recode(&names.groups),
+        }
     }
 }
 

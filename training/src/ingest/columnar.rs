@@ -36,18 +36,17 @@ fn without_panics<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
 impl<'a> ParquetFile<'a> {
     pub fn open(file: &'a LogFile) -> Result<ParquetFile<'a>> {
         let options = ArrowReaderOptions::new();
-        let load = |options: ArrowReaderOptions| {
-            without_panics(|| match &file.place {
-                FilePlace::Disk(path) => ArrowReaderMetadata::load(&File::open(path)?, options),
-                FilePlace::Store(remote) => {
-                    ArrowReaderMetadata::load(&Pieces::new(remote), options)
-                }
-            })
-        };
-        let metadata = load(options.clone())?;
+        let plain = without_panics(|| match &file.place {
+            FilePlace::Disk(path) => ArrowReaderMetadata::load(&File::open(path)?, options.clone()),
+            FilePlace::Store(remote) => {
+                ArrowReaderMetadata::load(&Pieces::new(remote), options.clone())
+            }
+        })?;
         // Texts that repeat are decoded once a value, not once a row.
-        let schema = with_dictionaries(metadata.schema());
-        let metadata = load(options.with_schema(schema)).unwrap_or(metadata);
+        let schema = with_dictionaries(plain.schema());
+        let known = Arc::clone(plain.metadata());
+        let metadata = ArrowReaderMetadata::try_new(known, options.with_schema(schema));
+        let metadata = metadata.unwrap_or(plain);
         Ok(ParquetFile { file, metadata })
     }
 

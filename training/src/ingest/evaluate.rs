@@ -303,10 +303,9 @@ fn text_numbers(texts: &StringArray, bad: &mut NotNumbers) -> Vec<f64> {
         if text.is_empty() {
             return f64::NAN;
         }
-        text.parse().unwrap_or_else(|_| {
-            *bad = true;
-            f64::NAN
-        })
+        let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+        *bad |= number.is_none();
+        number.unwrap_or(f64::NAN)
     };
     texts.iter().zip(bad.iter_mut()).map(number).collect()
 }

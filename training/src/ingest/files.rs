@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
 use crate::ingest::remote::{Remote, Stores};
-use crate::ingest::source::{FileFormat, Source};
+use crate::ingest::source::FileFormat;
 
 /// A file of a log.
 #[derive(Debug, Clone)]
@@ -34,22 +34,27 @@ pub(super) enum FilePlace {
 /// Endings of files that a folder is searched for, before `.gz`.
 const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "ndjson", "jsonl", "json", "parquet"];
 
-/// The files of a source, sorted by name for each of its paths. `folder` is where relative paths begin.
+/// The files that some paths name, sorted by name for each; `source` is whose they are, for messages, and
+/// `folder` where relative ones begin.
 ///
 /// # Errors
 /// When a path is not there, a pattern finds nothing, or a store cannot be reached.
-pub(super) fn files(source: &Source, folder: &Path, stores: &Stores) -> Result<Vec<LogFile>> {
+pub(super) fn files(
+    source: &str,
+    paths: &[String],
+    folder: &Path,
+    stores: &Stores,
+) -> Result<Vec<LogFile>> {
     let mut files = Vec::new();
-    for path in &source.paths {
+    for path in paths {
         let found = match path.contains("://") {
             true => stores.files(path)?,
             false => on_disk(path, folder)?,
         };
         if found.is_empty() {
             return Err(Error::BadOptions(format!(
-                "{}: {path} has no file; expected a file, a glob as \"events/*.csv\", or a folder with \
+                "{source}: {path} has no file; expected a file, a glob as \"events/*.csv\", or a folder with \
                  files that end in .{} (or those with .gz)",
-                source.name,
                 ENDINGS.join(", .")
             )));
         }

@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
+use arrow_array::StringArray;
+use rekindle_models::behaviour::Zone;
 use rekindle_models::frame::{CsvBlocks, ReadOptions};
 
 use crate::error::{Error, Result};
@@ -12,8 +14,9 @@ use crate::ingest::evaluate::Cells;
 use crate::ingest::files::{LogFile, files};
 use crate::ingest::mapping::Rows;
 use crate::ingest::remote::Stores;
-use crate::ingest::source::{FileFormat, LogRules, Source, SourceSpec};
+use crate::ingest::source::FileFormat;
 use crate::ingest::text::{Csv, LineBlocks, Wanted};
+use crate::ingest::times::TimeFormat;
 
 /// The first lines of a log.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,23 +48,8 @@ const MOST_PATHS: usize = 200;
 /// # Errors
 /// When there is none, or it cannot be read.
 pub fn look(path: &str, store_options: Vec<(String, String)>) -> Result<Look> {
-    // Any mapping does: only the files are of interest.
-    let spec = SourceSpec {
-        path: crate::ingest::Paths::One(path.to_owned()),
-        customer: Some("a".to_owned()),
-        time: Some("a".to_owned()),
-        kind: Some("a".to_owned()),
-        ..SourceSpec::default()
-    };
-    let rules = LogRules {
-        timezone: "UTC".to_owned(),
-        purchase: String::new(),
-        returned: String::new(),
-        currency: None,
-        measures: vec!["amount".to_owned()],
-    };
-    let source = Source::new(&spec, 1, &rules)?;
-    let all = files(&source, Path::new(""), &Stores::new(store_options))?;
+    let paths = [path.to_owned()];
+    let all = files("the log", &paths, Path::new(""), &Stores::new(store_options))?;
     let Some(file) = all.first() else {
         return Err(Error::BadOptions(format!("{path}: found no file")));
     };
@@ -153,8 +141,7 @@ fn sampled(name: String, cells: Cells) -> Sampled {
 
 /// The first of the usual formats of times that fits nearly all of some cells.
 pub fn time_format(cells: &[Option<String>]) -> Option<&'static str> {
-    use crate::ingest::times::TimeFormat;
-    let texts: arrow_array::StringArray = cells.iter().take(1_000).map(Option::as_deref).collect();
+    let texts: StringArray = cells.iter().take(1_000).map(Option::as_deref).collect();
     let there = cells.iter().take(1_000).flatten().count();
     if there == 0 {
         return None;
@@ -166,8 +153,7 @@ pub fn time_format(cells: &[Option<String>]) -> Option<&'static str> {
         let scales = [(1.0, "epoch_s"), (1e3, "epoch_ms"), (1e6, "epoch_us"), (1e9, "epoch_ns")];
         return scales.into_iter().find(|(scale, _)| within(*scale)).map(|(_, name)| name);
     }
-    let zone = rekindle_models::behaviour::Zone::default();
-    let column = Cells::Column(std::sync::Arc::new(texts));
+    let (zone, column) = (Zone::default(), Cells::Texts(texts));
     TIME_FORMATS.into_iter().find(|name| {
         let format = TimeFormat::parse(name).expect("the formats of the list are some");
         let read = format.instants(&column, &zone).iter().flatten().count();

@@ -1,21 +1,16 @@
 //! Lines of a log into events: whose, when, what; and what is not as it should be. Reads no files.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
-use arrow_cast::cast;
-use arrow_schema::DataType;
-use rekindle_models::behaviour::{Dictionaries, Dictionary, Events, NONE, product_key};
+use rekindle_models::behaviour::{Events, NONE};
 
 use crate::error::Result;
-use crate::ingest::evaluate::{Cells, evaluate};
+use crate::ingest::evaluate::{Cells, NotNumbers, evaluate};
 use crate::ingest::expression::Expression;
+use crate::ingest::naming::{Owners, codes, products};
+use crate::ingest::segment::Identify;
 use crate::ingest::source::Mapping;
 use crate::ingest::tally::{Fault, Tally};
-use crate::ingest::{EventBatch, Ids, Names, Recoding, Trait, TraitValue};
+use crate::ingest::{EventBatch, Ids, LogNames, Names, Trait};
 
 /// Some lines of a file: the columns that are needed, and where each line is.
 #[derive(Debug)]
@@ -31,19 +26,6 @@ pub(super) enum Lines {
     Each(Vec<u64>),
     /// The row of the first, from 1; the others follow.
     From(u64),
-}
-
-/// The names met in a log.
-#[derive(Debug)]
-pub struct LogNames {
-    /// Kinds of events.
-    pub kinds: Names,
-    /// Channels.
-    pub channels: Names,
-    /// Product groups.
-    pub groups: Names,
-    /// Currencies of amounts.
-    pub currencies: Names,
 }
 
 /// What lines became.
@@ -67,40 +49,6 @@ pub(super) struct Reading<'a> {
     pub want_lines: bool,
 }
 
-impl Default for LogNames {
-    fn default() -> LogNames {
-        LogNames {
-            kinds: Names::new("kind"),
-            channels: Names::new("channel"),
-            groups: Names::new("product group"),
-            currencies: Names::new("currency"),
-        }
-    }
-}
-
-impl LogNames {
-    /// All names met.
-    pub fn dictionaries(&self) -> Dictionaries {
-        let names = |names: &Names| {
-            Dictionary::new(names.sorted().into_iter().map(|(name, _)| name).collect())
-        };
-        Dictionaries {
-            kinds: names(&self.kinds),
-            channels: names(&self.channels),
-            groups: names(&self.groups),
-        }
-    }
-
-    /// The codes met as those of dictionaries.
-    pub fn recoding(&self, names: &Dictionaries) -> Recoding {
-        Recoding {
-            kinds: self.kinds.recode(&names.kinds),
-            channels: self.channels.recode(&names.channels),
-            groups: self.groups.recode(&names.groups),
-        }
-    }
-}
-
 impl Lines {
     fn line(&self, row: usize) -> u64 {
         match self {
@@ -122,379 +70,261 @@ impl Mapping {
     /// # Errors
     /// When there are more names than may be.
     pub fn map(&self, rows: &Rows, file: (usize, &str), reading: &Reading<'_>) -> Result<Mapped> {
-        let mut tally = Tally { lines: rows.cells.num_rows() as u64, ..Tally::default() };
         let n = rows.cells.num_rows();
-        let mut bad = vec![false; n];
-        let mut count = |fault, row: usize, found: &dyn Fn() -> String| {
-            let line = rows.lines.line(row);
-            let text = || format!("{}: {}", place(file.1, &rows.lines, line), found());
-            tally.count(fault, (file.0, line), text);
-        };
-        let cells =
-            |expression: &Expression, bad: &mut Vec<bool>| evaluate(expression, &rows.cells, bad);
-        let passes = self.filter.as_ref().map(|filter| cells(filter, &mut bad).truths());
-        let customers = Customers::of(&cells(&self.customer, &mut bad));
-        let time = cells(&self.time, &mut bad);
-        let times = self.time_format.instants(&time, &self.zone);
-        let received = self.received.as_ref().map(|e| {
-            let cells = cells(e, &mut bad);
-            let times = self.time_format.instants(&cells, &self.zone);
-            Received { times, missing: cells.missing(), cells }
-        });
-
-        let mut filtered = 0;
-        let mut kept: Vec<u32> = Vec::with_capacity(n);
-        let mut lines: Vec<u32> = Vec::new();
-        let identify = self.identifies.then(|| Identify::new(&rows.cells));
+        let tally = Tally { lines: n as u64, ..Tally::default() };
+        let mut work = Work { mapping: self, rows, file, reading, bad: vec![false; n], tally };
+        let owners = Owners::of(&work.cells(&self.customer));
+        let when = work.when();
         let mut traits = Vec::new();
-        for row in 0..n {
-            let identifies = identify.as_ref().is_some_and(|identify| identify.is(row));
-            if !identifies && passes.as_ref().is_some_and(|passes| passes[row] != Some(true)) {
-                filtered += 1;
-                continue;
-            }
-            if !customers.has(row) {
-                count(Fault::NoCustomer, row, &|| "found none".to_owned());
-                continue;
-            }
-            let unread = received.as_ref().filter(|r| r.times[row].is_none() && !r.missing[row]);
-            let Some(ms) = times[row].filter(|_| unread.is_none()) else {
-                let (column, cells) = unread.map_or(("time", &time), |r| ("received_at", &r.cells));
-                count(Fault::BadTime, row, &|| format!("found {column} {}", shown(cells, row)));
-                continue;
-            };
-            if reading.end.is_some_and(|end| ms >= end) {
-                count(Fault::AfterEnd, row, &|| format!("found time {}", shown(&time, row)));
-                continue;
-            }
-            if let Some(identify) = identify.as_ref().filter(|_| identifies) {
-                let late = received.as_ref().and_then(|r| r.times[row]);
-                identify.tell(row, &customers.text(row), late.unwrap_or(ms).max(ms), &mut traits);
-                continue;
-            }
-            if reading.want_lines {
-                lines.push(row as u32);
-            }
-            kept.push(row as u32);
-        }
-        let times = |rows: &[u32]| -> Vec<i64> {
-            rows.iter().map(|&row| times[row as usize].unwrap_or_default()).collect()
-        };
-        let lines = reading.want_lines.then(|| (customers.at(&lines), times(&lines)));
-        let measures: Vec<Option<Vec<f64>>> = self
-            .measures
-            .iter()
-            .map(|measure| measure.as_ref().map(|e| cells(e, &mut bad).numbers(&mut bad)))
-            .collect();
-        let (rows_of, kinds, counts) = match &self.kind {
-            Some(kind) => {
-                let codes = codes(&cells(kind, &mut bad), &kept, &reading.names.kinds)?;
-                let both = kept.iter().zip(&codes);
-                for (&row, _) in both.filter(|(_, code)| **code == NONE) {
-                    count(Fault::NoKind, row as usize, &|| "found none".to_owned());
-                }
-                let mut places = kept.clone();
-                let mut of = codes.iter();
-                places.retain(|_| *of.next().unwrap_or(&NONE) != NONE);
-                (places, codes.into_iter().filter(|code| *code != NONE).collect(), None)
-            }
-            None => self.unpivoted(rows, &kept, &mut bad, reading.names)?,
-        };
-        for row in kept.iter().map(|&row| row as usize).filter(|&row| bad[row]) {
-            count(Fault::NotANumber, row, &|| "found a text".to_owned());
-        }
-        let of_kept = |values: &Vec<f64>| -> Vec<f64> {
-            let finite = |row: &u32| Some(values[*row as usize]).filter(|v| v.is_finite());
-            rows_of.iter().map(|row| finite(row).unwrap_or(f64::NAN)).collect()
-        };
-        let mut measures: Vec<Vec<f64>> =
-            measures.iter().map(|m| m.as_ref().map_or_else(Vec::new, of_kept)).collect();
-        if let Some(counts) = counts {
-            measures[0] = counts;
-        }
-        let column = |e: &Option<Expression>, names, bad: &mut Vec<bool>| match e {
-            Some(e) => codes(&cells(e, bad), &rows_of, names),
-            None => Ok(Vec::new()),
-        };
-        let currencies = column(&self.currency, &reading.names.currencies, &mut bad)?;
-        if let Some(wanted) = &self.wanted_currency {
-            let wanted = reading.names.currencies.code(wanted)?;
-            for (place, _) in
-                currencies.iter().enumerate().filter(|(_, c)| **c != NONE && **c != wanted)
-            {
-                let Some(amount) = measures[0].get_mut(place).filter(|a| !a.is_nan()) else {
-                    continue;
-                };
-                count(Fault::OtherCurrency, rows_of[place] as usize, &|| {
-                    format!("found the amount {amount}")
-                });
-                *amount = f64::NAN;
-            }
-        }
-        let mut events = Events { times: times(&rows_of), kinds, measures, ..Events::default() };
-        for &place in &self.returns(&mut events, reading.names)? {
-            let (row, amount) =
-                (rows_of[place as usize] as usize, events.measures[0][place as usize]);
-            count(Fault::NegativePurchase, row, &|| format!("found the amount {amount}"));
-        }
-        events.channels = column(&self.channel, &reading.names.channels, &mut bad)?;
-        events.groups = column(&self.group, &reading.names.groups, &mut bad)?;
-        if let Some(product) = &self.product {
-            events.products = products(&cells(product, &mut bad), &rows_of);
-        }
-        if let Some(received) = &received {
-            // What does not say when it was received was known at once.
-            let at = |(place, &row): (usize, &u32)| {
-                received.times[row as usize].unwrap_or(events.times[place])
-            };
-            events.received = rows_of.iter().enumerate().map(at).collect();
-        }
-        tally.filtered = filtered;
+        let sound = work.sound(&owners, &when, &mut traits);
+        let lines = reading.want_lines.then(|| (owners.at(&sound), when.at(&sound)));
+        let Happened { rows: of, kinds, measures } = work.happened(&sound)?;
+        let events = work.events(&when, &of, kinds, measures)?;
+        let Work { mut tally, .. } = work;
         tally.attributes = traits.len() as u64;
         tally.times(&events.times);
-        let events = EventBatch { customers: customers.at(&rows_of), events };
+        let events = EventBatch { customers: owners.at(&of), events };
         Ok(Mapped { events, lines, traits, tally })
-    }
-
-    /// An event for every finite number above 0 in the columns that are unpivoted: rows, kinds, numbers.
-    fn unpivoted(
-        &self,
-        rows: &Rows,
-        kept: &[u32],
-        bad: &mut Vec<bool>,
-        names: &LogNames,
-    ) -> Result<Unpivoted> {
-        let columns = self.unpivot.iter().map(|name| {
-            let numbers =
-                evaluate(&Expression::Column(name.clone()), &rows.cells, bad).numbers(bad);
-            Ok((names.kinds.code(name)?, numbers))
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let (mut of, mut kinds, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-        for &row in kept {
-            for (code, numbers) in &columns {
-                let number = numbers[row as usize];
-                if number > 0.0 && number.is_finite() {
-                    of.push(row);
-                    kinds.push(*code);
-                    counts.push(number);
-                }
-            }
-        }
-        Ok((of, kinds, Some(counts)))
-    }
-
-    /// Makes returns of purchases with an amount below 0, and tells which events that were.
-    fn returns(&self, events: &mut Events, names: &LogNames) -> Result<Vec<u32>> {
-        let mut found = Vec::new();
-        if events.measures[0].is_empty() {
-            return Ok(found);
-        }
-        let purchase = names.kinds.known(&self.purchase);
-        for (place, (kind, amount)) in events.kinds.iter_mut().zip(&events.measures[0]).enumerate()
-        {
-            if *amount < 0.0 && Some(*kind) == purchase {
-                *kind = names.kinds.code(&self.returned)?;
-                found.push(place as u32);
-            }
-        }
-        Ok(found)
     }
 }
 
-/// Rows with a number above 0, the kinds, and the numbers.
-type Unpivoted = (Vec<u32>, Vec<u16>, Option<Vec<f64>>);
+/// Lines being mapped.
+struct Work<'a> {
+    mapping: &'a Mapping,
+    rows: &'a Rows,
+    file: (usize, &'a str),
+    reading: &'a Reading<'a>,
+    bad: NotNumbers,
+    tally: Tally,
+}
 
-/// When lines were received.
+/// When things happened, and when they became known.
+struct When {
+    cells: Cells,
+    times: Vec<Option<i64>>,
+    received: Option<Received>,
+}
+
 struct Received {
     cells: Cells,
     times: Vec<Option<i64>>,
     missing: Vec<bool>,
 }
 
-/// Whose lines are.
-enum Customers {
-    Numbers(Vec<Option<i64>>),
-    Texts(arrow_array::StringArray),
+/// Events by row: one for a line, or several where columns are unpivoted.
+struct Happened {
+    rows: Vec<u32>,
+    kinds: Vec<u16>,
+    /// The amount first; empty where events have none.
+    measures: Vec<Vec<f64>>,
 }
 
-impl Customers {
-    fn of(cells: &Cells) -> Customers {
-        if let Cells::Column(column) = cells {
-            let whole = column.data_type().is_integer();
-            if let Some(numbers) = cast(column, &DataType::Int64).ok().filter(|_| whole) {
-                // A number beyond 63 bits is null after the cast: it stays a text.
-                if numbers.null_count() == column.null_count() {
-                    return Customers::Numbers(
-                        numbers.as_primitive::<Int64Type>().iter().collect(),
-                    );
-                }
-            }
-            // Whole numbers with gaps are often kept as floating-point ones.
-            if column.data_type().is_floating()
-                && let Ok(floats) = cast(column, &DataType::Float64)
-            {
-                let floats = floats.as_primitive::<Float64Type>();
-                let whole = |f: &f64| f.fract() == 0.0 && f.abs() < 9.0e15;
-                if floats.iter().flatten().filter(|f| !f.is_nan()).all(|f| whole(&f)) {
-                    let number = |f: Option<f64>| f.filter(|f| !f.is_nan()).map(|f| f as i64);
-                    return Customers::Numbers(floats.iter().map(number).collect());
-                }
-            }
-        }
-        Customers::Texts(cells.texts())
-    }
-
-    fn has(&self, row: usize) -> bool {
-        match self {
-            Customers::Numbers(numbers) => numbers[row].is_some(),
-            Customers::Texts(texts) => texts.is_valid(row) && !texts.value(row).trim().is_empty(),
-        }
-    }
-
-    /// That of a row, as text.
-    fn text(&self, row: usize) -> String {
-        match self {
-            Customers::Numbers(numbers) => numbers[row].map_or_else(String::new, |n| n.to_string()),
-            Customers::Texts(texts) => texts.value(row).trim().to_owned(),
-        }
-    }
-
-    /// Those of some rows, which have one.
-    fn at(&self, rows: &[u32]) -> Ids {
-        match self {
-            Customers::Numbers(numbers) => {
-                Ids::Numbers(rows.iter().map(|&row| numbers[row as usize].unwrap_or(0)).collect())
-            }
-            Customers::Texts(texts) => {
-                let (mut text, mut ends) = (String::new(), Vec::with_capacity(rows.len()));
-                for &row in rows {
-                    text.push_str(texts.value(row as usize).trim());
-                    ends.push(text.len() as u32);
-                }
-                Ids::Texts { text, ends }
-            }
-        }
+impl When {
+    /// The times of some rows, which have one.
+    fn at(&self, rows: &[u32]) -> Vec<i64> {
+        rows.iter().map(|&row| self.times[row as usize].unwrap_or_default()).collect()
     }
 }
 
-/// Segment's `identify` calls among lines: their traits are attributes.
-struct Identify {
-    types: arrow_array::StringArray,
-    traits: arrow_array::StringArray,
-}
-
-impl Identify {
-    fn new(cells: &RecordBatch) -> Identify {
-        let texts = |name: &str| {
-            let none = || arrow_array::StringArray::new_null(cells.num_rows());
-            cells.column_by_name(name).map_or_else(none, |c| Cells::Column(c.clone()).texts())
-        };
-        Identify { types: texts("type"), traits: texts("traits") }
+impl Work<'_> {
+    fn cells(&mut self, expression: &Expression) -> Cells {
+        evaluate(expression, &self.rows.cells, &mut self.bad)
     }
 
-    fn is(&self, row: usize) -> bool {
-        self.types.is_valid(row) && self.types.value(row) == "identify"
+    fn count(&mut self, fault: Fault, row: usize, found: impl FnOnce() -> String) {
+        let line = self.rows.lines.line(row);
+        let text = || format!("{}: {}", place(self.file.1, &self.rows.lines, line), found());
+        self.tally.count(fault, (self.file.0, line), text);
     }
 
-    /// Tells the traits that are texts, numbers, or yes and no; what is nested is no attribute.
-    fn tell(&self, row: usize, customer: &str, known_at: i64, told: &mut Vec<Trait>) {
-        if self.traits.is_null(row) {
-            return;
-        }
-        let read = serde_json::from_str::<serde_json::Map<_, _>>(self.traits.value(row));
-        for (name, value) in read.into_iter().flatten() {
-            let value = match value {
-                serde_json::Value::String(text) if !text.trim().is_empty() => {
-                    TraitValue::Text(text)
-                }
-                serde_json::Value::Bool(truth) => TraitValue::Number(f64::from(u8::from(truth))),
-                serde_json::Value::Number(number) => match number.as_f64() {
-                    Some(number) => TraitValue::Number(number),
-                    None => continue,
-                },
-                _ => continue,
-            };
-            told.push(Trait { customer: customer.to_owned(), known_at, name, value });
-        }
-    }
-}
-
-/// The codes of names at some rows; [`NONE`] where there is none.
-fn codes(cells: &Cells, rows: &[u32], names: &Names) -> Result<Vec<u16>> {
-    if let Cells::Column(column) = cells {
-        if let Some(dictionary) = column.as_any_dictionary_opt() {
-            let values = Cells::Column(dictionary.values().clone());
-            let all: Vec<u32> = (0..values.len() as u32).collect();
-            let codes = codes(&values, &all, names)?;
-            let keys = dictionary.normalized_keys();
-            let code = |&row: &u32| match dictionary.is_null(row as usize) {
-                true => NONE,
-                false => codes.get(keys[row as usize]).copied().unwrap_or(NONE),
-            };
-            return Ok(rows.iter().map(code).collect());
-        }
-        let whole = column.data_type().is_integer();
-        if let Some(numbers) = cast(column, &DataType::Int64).ok().filter(|_| whole) {
-            let numbers = numbers.as_primitive::<Int64Type>();
-            let number = |row: usize| numbers.is_valid(row).then(|| numbers.value(row));
-            return remembered(rows, number, |number| names.code(&number.to_string()));
-        }
-    }
-    let texts = cells.texts();
-    let text = |row: usize| {
-        let text = texts.is_valid(row).then(|| texts.value(row).trim());
-        text.filter(|text| !text.is_empty())
-    };
-    remembered(rows, text, |text| names.code(text))
-}
-
-/// The code of each value, asked for once a value.
-fn remembered<T: Copy + Eq + Hash>(
-    rows: &[u32],
-    value: impl Fn(usize) -> Option<T>,
-    code: impl Fn(T) -> Result<u16>,
-) -> Result<Vec<u16>> {
-    let mut known: HashMap<T, u16> = HashMap::new();
-    let mut last: Option<(T, u16)> = None;
-    let mut codes = Vec::with_capacity(rows.len());
-    for &row in rows {
-        codes.push(match (value(row as usize), last) {
-            (None, _) => NONE,
-            (Some(value), Some((before, code))) if value == before => code,
-            (Some(value), _) => {
-                let code = match known.get(&value) {
-                    Some(code) => *code,
-                    None => *known.entry(value).or_insert(code(value)?),
-                };
-                last = Some((value, code));
-                code
-            }
+    fn when(&mut self) -> When {
+        let Mapping { time, time_format, received, zone, .. } = self.mapping;
+        let cells = self.cells(time);
+        let received = received.as_ref().map(|expression| {
+            let cells = self.cells(expression);
+            let times = time_format.instants(&cells, zone);
+            Received { times, missing: cells.missing(), cells }
         });
+        When { times: time_format.instants(&cells, zone), cells, received }
     }
-    Ok(codes)
-}
 
-/// The keys of products at some rows; 0 where there is none.
-fn products(cells: &Cells, rows: &[u32]) -> Vec<u64> {
-    let key = |texts: &arrow_array::StringArray, row: usize| {
-        let text = if texts.is_valid(row) { texts.value(row).trim() } else { "" };
-        if text.is_empty() { 0 } else { product_key(text) }
-    };
-    if let Cells::Column(column) = cells
-        && let Some(dictionary) = column.as_any_dictionary_opt()
-    {
-        let values = Cells::Column(dictionary.values().clone()).texts();
-        let known: Vec<u64> = (0..values.len()).map(|row| key(&values, row)).collect();
-        let keys = dictionary.normalized_keys();
-        let of = |&row: &u32| match dictionary.is_null(row as usize) {
-            true => 0,
-            false => known.get(keys[row as usize]).copied().unwrap_or(0),
-        };
-        return rows.iter().map(of).collect();
+    /// The rows that count and say whose and when they are; what they tell of customers goes to `traits`
+    /// instead.
+    fn sound(&mut self, owners: &Owners, when: &When, traits: &mut Vec<Trait>) -> Vec<u32> {
+        let passes = self.mapping.filter.as_ref().map(|filter| self.cells(filter).truths());
+        let identify = self.mapping.identifies.then(|| Identify::new(&self.rows.cells));
+        let mut sound = Vec::with_capacity(self.rows.cells.num_rows());
+        for row in 0..self.rows.cells.num_rows() {
+            let identify = identify.as_ref().filter(|identify| identify.is(row));
+            if identify.is_none() && passes.as_ref().is_some_and(|p| p[row] != Some(true)) {
+                self.tally.filtered += 1;
+                continue;
+            }
+            if !owners.has(row) {
+                self.count(Fault::NoCustomer, row, || "found none".to_owned());
+                continue;
+            }
+            let received = when.received.as_ref();
+            let unread = received.filter(|r| r.times[row].is_none() && !r.missing[row]);
+            let Some(ms) = when.times[row].filter(|_| unread.is_none()) else {
+                let (column, cells) =
+                    unread.map_or(("time", &when.cells), |r| ("received_at", &r.cells));
+                self.count(Fault::BadTime, row, || format!("found {column} {}", shown(cells, row)));
+                continue;
+            };
+            if self.reading.end.is_some_and(|end| ms >= end) {
+                self.count(Fault::AfterEnd, row, || {
+                    format!("found time {}", shown(&when.cells, row))
+                });
+                continue;
+            }
+            match identify {
+                Some(identify) => {
+                    let known_at = received.and_then(|r| r.times[row]).unwrap_or(ms).max(ms);
+                    identify.tell(row, &owners.text(row), known_at, traits);
+                }
+                None => sound.push(row as u32),
+            }
+        }
+        sound
     }
-    let texts = cells.texts();
-    rows.iter().map(|&row| key(&texts, row as usize)).collect()
+
+    /// What happened in some rows, with the numbers of it.
+    fn happened(&mut self, sound: &[u32]) -> Result<Happened> {
+        let mapping = self.mapping;
+        let happened = match &mapping.kind {
+            Some(kind) => {
+                let kinds = codes(&self.cells(kind), sound, &self.reading.names.kinds)?;
+                let mut happened = Happened {
+                    rows: Vec::with_capacity(sound.len()),
+                    kinds: Vec::new(),
+                    measures: Vec::new(),
+                };
+                for (&row, kind) in sound.iter().zip(kinds) {
+                    if kind == NONE {
+                        self.count(Fault::NoKind, row as usize, || "found none".to_owned());
+                        continue;
+                    }
+                    happened.rows.push(row);
+                    happened.kinds.push(kind);
+                }
+                for measure in &mapping.measures {
+                    let numbers = measure.as_ref().map(|e| self.numbers(e));
+                    let of = |numbers: Vec<f64>| {
+                        happened.rows.iter().map(|&row| numbers[row as usize]).collect()
+                    };
+                    happened.measures.push(numbers.map_or_else(Vec::new, of));
+                }
+                happened
+            }
+            None => self.unpivoted(sound)?,
+        };
+        let asked = if mapping.kind.is_some() { &happened.rows } else { sound };
+        for row in asked.iter().map(|&row| row as usize) {
+            if self.bad[row] {
+                self.count(Fault::NotANumber, row, || "found no finite number".to_owned());
+            }
+        }
+        Ok(happened)
+    }
+
+    /// An event for every number above 0 in the columns that are unpivoted; the number is its amount.
+    fn unpivoted(&mut self, sound: &[u32]) -> Result<Happened> {
+        let mapping = self.mapping;
+        let mut columns = Vec::with_capacity(mapping.unpivot.len());
+        for name in &mapping.unpivot {
+            let numbers = self.numbers(&Expression::Column(name.clone()));
+            columns.push((self.reading.names.kinds.code(name)?, numbers));
+        }
+        let (mut rows, mut kinds, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        for &row in sound {
+            for (code, numbers) in &columns {
+                let number = numbers[row as usize];
+                if number > 0.0 {
+                    rows.push(row);
+                    kinds.push(*code);
+                    counts.push(number);
+                }
+            }
+        }
+        let mut measures = vec![Vec::new(); mapping.measures.len()];
+        measures[0] = counts;
+        Ok(Happened { rows, kinds, measures })
+    }
+
+    /// Finite numbers, NaN where missing; rows with others are marked.
+    fn numbers(&mut self, expression: &Expression) -> Vec<f64> {
+        let mut numbers = self.cells(expression).numbers(&mut self.bad);
+        for (number, bad) in numbers.iter_mut().zip(&mut self.bad) {
+            if number.is_infinite() {
+                (*number, *bad) = (f64::NAN, true);
+            }
+        }
+        numbers
+    }
+
+    /// The events of what happened.
+    fn events(
+        &mut self,
+        when: &When,
+        rows: &[u32],
+        kinds: Vec<u16>,
+        measures: Vec<Vec<f64>>,
+    ) -> Result<Events> {
+        let (mapping, names) = (self.mapping, self.reading.names);
+        let mut events = Events { times: when.at(rows), kinds, measures, ..Events::default() };
+        self.keep_currency(rows, &mut events)?;
+        self.make_returns(rows, &mut events)?;
+        events.channels = self.codes(&mapping.channel, rows, &names.channels)?;
+        events.groups = self.codes(&mapping.group, rows, &names.groups)?;
+        if let Some(product) = &mapping.product {
+            events.products = products(&self.cells(product), rows);
+        }
+        if let Some(received) = &when.received {
+            // What does not say when it was received was known at once.
+            let at = |(&row, time): (&u32, &i64)| received.times[row as usize].unwrap_or(*time);
+            events.received = rows.iter().zip(&events.times).map(at).collect();
+        }
+        Ok(events)
+    }
+
+    /// The codes of an expression's names; empty where there is no expression.
+    fn codes(&mut self, of: &Option<Expression>, rows: &[u32], names: &Names) -> Result<Vec<u16>> {
+        of.as_ref().map_or(Ok(Vec::new()), |expression| codes(&self.cells(expression), rows, names))
+    }
+
+    /// Leaves out amounts in another currency than the one that counts.
+    fn keep_currency(&mut self, rows: &[u32], events: &mut Events) -> Result<()> {
+        let names = &self.reading.names.currencies;
+        let found = self.codes(&self.mapping.currency, rows, names)?;
+        let Some(wanted) = &self.mapping.wanted_currency else { return Ok(()) };
+        let wanted = names.code(wanted)?;
+        let amounts = events.measures[0].iter_mut().zip(found).zip(rows);
+        for ((amount, currency), &row) in amounts {
+            if currency != NONE && currency != wanted && !amount.is_nan() {
+                self.count(Fault::OtherCurrency, row as usize, || {
+                    format!("found the amount {amount}")
+                });
+                *amount = f64::NAN;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes returns of purchases with an amount below 0.
+    fn make_returns(&mut self, rows: &[u32], events: &mut Events) -> Result<()> {
+        let names = &self.reading.names.kinds;
+        let purchase = names.known(&self.mapping.purchase);
+        let amounts = events.kinds.iter_mut().zip(&events.measures[0]).zip(rows);
+        for ((kind, amount), &row) in amounts {
+            if *amount < 0.0 && Some(*kind) == purchase {
+                *kind = names.code(&self.mapping.returned)?;
+                let found = || format!("found the amount {amount}");
+                self.count(Fault::NegativePurchase, row as usize, found);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Longest text shown of a cell.

@@ -14,6 +14,9 @@ mod times;
 mod source;
 mod tally;
 
+mod naming;
+mod segment;
+
 mod mapping;
 
 mod files;
@@ -36,16 +39,16 @@ mod spill;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{EventBatch, Ids, Names, recoded};
+pub use batch::{EventBatch, Ids, LogNames, Names, recoded};
 pub use chunk::Recoding;
 pub use customers::CustomerId;
 pub(crate) use customers::{Customers, Register};
 pub use gathered::{Gathered, Partition, Room};
 pub use look::{Look, Sampled, look, time_format};
-pub use mapping::LogNames;
 pub use partitions::Gathering;
 pub use reading::{
-    Progress, ReadReport, ReadingOptions, Sink, SourceReport, Trait, TraitValue, read_sources,
+    Progress, ReadReport, ReadingOptions, Sink, SourceReport, Stray, Trait, TraitValue,
+    read_sources,
 };
 pub use source::{FileFormat, LogRules, Paths, Preset, Source, SourceSpec};
 pub use tally::{Fault, Faults, Tally};

@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
+use rekindle_models::behaviour::DAY_MS;
 use rekindle_models::frame::{CsvBlocks, CsvFailure, nearest_name};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::ingest::columnar::{ParquetFile, Stopped};
 use crate::ingest::files::{LogFile, files};
-use crate::ingest::mapping::{Lines, LogNames, Reading, Rows, place};
+use crate::ingest::mapping::{Lines, Reading, Rows, place};
 use crate::ingest::remote::Stores;
 use crate::ingest::source::{FileFormat, Source};
 use crate::ingest::tally::{Fault, Tally};
 use crate::ingest::text::{Block, Csv, LineBlocks, Wanted};
-use crate::ingest::{EventBatch, Ids};
+use crate::ingest::{EventBatch, Ids, LogNames};
 
 /// How a log is read.
 #[derive(Debug, Clone)]
@@ -34,6 +35,11 @@ pub struct ReadingOptions<'a> {
     /// Whether lines of customers are wanted that are no events.
     pub want_lines: bool,
 }
+
+/// Days without events before those that are most likely misdated,
+const STRAY_DAYS: i64 = 30;
+/// which are fewer than one in so many.
+const STRAY_ONE_IN: u64 = 1_000;
 
 /// Where a log goes to. Called from several threads, in no particular order.
 pub trait Sink: Sync {
@@ -94,6 +100,15 @@ pub struct ReadReport {
     pub sources: Vec<SourceReport>,
 }
 
+/// Events long after all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stray {
+    /// How many.
+    pub events: u64,
+    /// A day after the day (UTC) of the last event before them, in milliseconds: after it in any zone.
+    pub end: i64,
+}
+
 /// An account of a source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SourceReport {
@@ -119,7 +134,7 @@ pub fn read_sources(
     watch: &(dyn Fn(Progress) + Sync),
 ) -> Result<ReadReport> {
     let stores = Stores::new(options.store_options.clone());
-    let found = sources.iter().map(|source| files(source, options.folder, &stores));
+    let found = sources.iter().map(|s| files(&s.name, &s.paths, options.folder, &stores));
     let found = found.collect::<Result<Vec<_>>>()?;
     let bytes_total = found.iter().flatten().map(|file| file.bytes).sum();
     let reading = Reading { names, end: options.end, want_lines: options.want_lines };
@@ -180,6 +195,25 @@ impl ReadReport {
     /// The time of the last event, in milliseconds.
     pub fn last_event(&self) -> Option<i64> {
         self.sources.iter().filter_map(|source| source.tally.last_event).max()
+    }
+
+    /// Events that are most likely misdated: fewer than one in 1,000, more than 30 days after all others. A
+    /// log without a stated end would seem to end with them.
+    pub fn stray(&self) -> Option<Stray> {
+        let mut all = Tally::default();
+        self.sources.iter().for_each(|source| all.add(source.tally.clone()));
+        let days: Vec<(i64, u64)> = all.days.into_iter().collect();
+        let (mut events, mut found) = (0, None);
+        for (earlier, later) in days.windows(2).rev().map(|pair| (pair[0].0, pair[1])) {
+            events += later.1;
+            if events * STRAY_ONE_IN >= all.events {
+                break;
+            }
+            if later.0 - earlier > STRAY_DAYS {
+                found = Some(Stray { events, end: (earlier + 2) * DAY_MS });
+            }
+        }
+        found
     }
 }
 

@@ -140,6 +140,19 @@ pub(super) struct Mapping {
     pub identifies: bool,
 }
 
+impl Default for LogRules {
+    /// Purchases and returns by these names, in UTC, with no measure but the amount.
+    fn default() -> LogRules {
+        LogRules {
+            timezone: "UTC".to_owned(),
+            purchase: "purchase".to_owned(),
+            returned: "return".to_owned(),
+            currency: None,
+            measures: vec!["amount".to_owned()],
+        }
+    }
+}
+
 impl Default for Paths {
     fn default() -> Paths {
         Paths::Several(Vec::new())
@@ -297,13 +310,8 @@ mod tests {
     use super::*;
 
     fn rules() -> LogRules {
-        LogRules {
-            timezone: "UTC".to_owned(),
-            purchase: "purchase".to_owned(),
-            returned: "return".to_owned(),
-            currency: None,
-            measures: vec!["amount".to_owned(), "discount".to_owned()],
-        }
+        let measures = vec!["amount".to_owned(), "discount".to_owned()];
+        LogRules { measures, ..LogRules::default() }
     }
 
     fn source(text: &str) -> Result<Source> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use rekindle_models::behaviour::DAY_MS;
 use serde::Serialize;
 
 /// Why a line, or something in it, is not as it should be.
@@ -18,7 +19,7 @@ pub enum Fault {
     BadTime,
     /// It does not say what happened.
     NoKind,
-    /// A text stands where a number belongs.
+    /// A text, or an infinite number, stands where a finite number belongs.
     NotANumber,
     /// It is at or after the log's stated end.
     AfterEnd,
@@ -56,6 +57,9 @@ pub struct Tally {
     pub first_event: Option<i64>,
     /// The time of the last event, in milliseconds.
     pub last_event: Option<i64>,
+    /// Events of each day since 1970 UTC.
+    #[serde(skip)]
+    pub(super) days: BTreeMap<i64, u64>,
 }
 
 /// Examples that are shown of each sort.
@@ -75,7 +79,9 @@ impl Fault {
             Fault::NoCustomer => ("no customer", "left out"),
             Fault::BadTime => ("no time that can be read", "left out"),
             Fault::NoKind => ("no kind", "left out"),
-            Fault::NotANumber => ("text where a number belongs", "kept, the number is missing"),
+            Fault::NotANumber => {
+                ("no finite number where one belongs", "kept, the number is missing")
+            }
             Fault::AfterEnd => ("at or after the log's end", "left out"),
             Fault::NegativePurchase => ("purchases with an amount below 0", "count as returns"),
             Fault::OtherCurrency => ("amounts in another currency", "kept, the amount is missing"),
@@ -122,14 +128,24 @@ impl Tally {
         let both = [self.first_event, other.first_event];
         self.first_event = both.into_iter().flatten().min();
         self.last_event = self.last_event.max(other.last_event);
+        for (day, events) in other.days {
+            *self.days.entry(day).or_default() += events;
+        }
     }
 
     /// Counts the times of events.
     pub fn times(&mut self, times: &[i64]) {
+        let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) else { return };
         self.events += times.len() as u64;
-        let first = times.iter().min().copied();
-        self.first_event = [self.first_event, first].into_iter().flatten().min();
-        self.last_event = self.last_event.max(times.iter().max().copied());
+        self.first_event = Some(self.first_event.map_or(first, |before| before.min(first)));
+        self.last_event = self.last_event.max(Some(last));
+        // Times lie within some centuries: a list of days is short, and quicker than a map.
+        let day = |time: i64| time.div_euclid(DAY_MS);
+        let mut days = vec![0_u64; (day(last) - day(first)) as usize + 1];
+        times.iter().for_each(|&time| days[(day(time) - day(first)) as usize] += 1);
+        for (day, events) in (day(first)..).zip(days).filter(|(_, events)| *events > 0) {
+            *self.days.entry(day).or_default() += events;
+        }
     }
 
     /// Lines that are not as they should be.

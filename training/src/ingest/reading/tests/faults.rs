@@ -71,7 +71,7 @@ fn every_sort_of_fault_is_counted_and_treated_as_it_is_said() {
         check(Fault::NoCustomer, &[(4, "found none")]);
         check(Fault::BadTime, &[(5, "found time \"soon\""), (6, "found time none")]);
         check(Fault::NoKind, &[(7, "found none")]);
-        check(Fault::NotANumber, &[(8, "found a text")]);
+        check(Fault::NotANumber, &[(8, "found no finite number")]);
         check(Fault::AfterEnd, &[(9, "found time \"2025-01-01\"")]);
         check(Fault::NegativePurchase, &[(10, "found the amount -3")]);
         check(Fault::OtherCurrency, &[(11, "found the amount 4")]);

@@ -226,6 +226,6 @@ fn places_in_parquet_are_rows_of_the_file() {
     assert_eq!(found.faults(Fault::BadTime), ["log.parquet: row 1000: found time \"soon\""]);
     assert_eq!(found.faults(Fault::NoCustomer), ["log.parquet: row 1400: found none"]);
     assert_eq!(found.faults(Fault::NoKind), ["log.parquet: row 700: found none"]);
-    assert_eq!(found.faults(Fault::NotANumber), ["log.parquet: row 701: found a text"]);
+    assert_eq!(found.faults(Fault::NotANumber), ["log.parquet: row 701: found no finite number"]);
     assert_eq!(found.tally().events, 1_497);
 }

@@ -38,7 +38,7 @@ fn missing_markers_are_missing() {
     assert_eq!(found.tally().faults[&Fault::NotANumber].lines, 1);
     let found = csv(log, "").unwrap();
     assert_eq!(found.tally().faults[&Fault::NoCustomer].lines, 1);
-    assert_eq!(found.faults(Fault::NotANumber), ["log.csv: line 4: found a text"]);
+    assert_eq!(found.faults(Fault::NotANumber), ["log.csv: line 4: found no finite number"]);
 }
 
 #[test]
@@ -95,7 +95,9 @@ fn unpivoted_columns_become_events_of_their_names() {
     let asked = Asked { want_lines: true, ..Asked::default() };
     let found = read_log(folder.path(), spec, &asked).unwrap();
     assert_eq!(told(&found), ["a 1 calls 3", "a 2 texts 2.5", "a 4 texts 1"]);
-    assert_eq!(found.faults(Fault::NotANumber), ["log.csv: line 5: found a text"]);
+    let bad =
+        ["log.csv: line 4: found no finite number", "log.csv: line 5: found no finite number"];
+    assert_eq!(found.faults(Fault::NotANumber), bad);
     assert_eq!(found.lines.len(), 4);
 }
 

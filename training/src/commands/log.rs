@@ -1,0 +1,128 @@
+//! Reading a project's logs for a command: where they are, how much memory they may take, what is said
+//! meanwhile. Builds no features.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use bytesize::ByteSize;
+use clap::Args;
+use rekindle_models::behaviour::Zone;
+
+use crate::attributes::{AttributeLog, AttributeValue};
+use crate::build::GatheredLog;
+use crate::commands::{Bar, Talk};
+use crate::ingest::{
+    CustomerId, EventBatch, Gathering, Ids, LogNames, Progress, ReadReport, ReadingOptions, Sink,
+    Trait, TraitValue, read_sources,
+};
+use crate::project::Project;
+
+/// What `--memory-limit` is without it.
+const MEMORY_LIMIT: ByteSize = ByteSize::gib(4);
+
+/// Where logs are, and how much memory they may take.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LogArgs {
+    /// Folder that relative paths of the project begin at [default: the project's own]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Memory for the log's events; what is more goes to a file on disk
+    #[arg(long, value_name = "SIZE", default_value_t = MEMORY_LIMIT)]
+    memory_limit: ByteSize,
+    /// Folder of that file [default: the system's folder of temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    spill_folder: Option<PathBuf>,
+}
+
+impl Default for LogArgs {
+    fn default() -> LogArgs {
+        LogArgs { data: None, memory_limit: MEMORY_LIMIT, spill_folder: None }
+    }
+}
+
+impl LogArgs {
+    /// Where the relative paths of a project begin.
+    pub(super) fn folder(&self, project: &Path) -> PathBuf {
+        let own = project.parent().unwrap_or_else(|| Path::new(""));
+        self.data.clone().unwrap_or_else(|| own.to_owned())
+    }
+}
+
+/// Reads a project's logs.
+pub(super) fn gather(
+    folder: &Path,
+    project: &Project,
+    memory: &LogArgs,
+    talk: Talk,
+) -> Result<(GatheredLog, ReadReport)> {
+    let sources = project.checked_sources()?;
+    let options = ReadingOptions {
+        folder,
+        store_options: stores(),
+        end: project.log_end()?,
+        max_bad_lines: project.log.max_bad_lines,
+        want_lines: project.labels.as_ref().is_some_and(|l| l.cutoff_after_last_line.is_some()),
+    };
+    let spill = memory.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
+    let gathering = Gathering::new(memory.memory_limit.as_u64(), &spill, project.measures().len())?;
+    let names = LogNames::default();
+    let bar = Bar::new(talk, "reading");
+    let mut attributes = AttributeLog::default();
+    let zone = Zone::named(&project.log.timezone)?;
+    for table in &project.attributes {
+        let rows = table.read(folder, &zone, &mut attributes)?;
+        talk.say(&format!("attributes ({}): {rows} rows", table.path));
+    }
+    let sink = Gathered { events: gathering, attributes: Mutex::new(attributes) };
+    let report = read_sources(&sources, &options, &names, &sink, &|p: Progress| {
+        bar.show(p.bytes_read, p.bytes_total, p.lines);
+    });
+    bar.end();
+    let report = report?;
+    talk.say(&report.to_string());
+    let attributes = sink.attributes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let attributes = Arc::new(attributes.finish(&zone)?);
+    if attributes.contradictions() > 0 {
+        talk.say(&format!(
+            "attributes: {} times a customer has different values of one attribute known at the same \
+             instant: the greatest counts",
+            attributes.contradictions()
+        ));
+    }
+    let events = sink.events.finish()?;
+    let duplicates = project.log.duplicates;
+    Ok((GatheredLog { events, names, attributes, duplicates }, report))
+}
+
+/// Options of object stores: they take their credentials from the environment, as their own tools do.
+pub(super) fn stores() -> Vec<(String, String)> {
+    std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
+}
+
+/// Where lines go.
+struct Gathered {
+    events: Gathering,
+    attributes: Mutex<AttributeLog>,
+}
+
+impl Sink for Gathered {
+    fn events(&self, events: EventBatch) -> crate::Result<()> {
+        self.events.add(events)
+    }
+
+    fn lines(&self, customers: &Ids, times: &[i64]) -> crate::Result<()> {
+        self.events.add_lines(customers, times)
+    }
+
+    fn traits(&self, told: Vec<Trait>) -> crate::Result<()> {
+        let mut attributes = self.attributes.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().try_for_each(|told| {
+            let value = match &told.value {
+                TraitValue::Number(number) => AttributeValue::Number(*number),
+                TraitValue::Text(text) => AttributeValue::Text(text),
+            };
+            attributes.add(CustomerId::of_text(&told.customer), told.known_at, &told.name, value)
+        })
+    }
+}
