@@ -258,6 +258,9 @@ pub fn write_panel<W: Write + Send>(
         Error::BadOptions(format!("failed to write the snapshots: {e}"))
     };
     let encoder = to.encoder();
+    let written_of = |block: &Block, duplicates| {
+        Ok((encoder.encode(block).map_err(failed)?, Written::of(panel, block, duplicates)))
+    };
     let silent = Silent::new(log, panel);
     let task =
         Task { log, spec, panel, silent: &silent, codes: log.names.recoding(&spec.dictionaries()) };
@@ -267,26 +270,30 @@ pub fn write_panel<W: Write + Send>(
     // A few partitions at a time: their rows are in memory until they are written in order.
     let at_once = rayon::current_num_threads() * 2;
     let partitions: Vec<usize> = (0..all).collect();
-    let mut rooms: Vec<(Room, PanelScratch)> =
-        (0..at_once).map(|_| (Room::default(), panel.scratch())).collect();
+    let room = || (Room::default(), panel.scratch(), Block::default());
+    let mut rooms: Vec<(Room, PanelScratch, Block)> = (0..at_once).map(|_| room()).collect();
+    let mut before = Vec::new();
     for group in partitions.chunks(at_once) {
-        let encoded = group
-            .par_iter()
-            .zip(&mut rooms)
-            .map(|(&partition, (room, scratch))| {
-                let (block, duplicates) = task.block(partition, room, scratch)?;
-                Ok((
-                    encoder.encode(&block).map_err(failed)?,
-                    Written::of(panel, &block, duplicates),
-                ))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        for (block, more) in encoded {
-            to.append(block).map_err(failed)?;
+        // While some partitions are told, those before them are written.
+        let (encoded, appended) = rayon::join(
+            || {
+                let rows = group.par_iter().zip(&mut rooms);
+                let told = rows.map(|(&partition, (room, scratch, block))| {
+                    let duplicates = task.fill(partition, room, scratch, block)?;
+                    written_of(block, duplicates)
+                });
+                told.collect::<Result<Vec<_>>>()
+            },
+            || before.drain(..).try_for_each(|block| to.append(block)),
+        );
+        appended.map_err(failed)?;
+        for (block, more) in encoded? {
+            before.push(block);
             written.add(more);
         }
         watch(Built { done: group[group.len() - 1] + 1, all });
     }
+    before.into_iter().try_for_each(|block| to.append(block)).map_err(failed)?;
     let mut scratch = panel.scratch();
     for customers in silent.unmet().chunks(SILENT_AT_A_TIME) {
         let mut block = Block::default();
@@ -324,21 +331,22 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// The rows of one partition, and how many of its events are equal to others.
-    fn block(
+    /// Fills a block with the rows of one partition, and tells how many of its events are equal to others.
+    fn fill(
         &self,
         partition: usize,
         room: &mut Room,
         scratch: &mut PanelScratch,
-    ) -> Result<(Block, u64)> {
+        block: &mut Block,
+    ) -> Result<u64> {
         let loaded = self.log.events.load(partition, &self.codes, self.spec.duplicates, room)?;
-        let mut block = Block::default();
+        block.clear();
         for (customer, span) in loaded.customers() {
             let timeline = Timeline::new(loaded.events(), span);
             self.silent.met(customer);
-            self.panel.add(&customer.to_string(), &timeline, scratch, &mut block);
+            self.panel.add(&customer.to_string(), &timeline, scratch, block);
         }
-        Ok((block, loaded.duplicates()))
+        Ok(loaded.duplicates())
     }
 }
 

@@ -59,6 +59,17 @@ pub struct Block {
     pub texts: Arc<[Box<str>]>,
 }
 
+impl Block {
+    /// No rows, but the room for them.
+    pub fn clear(&mut self) {
+        let Block { customers, cutoffs, features, answers, texts: _ } = self;
+        customers.clear();
+        cutoffs.clear();
+        features.clear();
+        answers.clear();
+    }
+}
+
 /// Room for one customer at a time.
 #[derive(Debug)]
 pub struct PanelScratch {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{ArrayRef, Float64Array, PrimitiveArray, StringArray};
+use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
@@ -14,8 +15,9 @@ use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory,
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 use rekindle_models::behaviour::{Attribute, AttributeKind, FeatureSpec};
 use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions};
 use serde::{Deserialize, Serialize};
@@ -206,11 +208,16 @@ impl<W: Write + Send> Snapshots<W> {
     pub fn parquet(to: W, about: &About) -> std::result::Result<Snapshots<W>, ParquetError> {
         let schema = Arc::new(about.schema());
         let json = serde_json::to_string(about).expect("names and numbers are JSON");
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
-            .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
-            .set_key_value_metadata(Some(vec![KeyValue::new(ABOUT_KEY.to_owned(), json)]))
-            .build();
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_key_value_metadata(Some(vec![KeyValue::new(ABOUT_KEY.to_owned(), json)]));
+        for feature in about.features.features.iter().filter(|f| !f.metric.info().whole) {
+            // A dictionary of numbers that hardly repeat is as long as the column.
+            let column = ColumnPath::new(vec![feature.name()]);
+            properties = properties.set_column_dictionary_enabled(column, false);
+        }
+        let properties = properties.build();
         let types = ArrowSchemaConverter::new().convert(&schema)?;
         let writer = SerializedFileWriter::new(to, types.root_schema_ptr(), Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
@@ -354,12 +361,12 @@ impl Encoder {
         ];
         let mut writers = factory.create_column_writers(0)?.into_iter();
         let mut chunks = Vec::with_capacity(self.schema.fields().len());
-        let cells = |place: usize| block.features.iter().skip(place).step_by(self.features);
-        let features = (0..self.features).map(|place| match self.is_text(place) {
-            true => texts(cells(place), &block.texts),
-            false => column(&block.features, place, self.features),
+        let features = columns(&block.features, self.features).enumerate();
+        let features = features.map(|(place, cells)| match self.is_text(place) {
+            true => texts(&cells, &block.texts),
+            false => numbers(cells),
         });
-        let targets = (0..self.targets).map(|t| column(&block.answers, t, self.targets));
+        let targets = columns(&block.answers, self.targets).map(numbers);
         let columns = first.iter().cloned().chain(features).chain(targets);
         for (field, column) in self.schema.fields().iter().zip(columns) {
             let mut writer = writers.next().expect("a writer for each column");
@@ -372,19 +379,31 @@ impl Encoder {
     }
 }
 
-/// A column of places in `texts` as these; NaN becomes null.
-fn texts<'a>(cells: impl Iterator<Item = &'a f64>, texts: &[Box<str>]) -> ArrayRef {
-    let text = |cell: &f64| (!cell.is_nan()).then(|| &*texts[*cell as usize]);
-    Arc::new(cells.map(text).collect::<StringArray>())
+/// Rows that are turned into columns at a time: so few that theirs and the columns' pages are all at hand.
+const AT_A_TIME: usize = 64;
+
+/// The columns of cells that stand row by row.
+fn columns(cells: &[f64], width: usize) -> impl Iterator<Item = ScalarBuffer<f64>> {
+    let rows = cells.len().checked_div(width).unwrap_or(0);
+    let mut columns = vec![0.0; cells.len()];
+    for (some, first) in cells.chunks(AT_A_TIME * width.max(1)).zip((0..).step_by(AT_A_TIME)) {
+        for place in 0..width {
+            let column = columns[place * rows + first..].iter_mut();
+            column.zip(some.iter().skip(place).step_by(width)).for_each(|(to, cell)| *to = *cell);
+        }
+    }
+    let columns = Buffer::from_vec(columns);
+    (0..width).map(move |place| ScalarBuffer::new(columns.clone(), place * rows, rows))
 }
 
-/// A column of numbers that stand row by row; NaN becomes null.
-fn column(cells: &[f64], place: usize, width: usize) -> ArrayRef {
-    let values: Vec<f64> = cells.iter().skip(place).step_by(width).copied().collect();
-    match values.iter().any(|v| v.is_nan()) {
-        true => {
-            Arc::new(values.iter().map(|v| (!v.is_nan()).then_some(*v)).collect::<Float64Array>())
-        }
-        false => Arc::new(Float64Array::from(values)),
-    }
+/// A column of places in `texts` as these; NaN becomes null.
+fn texts(cells: &[f64], texts: &[Box<str>]) -> ArrayRef {
+    let text = |cell: &f64| (!cell.is_nan()).then(|| &*texts[*cell as usize]);
+    Arc::new(cells.iter().map(text).collect::<StringArray>())
+}
+
+/// A column of numbers; NaN becomes null.
+fn numbers(cells: ScalarBuffer<f64>) -> ArrayRef {
+    let there: NullBuffer = cells.iter().map(|cell| !cell.is_nan()).collect();
+    Arc::new(Float64Array::new(cells, Some(there).filter(|there| there.null_count() > 0)))
 }

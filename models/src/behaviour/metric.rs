@@ -75,6 +75,8 @@ pub struct MetricInfo {
     pub sentence: &'static str,
     /// Its unit.
     pub unit: &'static str,
+    /// Whether it is a whole number.
+    pub whole: bool,
     /// What it is where there is nothing to tell.
     pub missing: &'static str,
 }
@@ -98,12 +100,17 @@ const fn of(
         part: None,
         sentence,
         unit,
+        whole: false,
         missing,
     }
 }
 
 const fn valued(info: MetricInfo) -> MetricInfo {
     MetricInfo { measure: true, ..info }
+}
+
+const fn whole(info: MetricInfo) -> MetricInfo {
+    MetricInfo { whole: true, ..info }
 }
 
 const fn windows(windows: usize, info: MetricInfo) -> MetricInfo {
@@ -121,8 +128,8 @@ const fn part(part: &'static str, info: MetricInfo) -> MetricInfo {
 /// In the order of [`Metric`].
 #[rustfmt::skip]
 const INFO: [MetricInfo; 46] = [
-    of("count", "Number of {of} {window}", "events", ZERO),
-    of("days", "Days with {of} {window}", "local days", ZERO),
+    whole(of("count", "Number of {of} {window}", "events", ZERO)),
+    whole(of("days", "Days with {of} {window}", "local days", ZERO)),
     valued(of("share", "Share of {of} {window} among all events then; with a measure, of its sum", "0 to 1", "missing where there is none of any kind")),
     valued(of("sum", "Sum of {measure} over {of} {window}", "as the measure", ZERO)),
     valued(of("mean", "Mean {measure} of {of} {window}", "as the measure", NO_VALUE)),
@@ -136,37 +143,37 @@ const INFO: [MetricInfo; 46] = [
     of("gap_mean", "Mean gap between successive days with {of} {window}", "local days", NO_TWO),
     of("gap_median", "Median gap between successive days with {of} {window}", "local days", NO_TWO),
     of("gap_spread", "Standard deviation of the gaps between successive days with {of} {window}", "local days", "missing with fewer than three such days"),
-    of("gap_max", "Longest gap between successive days with {of} {window}", "local days", NO_TWO),
+    whole(of("gap_max", "Longest gap between successive days with {of} {window}", "local days", NO_TWO)),
     of("gap_ratio", "Days since the last of {of}, as a multiple of the mean gap between days with them {window}", "1: as long as usual", NO_TWO),
     windows(2, valued(of("ratio", "Number of {of} {window} over that {wider}; with a measure, of its sum", "0 to 1 for counts", "missing where the latter is 0"))),
     windows(2, valued(of("trend", "Daily number of {of} {window} less that of the time before, {wider}; with a measure, of its sum", "a day", "0 where there is none"))),
     windows(3, valued(of("acceleration", "Change of the trend of {of}: {window} against {wider}, less that against {widest}", "a day", "0 where there is none"))),
-    of("streak_max", "Longest run of successive days with {of} {window}", "local days", ZERO),
-    windows(0, of("streak_now", "Run of successive days with {of} that ends with the last of them", "local days", ZERO)),
-    of("idle_max", "Longest time without {of}: between days with them {window}, or since the last", "local days", NO_EVENT),
+    whole(of("streak_max", "Longest run of successive days with {of} {window}", "local days", ZERO)),
+    windows(0, whole(of("streak_now", "Run of successive days with {of} that ends with the last of them", "local days", ZERO))),
+    whole(of("idle_max", "Longest time without {of}: between days with them {window}, or since the last", "local days", NO_EVENT)),
     part("week", of("weekday_share", "Share of {of} {window} on {part}", "0 to 1, local time", NO_EVENT)),
     part("day", of("hour_share", "Share of {of} {window} at {part}", "0 to 1, local time", NO_EVENT)),
     of("weekday_entropy", "How evenly {of} {window} spread over the weekdays", "bits, 0 to 2.81", NO_EVENT),
     of("hour_entropy", "How evenly {of} {window} spread over the hours of the day", "bits, 0 to 4.58", NO_EVENT),
-    with(of("followed", "Number of {of} {window} after which {with} came within 24 hours", "events", ZERO)),
+    with(whole(of("followed", "Number of {of} {window} after which {with} came within 24 hours", "events", ZERO))),
     with(of("followed_share", "Share of {of} {window} after which {with} came within 24 hours", "0 to 1", NO_EVENT)),
-    of("baskets", "Instants {window} at which {of} happened: an order's lines share one", "instants", ZERO),
+    whole(of("baskets", "Instants {window} at which {of} happened: an order's lines share one", "instants", ZERO)),
     of("basket_mean", "Mean number of {of} {window} at one instant", "events", NO_EVENT),
-    of("basket_max", "Greatest number of {of} {window} at one instant", "events", ZERO),
+    whole(of("basket_max", "Greatest number of {of} {window} at one instant", "events", ZERO)),
     valued(of("basket_value", "Mean sum of {measure} over {of} {window} at one instant", "as the measure", NO_EVENT)),
     with(valued(of("rate", "Number of {of} for each of {with} {window}; with a measure, its sum over theirs", "as a ratio", "missing where the latter is 0"))),
     valued(of("price_level", "Mean {measure} of {of} {window} over the mean at any time", "1: as usual", NO_VALUE)),
-    of("products", "Different products of {of} {window}", "products", ZERO),
+    whole(of("products", "Different products of {of} {window}", "products", ZERO)),
     of("variety", "Different products of {of} {window} for each event with a product", "0 to 1", "missing where none has a product"),
     of("repeat_share", "Share of {of} {window} whose product the customer had had before", "0 to 1", "missing where none has a product"),
-    of("kinds", "Different kinds of event among {of} {window}; those too rare to be told apart count as one", "kinds", ZERO),
-    of("channels", "Different channels of {of} {window}; those too rare to be told apart count as one", "channels", ZERO),
-    of("groups", "Different product groups of {of} {window}; those too rare to be told apart count as one", "groups", ZERO),
+    whole(of("kinds", "Different kinds of event among {of} {window}; those too rare to be told apart count as one", "kinds", ZERO)),
+    whole(of("channels", "Different channels of {of} {window}; those too rare to be told apart count as one", "channels", ZERO)),
+    whole(of("groups", "Different product groups of {of} {window}; those too rare to be told apart count as one", "groups", ZERO)),
     of("frequency", "Days with {of} {window}, for every 30 days since the first of them then", "local days in 30", NO_EVENT),
     valued(of("monetary", "Sum of {measure} over {of} {window} for each day with them", "as the measure", NO_EVENT)),
-    windows(0, of("btyd_x", "Days with {of} after the first such day: x of buy-till-you-die models", "local days", NO_EVENT)),
-    windows(0, of("btyd_t_x", "Days from the first to the last day with {of}: t_x of buy-till-you-die models", "local days", NO_EVENT)),
-    windows(0, of("btyd_t", "Days from the first day with {of} to the cutoff: T of buy-till-you-die models", "local days", NO_EVENT)),
+    windows(0, whole(of("btyd_x", "Days with {of} after the first such day: x of buy-till-you-die models", "local days", NO_EVENT))),
+    windows(0, whole(of("btyd_t_x", "Days from the first to the last day with {of}: t_x of buy-till-you-die models", "local days", NO_EVENT))),
+    windows(0, whole(of("btyd_t", "Days from the first day with {of} to the cutoff: T of buy-till-you-die models", "local days", NO_EVENT))),
 ];
 
 impl Metric {

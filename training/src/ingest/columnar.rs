@@ -19,7 +19,7 @@ use crate::ingest::mapping::{Lines, Rows};
 use crate::ingest::remote::Pieces;
 
 /// Rows decoded at a time.
-const BATCH: usize = 1 << 16;
+const BATCH: usize = 1 << 18;
 
 /// A Parquet file whose structure is known.
 pub(super) struct ParquetFile<'a> {
