@@ -89,7 +89,8 @@ impl TimeFormat {
 
 /// Years 1678 to 2261: what is beyond is no time of an event, and sums with it might overflow.
 fn is_sane(ms: i64) -> bool {
-    ms.abs() < 9_223_372_036_854
+    // The least number has no `abs`: pandas writes it for "not a time".
+    ms.unsigned_abs() < 9_223_372_036_854
 }
 
 fn epochs(epoch: Epoch, cells: &Cells) -> Vec<Option<i64>> {

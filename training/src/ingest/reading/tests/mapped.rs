@@ -58,6 +58,16 @@ fn times_are_of_the_zone_and_the_format_that_is_said() {
 }
 
 #[test]
+fn the_least_number_of_64_bits_is_a_bad_time() {
+    // pandas' NaT, written as a number.
+    let log = b"customer,time,kind,amount\na,1704153600000,buy,1\na,-9223372036854775808,buy,1\n";
+    let found = csv(log, "time_format = \"epoch_ms\"").unwrap();
+    assert_eq!(told(&found), ["a 1 buy 1"]);
+    let bad = "log.csv: line 3: found time \"-9223372036854775808\"";
+    assert_eq!(found.faults(Fault::BadTime), [bad]);
+}
+
+#[test]
 fn a_received_time_that_cannot_be_read_is_a_bad_time() {
     let log =
         b"customer,time,kind,amount,got\na,2024-01-02,buy,1,2024-01-03\na,2024-01-02,buy,2,\n\
