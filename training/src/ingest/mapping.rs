@@ -273,8 +273,9 @@ impl Work<'_> {
     ) -> Result<Events> {
         let (mapping, names) = (self.mapping, self.reading.names);
         let mut events = Events { times: when.at(rows), kinds, measures, ..Events::default() };
-        self.keep_currency(rows, &mut events)?;
+        // Returns are told by the sign of the amount, which another currency takes away.
         self.make_returns(rows, &mut events)?;
+        self.keep_currency(rows, &mut events)?;
         events.channels = self.codes(&mapping.channel, rows, &names.channels)?;
         events.groups = self.codes(&mapping.group, rows, &names.groups)?;
         if let Some(product) = &mapping.product {

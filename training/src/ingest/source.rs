@@ -38,7 +38,7 @@ pub struct SourceSpec {
     pub kind: Option<String>,
     /// Its amount of money.
     pub amount: Option<String>,
-    /// The currency of that amount.
+    /// The currency of that amount, and of no other measure.
     pub currency: Option<String>,
     /// The product it is about.
     pub product: Option<String>,

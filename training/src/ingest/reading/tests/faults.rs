@@ -88,6 +88,18 @@ fn every_sort_of_fault_is_counted_and_treated_as_it_is_said() {
 }
 
 #[test]
+fn a_refund_in_another_currency_is_a_return_without_its_amount() {
+    let log = b"customer,time,kind,amount,currency\na,2024-01-01,purchase,-10,USD\n";
+    let folder = folder(&[("log.csv", log)]);
+    let spec = plain("log.csv") + "currency = \"currency\"\n";
+    let found = read_log(folder.path(), &spec, &asked()).unwrap();
+    assert_eq!(found.all(), [format!("a: {NEW_YEAR} return - - - {NEW_YEAR} NaN")]);
+    for fault in [Fault::NegativePurchase, Fault::OtherCurrency] {
+        assert_eq!(found.faults(fault), ["log.csv: line 2: found the amount -10"]);
+    }
+}
+
+#[test]
 fn lines_are_wanted_whether_they_become_events_or_not() {
     let folder = folder(&[("log.csv", LOG.as_bytes())]);
     let asked = Asked { want_lines: true, ..asked() };
