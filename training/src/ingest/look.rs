@@ -15,7 +15,7 @@ use crate::ingest::files::{LogFile, files};
 use crate::ingest::mapping::Rows;
 use crate::ingest::remote::Stores;
 use crate::ingest::source::FileFormat;
-use crate::ingest::text::{Csv, LineBlocks, Wanted};
+use crate::ingest::text::{Csv, LineBlocks, Wanted, paths};
 use crate::ingest::times::TimeFormat;
 
 /// The first lines of a log.
@@ -40,8 +40,6 @@ pub struct Sampled {
 
 /// Lines looked at.
 const LINES: usize = 5_000;
-/// Most columns of JSON objects.
-const MOST_PATHS: usize = 200;
 
 /// Looks at the first file that a path, glob, folder or URL names.
 ///
@@ -102,28 +100,9 @@ fn ndjson(file: &LogFile) -> Result<Vec<Sampled>> {
     let bytes: Box<dyn Read + Send> = file.open(&read).map_err(failed)?;
     let block = LineBlocks::new(bytes).next().transpose().map_err(failed)?;
     let Some(block) = block else { return Ok(Vec::new()) };
-    let mut paths: Vec<String> = Vec::new();
-    for line in block.bytes.split(|byte| *byte == b'\n').take(LINES) {
-        let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line);
-        for (key, value) in read.into_iter().flatten() {
-            add_paths(&key, &value, &mut paths);
-        }
-    }
-    Ok(of_rows(&paths, &Wanted::new(&paths).read(&block, &paths).rows))
-}
-
-/// The paths of a value's scalars, in the order in which they are met.
-fn add_paths(path: &str, value: &serde_json::Value, paths: &mut Vec<String>) {
-    match value {
-        serde_json::Value::Object(inner) if path.matches('.').count() < 2 => {
-            inner.iter().for_each(|(key, value)| add_paths(&format!("{path}.{key}"), value, paths));
-        }
-        serde_json::Value::Object(_) | serde_json::Value::Array(_) | serde_json::Value::Null => {}
-        _ if paths.len() < MOST_PATHS && !paths.iter().any(|known| known == path) => {
-            paths.push(path.to_owned());
-        }
-        _ => {}
-    }
+    let paths = paths(block.bytes.split(|byte| *byte == b'\n').take(LINES));
+    let mut had = vec![false; paths.len()];
+    Ok(of_rows(&paths, &Wanted::new(&paths).read(&block, &paths, &mut had).rows))
 }
 
 fn of_rows(names: &[String], rows: &Rows) -> Vec<Sampled> {

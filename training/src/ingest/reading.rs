@@ -18,7 +18,7 @@ use crate::ingest::mapping::{Lines, Reading, Rows, place};
 use crate::ingest::remote::Stores;
 use crate::ingest::source::{FileFormat, Source};
 use crate::ingest::tally::{Fault, Tally};
-use crate::ingest::text::{Block, Csv, LineBlocks, Wanted};
+use crate::ingest::text::{Block, Csv, LineBlocks, Wanted, paths};
 use crate::ingest::{EventBatch, Ids, LogNames};
 
 /// How a log is read.
@@ -142,7 +142,18 @@ pub fn read_sources(
     let mut report = ReadReport::default();
     for (source, files) in sources.iter().zip(&found) {
         let tally = Mutex::new(Tally::default());
-        let task = Task { source, reading, sink, tally: &tally, bytes: &bytes, lines: &lines };
+        let columns = source.mapping.columns();
+        let had = Mutex::new(vec![false; columns.len()]);
+        let task = Task {
+            source,
+            columns: &columns,
+            reading,
+            sink,
+            tally: &tally,
+            had: &had,
+            bytes: &bytes,
+            lines: &lines,
+        };
         let watch = || {
             let bytes_read = bytes.load(Ordering::Relaxed);
             watch(Progress { bytes_read, bytes_total, lines: lines.load(Ordering::Relaxed) });
@@ -151,6 +162,7 @@ pub fn read_sources(
             .par_iter()
             .enumerate()
             .try_for_each(|(place, file)| task.file(place, file, &watch))?;
+        task.check_paths(files)?;
         let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         let one = SourceReport { source: source.name.clone(), files: files.len(), tally };
         one.check(options.max_bad_lines)?;
@@ -237,9 +249,13 @@ impl std::fmt::Display for ReadReport {
 /// One source being read.
 struct Task<'a> {
     source: &'a Source,
+    /// The columns that are needed.
+    columns: &'a [String],
     reading: Reading<'a>,
     sink: &'a dyn Sink,
     tally: &'a Mutex<Tally>,
+    /// Which columns a file or a line has had.
+    had: &'a Mutex<Vec<bool>>,
     bytes: &'a AtomicU64,
     lines: &'a AtomicU64,
 }
@@ -260,12 +276,12 @@ impl Task<'_> {
             reason: format!("it cannot be read as Parquet: {e}"),
         };
         let parquet = ParquetFile::open(file).map_err(damaged)?;
-        let columns = self.source.mapping.columns();
+        let columns = self.columns;
         let there = parquet.schema().fields().iter().map(|field| field.name().as_str());
-        self.check_columns(file, &columns, &there.collect::<Vec<_>>())?;
+        self.check_columns(file, &there.collect::<Vec<_>>())?;
         let all = (0..parquet.groups()).map(|group| parquet.rows(group)).sum::<u64>().max(1);
         (0..parquet.groups()).into_par_iter().try_for_each(|group| {
-            let done = parquet.read(group, &columns, |rows| {
+            let done = parquet.read(group, columns, |rows| {
                 let count = rows.cells.num_rows() as u64;
                 self.rows(place, file, &rows, Vec::new())?;
                 let bytes = (file.bytes as f64 * (count as f64 / all as f64)) as u64;
@@ -288,14 +304,14 @@ impl Task<'_> {
         let bytes = file.open(self.bytes).map_err(|e| failed(CsvFailure::Io(e)))?;
         let mut blocks = CsvBlocks::new(bytes, self.source.delimiter);
         let header = blocks.header().map_err(failed)?;
-        let names = self.source.mapping.columns();
-        self.check_columns(file, &names, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let names = self.columns;
+        self.check_columns(file, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
         let at = |name: &String| header.iter().position(|known| known == name).unwrap_or(0);
         let places: Vec<usize> = names.iter().map(at).collect();
         let csv = Csv {
             delimiter: blocks.delimiter(),
             width: header.len(),
-            names: &names,
+            names,
             places: &places,
             missing: &self.source.missing,
         };
@@ -310,11 +326,13 @@ impl Task<'_> {
 
     fn ndjson(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
         let failed = |source: io::Error| Error::Read { path: file.name.clone(), source };
-        let paths = self.source.mapping.columns();
-        let wanted = Wanted::new(&paths);
+        let wanted = Wanted::new(self.columns);
         let blocks = LineBlocks::new(file.open(self.bytes).map_err(failed)?);
         blocks.par_bridge().try_for_each(|block| {
-            let Block { rows, malformed } = wanted.read(&block.map_err(failed)?, &paths);
+            let mut had = vec![false; self.columns.len()];
+            let Block { rows, malformed } =
+                wanted.read(&block.map_err(failed)?, self.columns, &mut had);
+            self.add_had(&had);
             self.rows(place, file, &rows, malformed)?;
             watch();
             Ok(())
@@ -350,23 +368,75 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn check_columns(&self, file: &LogFile, wanted: &[String], there: &[&str]) -> Result<()> {
-        let Some(missing) = wanted.iter().find(|name| !there.contains(&name.as_str())) else {
+    fn add_had(&self, had: &[bool]) {
+        let mut all = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter_mut().zip(had).for_each(|(all, had)| *all |= had);
+    }
+
+    /// Refuses a file without a column that is needed.
+    fn check_columns(&self, file: &LogFile, there: &[&str]) -> Result<()> {
+        let Some(missing) = self.columns.iter().find(|name| !there.contains(&name.as_str())) else {
+            self.add_had(&vec![true; self.columns.len()]);
             return Ok(());
         };
-        let near = nearest_name(missing, there.iter().copied());
-        let near = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
         Err(Error::BadLog {
             path: file.name.clone(),
             reason: format!(
-                "it has no column {missing:?}{near}, which {} names; it has {}. Texts of expressions \
-                 stand in quotes, as 'purchase', and columns whose names are not plain words in \
-                 backquotes, as `order-id`",
+                "it has no column {missing:?}{}, which {} names; it has {}. {QUOTES}",
+                did_you_mean(missing, there),
                 self.source.name,
-                there.iter().take(40).copied().collect::<Vec<_>>().join(", ")
+                listed(there)
             ),
         })
     }
+
+    /// Refuses a path that the project names and no line has had, where there were lines.
+    fn check_paths(&self, files: &[LogFile]) -> Result<()> {
+        let had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        let lacks = |column: &&String| {
+            let place = self.columns.iter().position(|known| known == *column);
+            place.is_some_and(|place| !had[place])
+        };
+        let Some(missing) = self.source.named.iter().find(lacks) else { return Ok(()) };
+        let there = first_paths(files, self.source.format);
+        if there.is_empty() {
+            return Ok(());
+        }
+        let there: Vec<&str> = there.iter().map(String::as_str).collect();
+        Err(Error::BadOptions(format!(
+            "{}: no line has {missing:?}{}, which it names; lines have {}. Correct the name, or leave it out \
+             until lines have it. {QUOTES}",
+            self.source.name,
+            did_you_mean(missing, &there),
+            listed(&there)
+        )))
+    }
+}
+
+/// How names that are none are mistaken for columns.
+const QUOTES: &str = "Texts of expressions stand in quotes, as 'purchase', and columns whose names are \
+                      not plain words in backquotes, as `order-id`";
+
+fn did_you_mean(missing: &str, there: &[&str]) -> String {
+    let near = nearest_name(missing, there.iter().copied());
+    near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"))
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().take(40).copied().collect::<Vec<_>>().join(", ")
+}
+
+/// The paths of the first lines of the first NDJSON file that has some.
+fn first_paths(files: &[LogFile], stated: Option<FileFormat>) -> Vec<String> {
+    let of = |file: &LogFile| -> io::Result<Vec<String>> {
+        let block = match file.format(stated)? {
+            FileFormat::Ndjson => LineBlocks::new(file.open(&AtomicU64::new(0))?).next(),
+            FileFormat::Csv | FileFormat::Parquet => None,
+        };
+        let bytes = block.transpose()?.map_or_else(Vec::new, |block| block.bytes);
+        Ok(paths(bytes.split(|byte| *byte == b'\n')))
+    };
+    files.iter().flat_map(of).find(|paths| !paths.is_empty()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -113,6 +113,8 @@ pub struct Source {
     pub(super) delimiter: Option<u8>,
     pub(super) missing: Vec<String>,
     pub(super) mapping: Mapping,
+    /// Those of the mapping's columns that the project names itself, not its preset.
+    pub(super) named: Vec<String>,
 }
 
 /// What lines become.
@@ -186,6 +188,18 @@ impl SourceSpec {
             filter: or(&self.filter, "type = 'track' or type = 'page' or type = 'screen'"),
             ..self.clone()
         }
+    }
+
+    /// Those of some columns that its own texts name.
+    fn named(&self, columns: &[String]) -> Vec<String> {
+        let words = [&self.customer, &self.time, &self.kind, &self.amount, &self.currency];
+        let more =
+            [&self.product, &self.product_group, &self.channel, &self.received_at, &self.filter];
+        let texts = words.into_iter().chain(more).flatten().chain(self.measures.values());
+        let read: Vec<Expression> = texts.flat_map(|text| Expression::parse(text)).collect();
+        let mut names: Vec<&str> = self.unpivot.iter().map(String::as_str).collect();
+        read.iter().for_each(|expression| expression.columns(&mut names));
+        columns.iter().filter(|column| names.contains(&column.as_str())).cloned().collect()
     }
 }
 
@@ -266,6 +280,7 @@ impl Source {
             format: spec.format,
             delimiter: delimiter.transpose()?,
             missing: spec.missing.clone().unwrap_or_else(usual),
+            named: typed.named(&mapping.columns()),
             mapping,
             name,
         })

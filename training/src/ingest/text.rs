@@ -191,8 +191,9 @@ impl Wanted {
         &mut self.children[place].1
     }
 
-    /// Reads the lines of a block; a column for every path.
-    pub fn read(&self, block: &CsvBlock, paths: &[String]) -> Block {
+    /// Reads the lines of a block; a column for every path. `had` says of each path whether a line has had
+    /// it, with a value or `null`.
+    pub fn read(&self, block: &CsvBlock, paths: &[String], had: &mut [bool]) -> Block {
         let mut columns = Columns::new(paths);
         let mut cells: Vec<Option<String>> = vec![None; paths.len()];
         for (line, bytes) in (block.line..).zip(block.bytes.split(|byte| *byte == b'\n')) {
@@ -202,7 +203,7 @@ impl Wanted {
             }
             cells.fill(None);
             let mut json = serde_json::Deserializer::from_slice(bytes);
-            let read = Taking { wanted: self, cells: &mut cells }.deserialize(&mut json);
+            let read = Taking { wanted: self, cells: &mut cells, had }.deserialize(&mut json);
             if let Err(error) = read.and_then(|()| json.end()) {
                 let text = error.to_string();
                 let what = text.split(" at line ").next().unwrap_or_default();
@@ -225,6 +226,7 @@ impl Wanted {
 struct Taking<'a> {
     wanted: &'a Wanted,
     cells: &'a mut [Option<String>],
+    had: &'a mut [bool],
 }
 
 impl<'de> DeserializeSeed<'de> for Taking<'_> {
@@ -252,15 +254,44 @@ impl<'de> Visitor<'de> for Taking<'_> {
             let value = map.next_value::<&'de RawValue>()?.get();
             if let Some(column) = wanted.column {
                 self.cells[column] = scalar(value);
+                self.had[column] = true;
             }
             if !wanted.children.is_empty() && value.starts_with('{') {
                 let mut json = serde_json::Deserializer::from_str(value);
-                Taking { wanted, cells: self.cells }
+                Taking { wanted, cells: self.cells, had: self.had }
                     .deserialize(&mut json)
                     .map_err(serde::de::Error::custom)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Most paths of JSON objects that are told.
+const MOST_PATHS: usize = 200;
+
+/// The paths of the scalars in some JSON objects, a line each, in the order in which they are met.
+pub(super) fn paths<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+    let mut paths = Vec::new();
+    for line in lines {
+        let read = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line);
+        for (key, value) in read.into_iter().flatten() {
+            add_paths(&key, &value, &mut paths);
+        }
+    }
+    paths
+}
+
+fn add_paths(path: &str, value: &serde_json::Value, paths: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(inner) if path.matches('.').count() < 2 => {
+            inner.iter().for_each(|(key, value)| add_paths(&format!("{path}.{key}"), value, paths));
+        }
+        serde_json::Value::Object(_) | serde_json::Value::Array(_) | serde_json::Value::Null => {}
+        _ if paths.len() < MOST_PATHS && !paths.iter().any(|known| known == path) => {
+            paths.push(path.to_owned());
+        }
+        _ => {}
     }
 }
 

@@ -139,6 +139,40 @@ fn amounts_of_several_currencies_need_a_word_on_which_counts() {
 }
 
 #[test]
+fn a_path_that_no_json_line_has_is_refused_with_the_nearest() {
+    let read = |lines: &str, spec: &str| {
+        let folder = folder(&[("log.ndjson", lines.as_bytes())]);
+        read_log(folder.path(), spec, &Asked::default()).map_err(|error| error.to_string())
+    };
+    let refused = |lines: &str, spec: &str, expected: &[&str]| {
+        let error = read(lines, spec).unwrap_err();
+        for part in expected {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    };
+    let line = |rest: &str| {
+        format!("{{\"customer\": \"a\", \"time\": \"2024-01-01\", \"kind\": \"buy\"{rest}}}\n")
+    };
+    let told = plain("log.ndjson");
+    let amount = ["no line has \"amount\" (did you mean \"amout\"?)", "source 1 (log.ndjson)"];
+    refused(&line(", \"amout\": 1"), &told, &amount);
+    refused(&line(""), &told, &["no line has \"amount\"", "lines have customer, kind, time"]);
+    let nested = told.clone() + "channel = \"context.medum\"\n";
+    let lines = line(", \"amount\": 1, \"context\": {\"medium\": \"web\"}");
+    refused(&lines, &nested, &["\"context.medum\" (did you mean \"context.medium\"?)"]);
+    // A line of all is enough, and a null is there.
+    assert!(read(&(line("") + &line(", \"amount\": null")), &told).is_ok());
+    // Without lines nothing is misspelt.
+    assert!(read("", &(told + "format = \"ndjson\"\n")).is_ok());
+    // What a preset names may be absent, what is said besides it not.
+    let call = "{\"userId\": \"u\", \"type\": \"page\", \"timestamp\": \"2024-01-01T00:00:00Z\"}\n";
+    let segment = "[[source]]\npath = \"log.ndjson\"\npreset = \"segment\"\n";
+    assert!(read(call, segment).is_ok());
+    let own = segment.to_owned() + "customer = \"user_id\"\n";
+    refused(call, &own, &["no line has \"user_id\" (did you mean \"userId\"?)"]);
+}
+
+#[test]
 fn damaged_and_unfit_files_are_refused_with_what_to_do() {
     let check = |bytes: &[u8], file: &str, expected: &[&str]| {
         let folder = folder(&[(file, bytes)]);
