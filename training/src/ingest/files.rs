@@ -1,14 +1,16 @@
 //! The files of a source: found on disk or in an object store, opened, and told apart by their content.
 //! Parses nothing.
 
-use std::fs::File;
+use std::collections::HashSet;
+use std::fs::{DirEntry, File};
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use glob::{Pattern, PatternError};
 
 use crate::error::{Error, Result};
 use crate::ingest::remote::{Remote, Stores};
@@ -34,18 +36,18 @@ pub(super) enum FilePlace {
 /// Endings of files that a folder is searched for, before `.gz`.
 const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "ndjson", "jsonl", "json", "parquet"];
 
-/// The files that some paths name, sorted by name for each; `source` is whose they are, for messages, and
-/// `folder` where relative ones begin.
+/// The files that some paths name, each once, sorted by name for each path; `source` is whose they are,
+/// for messages, and `folder` where relative ones begin.
 ///
 /// # Errors
-/// When a path is not there, a pattern finds nothing, or a store cannot be reached.
+/// When a path is not there, a pattern finds nothing, a folder cannot be read, or a store cannot be reached.
 pub(super) fn files(
     source: &str,
     paths: &[String],
     folder: &Path,
     stores: &Stores,
 ) -> Result<Vec<LogFile>> {
-    let mut files = Vec::new();
+    let (mut files, mut known) = (Vec::new(), HashSet::new());
     for path in paths {
         let found = match path.contains("://") {
             true => stores.files(path)?,
@@ -58,7 +60,16 @@ pub(super) fn files(
                 ENDINGS.join(", .")
             )));
         }
-        files.extend(found);
+        for file in found {
+            // Links and globs may lead to a file twice.
+            let place = match &file.place {
+                FilePlace::Disk(path) => path.canonicalize().map_err(|e| failed(path, e))?,
+                FilePlace::Store(_) => PathBuf::from(&file.name),
+            };
+            if known.insert(place) {
+                files.push(file);
+            }
+        }
     }
     Ok(files)
 }
@@ -77,51 +88,138 @@ pub(super) const GLOB: glob::MatchOptions = glob::MatchOptions {
     require_literal_leading_dot: true,
 };
 
+/// Characters that make a path a glob.
+const GLOB_SIGNS: [char; 3] = ['*', '?', '['];
+
 fn on_disk(path: &str, folder: &Path) -> Result<Vec<LogFile>> {
     let whole = folder.join(path);
-    let failed = |e: io::Error| Error::Read { path: whole.display().to_string(), source: e };
-    let mut found = Vec::new();
+    let (mut found, mut entered) = (Vec::new(), HashSet::new());
     match whole.metadata() {
-        Ok(kind) if kind.is_dir() => walk(&whole, 0, &mut found).map_err(failed)?,
-        Ok(_) => found.push(whole.clone()),
-        Err(error) => {
-            if !path.contains(['*', '?', '[']) {
-                return Err(failed(error));
-            }
-            // The folder's own name is no pattern.
-            let folder = glob::Pattern::escape(&folder.to_string_lossy());
-            let pattern = Path::new(&folder).join(path);
-            let paths = glob::glob_with(&pattern.to_string_lossy(), GLOB).map_err(|e| {
+        Ok(kind) if kind.is_dir() => walk(&whole, &mut entered, &mut found)?,
+        Ok(_) => found.push(whole),
+        Err(error) if !path.contains(GLOB_SIGNS) => return Err(failed(&whole, error)),
+        Err(_) => {
+            let bad = |e: PatternError| {
                 Error::BadOptions(format!("{path}: {}; expected a glob as \"events/*.csv\"", e.msg))
-            })?;
-            found.extend(paths.flatten().filter(|path| path.is_file()));
+            };
+            let parts = Path::new(path).components().map(|part| Part::of(part).map_err(bad));
+            let parts = parts.collect::<Result<Vec<_>>>()?;
+            matching(folder, &parts, &mut entered, &mut found)?;
         }
     }
     found.sort();
     let file = |path: PathBuf| {
-        let name = path.display().to_string();
-        let bytes = path.metadata().map_err(failed)?.len();
-        Ok(LogFile { name, bytes, place: FilePlace::Disk(path) })
+        let bytes = path.metadata().map_err(|e| failed(&path, e))?.len();
+        Ok(LogFile { name: path.display().to_string(), bytes, place: FilePlace::Disk(path) })
     };
     found.into_iter().map(file).collect()
 }
 
-/// Deepest folder in a folder: links may go round in circles.
-const MOST_DEPTH: usize = 16;
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::Read { path: path.display().to_string(), source }
+}
 
-fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if depth < MOST_DEPTH && !name.starts_with(['.', '_']) {
-                walk(&path, depth + 1, found)?;
+/// Folders that were entered, without links, and what was still to match below them: links may go round
+/// in circles.
+type Entered = HashSet<(PathBuf, usize)>;
+
+/// The log's files in a folder and those in it.
+fn walk(folder: &Path, entered: &mut Entered, found: &mut Vec<PathBuf>) -> Result<()> {
+    if !enters(folder, 0, entered)? {
+        return Ok(());
+    }
+    for (name, path) in entries(folder)? {
+        if is_folder(&path)? {
+            if !name.starts_with(['.', '_']) {
+                walk(&path, entered, found)?;
             }
         } else if is_log(&name) {
             found.push(path);
         }
     }
     Ok(())
+}
+
+/// A part of a glob, between slashes.
+enum Part<'a> {
+    /// `**`: any folders, or none.
+    Folders,
+    Pattern(Pattern),
+    Plain(Component<'a>),
+}
+
+impl<'a> Part<'a> {
+    fn of(part: Component<'a>) -> std::result::Result<Part<'a>, PatternError> {
+        match &*part.as_os_str().to_string_lossy() {
+            "**" => Ok(Part::Folders),
+            text if text.contains(GLOB_SIGNS) => Pattern::new(text).map(Part::Pattern),
+            _ => Ok(Part::Plain(part)),
+        }
+    }
+}
+
+/// The files that match the parts of a glob from `path` on.
+fn matching(
+    path: &Path,
+    parts: &[Part<'_>],
+    entered: &mut Entered,
+    found: &mut Vec<PathBuf>,
+) -> Result<()> {
+    let Some((part, rest)) = parts.split_first() else {
+        let absent = path.symlink_metadata().is_err_and(|e| is_absent(&e));
+        if !absent && !is_folder(path)? {
+            found.push(path.to_owned());
+        }
+        return Ok(());
+    };
+    match part {
+        Part::Plain(name) => matching(&path.join(name), rest, entered, found),
+        _ if !is_folder(path)? => Ok(()),
+        Part::Pattern(pattern) => {
+            let mut entries = entries(path)?;
+            entries.retain(|(name, _)| pattern.matches_with(name, GLOB));
+            entries.iter().try_for_each(|(_, path)| matching(path, rest, entered, found))
+        }
+        Part::Folders => {
+            if !enters(path, parts.len(), entered)? {
+                return Ok(());
+            }
+            matching(path, rest, entered, found)?;
+            let mut entries = entries(path)?;
+            entries.retain(|(name, _)| !name.starts_with('.'));
+            entries.iter().try_for_each(|(_, path)| matching(path, parts, entered, found))
+        }
+    }
+}
+
+/// Whether a folder is entered for the first time.
+fn enters(folder: &Path, parts: usize, entered: &mut Entered) -> Result<bool> {
+    let place = folder.canonicalize().map_err(|e| failed(folder, e))?;
+    Ok(entered.insert((place, parts)))
+}
+
+/// What a folder holds, sorted by name.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let name = |entry: io::Result<DirEntry>| {
+        entry.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+    };
+    let entries = std::fs::read_dir(folder).and_then(|all| all.map(name).collect());
+    let mut entries: Vec<_> = entries.map_err(|e| failed(folder, e))?;
+    entries.sort();
+    Ok(entries)
+}
+
+/// Whether a folder is there.
+fn is_folder(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(kind) => Ok(kind.is_dir()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(failed(path, error)),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 impl LogFile {

@@ -54,6 +54,61 @@ fn a_folder_a_glob_and_a_list_take_the_files_they_should() {
 }
 
 #[test]
+fn a_file_is_read_once_whatever_ways_lead_to_it() {
+    let folder = folder(&[("logs/a.csv", &file("a")), ("logs/deep/b.csv", &file("b"))]);
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+    };
+    link(".", "logs/all");
+    link("..", "logs/deep/up");
+    link("deep", "logs/same");
+    link("a.csv", "logs/c.csv");
+    for (path, expected) in [
+        ("\"logs\"", &["a", "b"][..]),
+        ("\"logs/all\"", &["a", "b"]),
+        ("\"logs/**/*.csv\"", &["a", "b"]),
+        ("\"logs/*.csv\"", &["a"]),
+        ("\"logs/*/*.csv\"", &["a", "b"]),
+        ("[\"logs/a.csv\", \"logs/*.csv\"]", &["a"]),
+        ("[\"logs\", \"logs/deep\", \"logs/../logs/a.csv\"]", &["a", "b"]),
+    ] {
+        let found = read_log(folder.path(), &plain("x").replace("\"x\"", path), &Asked::default());
+        let found = found.unwrap();
+        assert!(found.events.keys().eq(expected), "{path}: {:?}", found.events);
+        assert_eq!(found.report.sources[0].tally.events, expected.len() as u64, "{path}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_stops_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder(&[("logs/a/a.csv", &file("a")), ("logs/b/b.csv", &file("b"))]);
+    let closed = folder.path().join("logs/b");
+    let allow = |mode| fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o000, 0o300, 0o600] {
+        allow(mode);
+        // A superuser may read what is closed to all.
+        if fs::read(closed.join("b.csv")).is_ok() && fs::read_dir(&closed).is_ok() {
+            continue;
+        }
+        for path in ["\"logs\"", "\"logs/*/*.csv\"", "\"logs/**/*.csv\""] {
+            let error = taken(folder.path(), path).unwrap_err().to_string();
+            assert!(error.contains("logs/b"), "{mode:o} {path}: {error}");
+        }
+    }
+    allow(0o700);
+}
+
+#[test]
+fn names_that_are_no_unicode_do_no_harm() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder(&[("a.csv", &file("a"))]);
+    let odd = std::ffi::OsStr::from_bytes(b"b\xff.csv");
+    fs::write(folder.path().join(odd), file("b")).unwrap();
+    assert_eq!(taken(folder.path(), "\"*.csv\"").unwrap(), ["a", "b"]);
+}
+
+#[test]
 fn what_is_not_there_is_told() {
     let folder = folder(&[("empty/notes.md", b""), ("a.csv", &file("a"))]);
     let check = |path: &str, expected: &[&str]| {
