@@ -85,14 +85,21 @@ pub(super) fn codes(cells: &Cells, rows: &[u32], names: &Names) -> Result<Vec<u1
     if let Cells::Column(column) = cells {
         if let Some(dictionary) = column.as_any_dictionary_opt() {
             let values = Cells::Column(dictionary.values().clone());
-            let all: Vec<u32> = (0..values.len() as u32).collect();
-            let codes = codes(&values, &all, names)?;
-            let keys = dictionary.normalized_keys();
-            let code = |&row: &u32| match dictionary.is_null(row as usize) {
-                true => NONE,
-                false => codes.get(keys[row as usize]).copied().unwrap_or(NONE),
+            let (keys, nulls) = (dictionary.normalized_keys(), dictionary.nulls());
+            let key = |&row: &u32| {
+                let there = nulls.is_none_or(|nulls| nulls.is_valid(row as usize));
+                there.then(|| keys[row as usize]).filter(|key| *key < values.len())
             };
-            return Ok(rows.iter().map(code).collect());
+            // Names of other rows are none of the log's.
+            let mut met = vec![false; values.len()];
+            rows.iter().filter_map(key).for_each(|key| met[key] = true);
+            let met: Vec<u32> =
+                (0..).zip(met).filter(|(_, met)| *met).map(|(key, _)| key).collect();
+            let mut known = vec![NONE; values.len()];
+            for (key, code) in met.iter().zip(codes(&values, &met, names)?) {
+                known[*key as usize] = code;
+            }
+            return Ok(rows.iter().map(|row| key(row).map_or(NONE, |key| known[key])).collect());
         }
         let whole = column.data_type().is_integer();
         if let Some(numbers) = cast(column, &DataType::Int64).ok().filter(|_| whole) {

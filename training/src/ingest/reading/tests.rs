@@ -37,6 +37,8 @@ struct Found {
     events: BTreeMap<String, Vec<String>>,
     lines: Vec<(String, i64)>,
     traits: Vec<Trait>,
+    /// The names of kinds, sorted.
+    kinds: Vec<String>,
     report: ReadReport,
 }
 
@@ -147,7 +149,8 @@ fn read_log(folder: &Path, sources: &str, asked: &Asked) -> Result<Found> {
     lines.sort();
     let mut traits = sink.traits.into_inner().unwrap();
     traits.sort_by(|a, b| (&a.customer, &a.name).cmp(&(&b.customer, &b.name)));
-    Ok(Found { events, lines, traits, report })
+    let kinds = names.kinds.sorted().into_iter().map(|(name, _)| name).collect();
+    Ok(Found { events, lines, traits, kinds, report })
 }
 
 impl Found {

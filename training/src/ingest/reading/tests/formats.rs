@@ -206,6 +206,23 @@ fn files_of_several_blocks_are_read_to_the_end() {
 }
 
 #[test]
+fn names_of_rows_that_are_left_out_are_not_names_of_the_log() {
+    let texts = |cells: [&str; 3]| Arc::new(StringArray::from(cells.to_vec())) as ArrayRef;
+    let bytes = parquet(vec![
+        ("customer", texts(["a", "b", "c"])),
+        ("time", texts(["2024-01-01"; 3])),
+        ("kind", texts(["buy", "test", "buy"])),
+        ("amount", texts(["1", "2", "3"])),
+        ("currency", texts(["EUR", "USD", "EUR"])),
+    ]);
+    let folder = folder(&[("log.parquet", &bytes)]);
+    let spec = plain("log.parquet") + "currency = \"currency\"\nfilter = \"kind = 'buy'\"\n";
+    let found = read_log(folder.path(), &spec, &Asked::default()).unwrap();
+    assert_eq!(found.events.len(), 2);
+    assert_eq!(found.kinds, ["buy"]);
+}
+
+#[test]
 fn places_in_parquet_are_rows_of_the_file() {
     let cells = |place: usize, odd: &str| -> ArrayRef {
         let cell = |row| match row == place {
