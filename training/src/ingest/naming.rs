@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::Int64Type;
 use arrow_array::{Array, StringArray};
 use arrow_cast::cast;
 use arrow_schema::DataType;
@@ -31,19 +31,30 @@ impl Owners {
                     return Owners::Numbers(numbers.as_primitive::<Int64Type>().iter().collect());
                 }
             }
-            // Whole numbers with gaps are often kept as floating-point ones.
-            if column.data_type().is_floating()
-                && let Ok(floats) = cast(column, &DataType::Float64)
-            {
-                let floats = floats.as_primitive::<Float64Type>();
-                let whole = |f: &f64| f.fract() == 0.0 && f.abs() < 9.0e15;
-                if floats.iter().flatten().filter(|f| !f.is_nan()).all(|f| whole(&f)) {
-                    let number = |f: Option<f64>| f.filter(|f| !f.is_nan()).map(|f| f as i64);
-                    return Owners::Numbers(floats.iter().map(number).collect());
-                }
-            }
+        }
+        // Whole numbers with gaps are often kept as floating-point ones.
+        let floating = match cells {
+            Cells::Column(column) => column.data_type().is_floating(),
+            Cells::Numbers(_) => true,
+            Cells::Texts(_) | Cells::Truths(_) => false,
+        };
+        if floating {
+            return Owners::of_floats(cells.numbers(&mut vec![false; cells.len()]));
         }
         Owners::Texts(cells.texts())
+    }
+
+    /// Whole numbers up to 9e15 are customers by number, whatever else stands in the batch; NaN is none, and
+    /// others are customers by text.
+    fn of_floats(mut floats: Vec<f64>) -> Owners {
+        let whole = |f: &f64| f.fract() == 0.0 && f.abs() < 9.0e15;
+        if floats.iter().all(|f| f.is_nan() || whole(f)) {
+            let number = |f: f64| (!f.is_nan()).then_some(f as i64);
+            return Owners::Numbers(floats.into_iter().map(number).collect());
+        }
+        // The text of -0 would be another one.
+        floats.iter_mut().for_each(|f| *f += 0.0);
+        Owners::Texts(Cells::Numbers(floats).texts())
     }
 
     /// Whether a row has one.

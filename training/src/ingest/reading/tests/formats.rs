@@ -223,6 +223,32 @@ fn names_of_rows_that_are_left_out_are_not_names_of_the_log() {
 }
 
 #[test]
+fn a_customer_whose_id_is_a_float_is_the_same_in_every_batch() {
+    let file = |ids: Vec<Option<f64>>| {
+        let n = ids.len();
+        let texts = |text: &'static str| Arc::new(StringArray::from(vec![text; n])) as ArrayRef;
+        let ids: ArrayRef = Arc::new(Float64Array::from(ids));
+        let amounts = texts("1");
+        parquet(vec![
+            ("customer", ids),
+            ("time", texts("2024-01-01")),
+            ("kind", texts("buy")),
+            ("amount", amounts),
+        ])
+    };
+    let folder = folder(&[
+        ("one.parquet", &file(vec![Some(1.0), Some(0.0)])),
+        ("two.parquet", &file(vec![Some(1.0), Some(-0.0), Some(f64::INFINITY)])),
+        ("three.parquet", &file(vec![Some(1.0), Some(1.5), Some(f64::NAN), None])),
+    ]);
+    let found = read_log(folder.path(), &plain("*.parquet"), &Asked::default()).unwrap();
+    let counts: Vec<(&str, usize)> =
+        found.events.iter().map(|(customer, events)| (customer.as_str(), events.len())).collect();
+    assert_eq!(counts, [("0", 2), ("1", 3), ("1.5", 1), ("inf", 1)]);
+    assert_eq!(found.tally().faults[&Fault::NoCustomer].lines, 2);
+}
+
+#[test]
 fn places_in_parquet_are_rows_of_the_file() {
     let cells = |place: usize, odd: &str| -> ArrayRef {
         let cell = |row| match row == place {
