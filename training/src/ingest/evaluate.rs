@@ -1,6 +1,7 @@
 //! Expressions over the rows of a batch, a column at a time. Missing cells make missing results; a text
 //! that should have been a number is missing too, and its row is marked.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -128,6 +129,7 @@ fn call(
             let missing = cells(0).missing();
             Cells::Truths(missing.into_iter().map(Some).collect())
         }
+        Function::In => Cells::Truths(among(&cells(0), &arguments[1..])),
         Function::Coalesce => {
             let mut chosen = cells(0);
             for argument in &arguments[1..] {
@@ -166,6 +168,29 @@ fn call(
             Cells::Truths(truths.collect())
         }
     }
+}
+
+/// Whether each cell equals any of some constants, as `=` has it.
+fn among(of: &Cells, constants: &[Expression]) -> Vec<Option<bool>> {
+    // 0 and -0 are equal.
+    let bits = |number: f64| (number + 0.0).to_bits();
+    let (mut texts, mut numbers) = (HashSet::new(), HashSet::new());
+    for constant in constants {
+        if let Expression::Number(number) = constant {
+            numbers.insert(bits(*number));
+        } else if let Expression::Text(text) = constant {
+            texts.insert(text.as_str());
+        }
+    }
+    let number = |text: &str| text.trim().parse::<f64>().ok().map(bits);
+    if of.is_number() {
+        numbers.extend(texts.iter().filter_map(|text| number(text)));
+        let cells = of.numbers(&mut vec![false; of.len()]).into_iter();
+        return cells.map(|c| (!c.is_nan()).then(|| numbers.contains(&bits(c)))).collect();
+    }
+    let is_number = |text: &str| number(text).is_some_and(|number| numbers.contains(&number));
+    let is = |text: &str| texts.contains(text) || (!numbers.is_empty() && is_number(text));
+    of.texts().iter().map(|text| some(text).map(is)).collect()
 }
 
 /// `if(condition, a, b)`: what is not chosen leaves no marks.
@@ -356,6 +381,12 @@ mod tests {
         check("concat(lower(invoice), '/', n)", ["c1/1", "-", "x/0", "-"]);
         check("contains(invoice, 'C') or ends_with(invoice, '2')", ["true", "true", "false", "-"]);
         check("absent", ["-", "-", "-", "-"]);
+        check("in(invoice, 'x', 'C1')", ["true", "false", "true", "-"]);
+        check("in(invoice, 2, 'C1')", ["true", "true", "false", "-"]);
+        check("in(n, 7, '1', 'x')", ["true", "-", "false", "true"]);
+        check("in(n - 1, -1, 0.0)", ["true", "-", "true", "false"]);
+        check("in(quantity, 4)", ["false", "true", "false", "-"]);
+        check("not in(web, 'true')", ["false", "true", "-", "false"]);
         check("if(n > 0, quantity, 0)", ["-3", "0", "0", "-"]);
     }
 

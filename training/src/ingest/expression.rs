@@ -43,6 +43,8 @@ pub(super) enum Operator {
 pub(super) enum Function {
     If,
     IsMissing,
+    /// Whether the first equals any of the others, which are texts and numbers as they stand.
+    In,
     Coalesce,
     Concat,
     Abs,
@@ -53,9 +55,10 @@ pub(super) enum Function {
 }
 
 /// Names of functions with the fewest and most arguments.
-const FUNCTIONS: [(&str, Function, usize, usize); 9] = [
+const FUNCTIONS: [(&str, Function, usize, usize); 10] = [
     ("if", Function::If, 3, 3),
     ("is_missing", Function::IsMissing, 1, 1),
+    ("in", Function::In, 2, 10_000),
     ("coalesce", Function::Coalesce, 2, 16),
     ("concat", Function::Concat, 2, 16),
     ("abs", Function::Abs, 1, 1),
@@ -67,6 +70,8 @@ const FUNCTIONS: [(&str, Function, usize, usize); 9] = [
 
 /// How deep an expression may be nested: deeper ones would need much stack.
 const MOST_DEPTH: usize = 64;
+/// Most operators of an expression: each of a chain as `a or b or c` is a level of its tree.
+const MOST_OPERATORS: usize = 500;
 
 /// What is wrong with an expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +109,7 @@ impl Expression {
     /// Reads an expression.
     pub fn parse(text: &str) -> Parsed<Expression> {
         let tokens = tokens(text)?;
-        let mut parser = Parser { tokens, place: 0, depth: 0 };
+        let mut parser = Parser { tokens, place: 0, depth: 0, operators: 0 };
         let expression = parser.expression(0)?;
         match parser.peek() {
             Token::End => Ok(expression),
@@ -192,6 +197,7 @@ struct Parser {
     tokens: Vec<(usize, Token)>,
     place: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser {
@@ -236,6 +242,12 @@ impl Parser {
         }
         let mut left = self.operand()?;
         while let Some((operator, strength)) = self.operator().filter(|(_, s)| *s >= least) {
+            self.operators += 1;
+            if self.operators > MOST_OPERATORS {
+                return Err(self.expected(&format!(
+                    "at most {MOST_OPERATORS} operators; in(column, 'a', 'b') tells many values"
+                )));
+            }
             self.next();
             let right = self.expression(strength + 1)?;
             left = Expression::Binary(operator, Box::new([left, right]));
@@ -313,7 +325,11 @@ impl Parser {
         let mut arguments = vec![self.expression(0)?];
         while *self.peek() == Token::Sign(",") {
             self.next();
-            arguments.push(self.expression(0)?);
+            let argument = match function {
+                Function::In => self.constant()?,
+                _ => self.expression(0)?,
+            };
+            arguments.push(argument);
         }
         if !(fewest..=most).contains(&arguments.len()) {
             let number = if fewest == most { String::new() } else { format!(" to {most}") };
@@ -324,6 +340,19 @@ impl Parser {
         }
         self.take(")")?;
         Ok(Expression::Call(function, arguments))
+    }
+
+    /// A text or a number as it stands.
+    fn constant(&mut self) -> Parsed<Expression> {
+        let negative = *self.peek() == Token::Sign("-");
+        if negative {
+            self.next();
+        }
+        match self.peek().clone() {
+            Token::Number(n) => self.after(Expression::Number(if negative { -n } else { n })),
+            Token::Text(text) if !negative => self.after(Expression::Text(text)),
+            _ => Err(self.expected("a 'text' or a number, as in(column, 'a', 'b')")),
+        }
     }
 }
 
@@ -390,6 +419,30 @@ mod tests {
         check("", "found the end");
         check(&"(".repeat(500), "nested less deeply");
         check(&"-".repeat(100_000), "nested less deeply");
+        check(&chain(501), "at character 6510 found `or`, expected at most 500 operators");
+        check(&chain(10_000), "at most 500 operators");
+        check("in(a)", "2 to 10000 arguments of in (there are 1)");
+        check("in(a, b)", "at character 7 found `b`, expected a 'text' or a number");
+    }
+
+    /// So many operators in a row.
+    fn chain(operators: usize) -> String {
+        format!("abcdefgh{}", " or abcdefghi".repeat(operators))
+    }
+
+    #[test]
+    fn the_longest_chain_needs_little_stack() {
+        let work = || {
+            let expression = Expression::parse(&chain(MOST_OPERATORS)).unwrap();
+            let mut columns = Vec::new();
+            expression.columns(&mut columns);
+            assert_eq!(columns.len(), MOST_OPERATORS + 1);
+            let rows = arrow_array::RecordBatch::new_empty(arrow_schema::Schema::empty().into());
+            crate::ingest::evaluate::evaluate(&expression, &rows, &mut Vec::new());
+        };
+        // A quarter of what threads have.
+        let thread = std::thread::Builder::new().stack_size(512 << 10);
+        thread.spawn(work).unwrap().join().unwrap();
     }
 
     #[test]
