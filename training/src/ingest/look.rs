@@ -130,7 +130,9 @@ pub fn time_format(cells: &[Option<String>]) -> Option<&'static str> {
     if numbers.len() == there {
         let within = |scale: f64| numbers.iter().all(|n| (0.63e9..2.84e9).contains(&(n / scale)));
         let scales = [(1.0, "epoch_s"), (1e3, "epoch_ms"), (1e6, "epoch_us"), (1e9, "epoch_ns")];
-        return scales.into_iter().find(|(scale, _)| within(*scale)).map(|(_, name)| name);
+        if let Some((_, name)) = scales.into_iter().find(|(scale, _)| within(*scale)) {
+            return Some(name);
+        }
     }
     let (zone, column) = (Zone::default(), Cells::Texts(texts));
     TIME_FORMATS.into_iter().find(|name| {
@@ -156,3 +158,26 @@ const TIME_FORMATS: [&str; 13] = [
     "%Y%m%d",
     "%Y/%m/%d %H:%M:%S",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_of_times_are_told_by_the_cells() {
+        let check = |cells: &[&str], expected: Option<&str>| {
+            let cells: Vec<Option<String>> =
+                cells.iter().map(|cell| Some((*cell).to_owned())).chain([None]).collect();
+            assert_eq!(time_format(&cells), expected, "{cells:?}");
+        };
+        check(&["2024-05-01", "2024-05-31 12:00:00"], Some("iso"));
+        check(&["01.05.2024", "31.05.2024"], Some("%d.%m.%Y"));
+        check(&["1714521600", "1717156800"], Some("epoch_s"));
+        check(&["1714521600000"], Some("epoch_ms"));
+        check(&["20240501", "20240531"], Some("%Y%m%d"));
+        check(&["1", "2", "17"], None);
+        check(&["12.5", "20"], None);
+        check(&["12345678", "87654321"], None);
+        check(&[], None);
+    }
+}
