@@ -174,10 +174,13 @@ fn by_columns(path: Paths, columns: &[Sampled]) -> SourceSpec {
     let channel = find(CHANNEL, &|c| c.cells.iter().flatten().collect::<BTreeSet<_>>().len() <= 50);
     let name = |column: Option<&Sampled>| column.map(|column| quoted(&column.name));
     let format = time.and_then(|time| time_format(&time.cells)).filter(|format| *format != "iso");
+    // A name that stands twice in a header is that of its first column.
+    let first = |place: usize| columns[..place].iter().all(|c| c.name != columns[place].name);
     let counts: Vec<String> = columns
         .iter()
-        .filter(|c| is_number(c) && !taken.contains(c.name.as_str()))
-        .map(|c| c.name.clone())
+        .enumerate()
+        .filter(|(place, c)| is_number(c) && !taken.contains(c.name.as_str()) && first(*place))
+        .map(|(_, c)| c.name.clone())
         .collect();
     let unpivot = kind.is_none() && amount.is_none() && counts.len() >= UNPIVOTED;
     SourceSpec {
@@ -382,5 +385,25 @@ fn panel_and_targets(seen: &Seen, text: &mut String) {
                  \"{horizon}d\" }}\n"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::FileFormat;
+
+    #[test]
+    fn a_column_of_counts_that_stands_twice_is_unpivoted_once() {
+        let column = |name: &str, cell: &str| Sampled {
+            name: name.to_owned(),
+            cells: vec![Some(cell.to_owned())],
+        };
+        let mut columns = vec![column("user", "a"), column("day", "2024-05-01")];
+        columns.extend(["calls", "texts", "calls", "views"].map(|name| column(name, "3")));
+        let look = Look { files: 1, format: FileFormat::Csv, columns };
+        let guess = Guess::new("log.csv", &look);
+        assert_eq!(guess.spec.unpivot, ["calls", "texts", "views"]);
+        assert!(guess.source().is_ok());
     }
 }

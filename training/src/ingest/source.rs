@@ -233,14 +233,10 @@ impl Source {
         };
         let kind = match spec.unpivot.is_empty() {
             true => Some(required("kind", &spec.kind)?),
-            false if spec.kind.is_some() || spec.amount.is_some() => {
-                return Err(bad(
-                    "kind or amount beside unpivot; expected unpivot alone, which makes both \
-                                of each of its columns"
-                        .to_owned(),
-                ));
+            false => {
+                check_unpivot(&spec).map_err(bad)?;
+                None
             }
-            false => None,
         };
         let timezone = spec.timezone.as_ref().unwrap_or(&rules.timezone);
         let format = spec.time_format.as_deref().unwrap_or("iso");
@@ -284,6 +280,27 @@ impl Source {
             mapping,
             name,
         })
+    }
+}
+
+fn check_unpivot(spec: &SourceSpec) -> std::result::Result<(), String> {
+    if spec.kind.is_some() || spec.amount.is_some() {
+        return Err("kind or amount beside unpivot; expected unpivot alone, which makes both of each of its \
+                    columns"
+            .to_owned());
+    }
+    if let Some(measure) = spec.measures.keys().next() {
+        return Err(format!(
+            "measures beside unpivot, as {measure}; expected unpivot alone: a line becomes several events, and \
+             nothing says whose measure it is. Tell the column in unpivot, or leave it out"
+        ));
+    }
+    let mut names = spec.unpivot.iter().enumerate();
+    match names.find(|(place, name)| spec.unpivot[..*place].contains(name)) {
+        Some((_, name)) => Err(format!(
+            "unpivot names {name:?} twice; expected each column once, else its events count twice"
+        )),
+        None => Ok(()),
     }
 }
 
@@ -359,6 +376,9 @@ mod tests {
         check(&format!("{most}kind = \"k\"\ntimezone = \"Mars\""), "IANA");
         check(&format!("{most}kind = \"k\"\ndelimiter = \"é\""), "ASCII");
         check(&format!("{most}kind = \"k\"\nunpivot = [\"a\"]"), "unpivot alone");
+        let measured = "unpivot = [\"a\"]\nmeasures = { discount = \"d\" }";
+        check(&format!("{most}{measured}"), "measures beside unpivot");
+        check(&format!("{most}unpivot = [\"a\", \"b\", \"a\"]"), "unpivot names \"a\" twice");
     }
 
     #[test]
