@@ -228,7 +228,8 @@ impl Work<'_> {
         Ok(happened)
     }
 
-    /// An event for every number above 0 in the columns that are unpivoted; the number is its amount.
+    /// An event for every number above 0 in the columns that are unpivoted; the number is its amount. Lines
+    /// with a number below 0 are counted.
     fn unpivoted(&mut self, sound: &[u32]) -> Result<Happened> {
         let mapping = self.mapping;
         let mut columns = Vec::with_capacity(mapping.unpivot.len());
@@ -238,13 +239,21 @@ impl Work<'_> {
         }
         let (mut rows, mut kinds, mut counts) = (Vec::new(), Vec::new(), Vec::new());
         for &row in sound {
-            for (code, numbers) in &columns {
+            let mut below = None;
+            for (name, (code, numbers)) in mapping.unpivot.iter().zip(&columns) {
                 let number = numbers[row as usize];
                 if number > 0.0 {
                     rows.push(row);
                     kinds.push(*code);
                     counts.push(number);
+                } else if number < 0.0 {
+                    below = below.or(Some((name, number)));
                 }
+            }
+            // A line is bad once: one with no number is counted as that.
+            let row = row as usize;
+            if let Some((name, number)) = below.filter(|_| !self.bad[row]) {
+                self.count(Fault::NegativeCount, row, || format!("found {name} = {number}"));
             }
         }
         let mut measures = vec![Vec::new(); mapping.measures.len()];

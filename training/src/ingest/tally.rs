@@ -21,6 +21,8 @@ pub enum Fault {
     NoKind,
     /// A text, or an infinite number, stands where a finite number belongs.
     NotANumber,
+    /// A number below 0 stands where a count belongs that would be an event.
+    NegativeCount,
     /// It is at or after the log's stated end.
     AfterEnd,
     /// It is a purchase with an amount below 0.
@@ -69,7 +71,8 @@ impl Fault {
     /// Whether such lines count as bad: too many of them stop a run. Those that are as a project says
     /// they may be, by its end of the log or its currency, do not.
     pub fn is_bad(self) -> bool {
-        !matches!(self, Fault::AfterEnd | Fault::NegativePurchase | Fault::OtherCurrency)
+        use Fault::{AfterEnd, NegativePurchase, OtherCurrency};
+        !matches!(self, AfterEnd | NegativePurchase | OtherCurrency)
     }
 
     /// What is wrong, and what is done about it.
@@ -82,6 +85,7 @@ impl Fault {
             Fault::NotANumber => {
                 ("no finite number where one belongs", "kept, the number is missing")
             }
+            Fault::NegativeCount => ("counts below 0", "make no event"),
             Fault::AfterEnd => ("at or after the log's end", "left out"),
             Fault::NegativePurchase => ("purchases with an amount below 0", "count as returns"),
             Fault::OtherCurrency => ("amounts in another currency", "kept, the amount is missing"),

@@ -112,6 +112,22 @@ fn unpivoted_columns_become_events_of_their_names() {
 }
 
 #[test]
+fn counts_below_0_are_no_events_and_are_counted() {
+    let log = b"id,day,calls,texts\na,2024-01-02,-3,1\na,2024-01-03,-1,-2\na,2024-01-04,0,-0.0\n\
+        a,2024-01-05,-1,many\n";
+    let folder = folder(&[("log.csv", log)]);
+    let spec = "[[source]]\npath = \"log.csv\"\ncustomer = \"id\"\ntime = \"day\"\n\
+                unpivot = [\"calls\", \"texts\"]\n";
+    let found = read_log(folder.path(), spec, &Asked::default()).unwrap();
+    assert_eq!(told(&found), ["a 1 texts 1"]);
+    let below = ["log.csv: line 2: found calls = -3", "log.csv: line 3: found calls = -1"];
+    assert_eq!(found.faults(Fault::NegativeCount), below);
+    // A line is bad once.
+    assert_eq!(found.faults(Fault::NotANumber), ["log.csv: line 5: found no finite number"]);
+    assert_eq!(found.tally().bad_lines(), 3);
+}
+
+#[test]
 fn measures_are_numbers_of_events_and_those_of_other_sources_are_missing() {
     let one = b"customer,time,kind,amount,off\na,2024-01-02,buy,8,2\na,2024-01-02,buy,8,x\n";
     let two = b"customer,time,kind,amount\nb,2024-01-02,buy,7\n";
