@@ -181,7 +181,10 @@ impl Work<'_> {
             match identify {
                 Some(identify) => {
                     let known_at = received.and_then(|r| r.times[row]).unwrap_or(ms).max(ms);
-                    identify.tell(row, &owners.text(row), known_at, traits);
+                    let left_out = identify.tell(row, &owners.text(row), known_at, traits);
+                    if let Some(found) = left_out {
+                        self.count(Fault::TraitLeftOut, row, || found);
+                    }
                 }
                 None => sound.push(row as u32),
             }

@@ -23,6 +23,8 @@ pub enum Fault {
     NotANumber,
     /// A number below 0 stands where a count belongs that would be an event.
     NegativeCount,
+    /// It tells an attribute as a list, or attributes as what cannot be read as an object.
+    TraitLeftOut,
     /// It is at or after the log's stated end.
     AfterEnd,
     /// It is a purchase with an amount below 0.
@@ -71,8 +73,8 @@ impl Fault {
     /// Whether such lines count as bad: too many of them stop a run. Those that are as a project says
     /// they may be, by its end of the log or its currency, do not.
     pub fn is_bad(self) -> bool {
-        use Fault::{AfterEnd, NegativePurchase, OtherCurrency};
-        !matches!(self, AfterEnd | NegativePurchase | OtherCurrency)
+        use Fault::{AfterEnd, NegativePurchase, OtherCurrency, TraitLeftOut};
+        !matches!(self, AfterEnd | NegativePurchase | OtherCurrency | TraitLeftOut)
     }
 
     /// What is wrong, and what is done about it.
@@ -86,6 +88,7 @@ impl Fault {
                 ("no finite number where one belongs", "kept, the number is missing")
             }
             Fault::NegativeCount => ("counts below 0", "make no event"),
+            Fault::TraitLeftOut => ("traits that are lists, or cannot be read", "left out"),
             Fault::AfterEnd => ("at or after the log's end", "left out"),
             Fault::NegativePurchase => ("purchases with an amount below 0", "count as returns"),
             Fault::OtherCurrency => ("amounts in another currency", "kept, the amount is missing"),

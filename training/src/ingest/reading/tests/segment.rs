@@ -64,7 +64,8 @@ fn identify_tells_attributes_from_when_they_were_known() {
         &format!(
             "{{\"userId\": \"u\", \"type\": \"identify\", {AT}, \"receivedAt\": \
              \"2024-01-02T00:00:00Z\", \"traits\": {{\"plan\": \"gold\", \"age\": 41, \"vip\": true, \
-             \"none\": null, \"blank\": \" \", \"address\": {{\"city\": \"Bonn\"}}, \"list\": [1]}}}}"
+             \"none\": null, \"blank\": \" \", \"address\": {{\"city\": \"Bonn\", \"geo\": {{\"lat\": \
+             50.7, \"path\": []}}}}, \"list\": [1]}}}}"
         ),
         // Received before it happened: a clock was wrong; it is known when both have passed.
         &format!(
@@ -86,6 +87,8 @@ fn identify_tells_attributes_from_when_they_were_known() {
     assert_eq!(
         found.traits,
         [
+            told("u", 1, "address.city", text("Bonn")),
+            told("u", 1, "address.geo.lat", TraitValue::Number(50.7)),
             told("u", 1, "age", TraitValue::Number(41.0)),
             told("u", 1, "plan", text("gold")),
             told("u", 1, "vip", TraitValue::Number(1.0)),
@@ -93,7 +96,13 @@ fn identify_tells_attributes_from_when_they_were_known() {
         ]
     );
     assert!(found.events.is_empty());
-    assert_eq!(found.tally().attributes, 4);
+    assert_eq!(found.tally().attributes, 6);
+    let left_out = [
+        "calls.ndjson: line 1: found the list address.geo.path",
+        "calls.ndjson: line 4: found traits that cannot be read as an object",
+    ];
+    assert_eq!(found.faults(Fault::TraitLeftOut), left_out);
+    assert_eq!(found.tally().bad_lines(), 2);
     assert_eq!(found.tally().faults[&Fault::NoCustomer].lines, 1);
     assert_eq!(found.tally().faults[&Fault::BadTime].lines, 1);
 }
@@ -124,6 +133,8 @@ fn junk_is_malformed_and_what_is_deep_or_repeated_does_no_harm() {
         &format!("{{\"userId\": \"d\", \"type\": \"page\", {AT}, \"properties.revenue\": 2}}"),
     ]);
     assert!(found.tally().faults[&Fault::Malformed].lines >= 4, "{}", found.tally());
+    let deep = "calls.ndjson: line 7: found traits that cannot be read as an object";
+    assert_eq!(found.faults(Fault::TraitLeftOut), [deep]);
     for customer in ["u", "v", "k", "d"] {
         assert!(found.events.contains_key(customer), "{customer}: {:?}", found.events);
     }
