@@ -6,8 +6,8 @@ use std::fmt;
 
 use rekindle_models::Error;
 use rekindle_models::behaviour::{
-    AttributeKind, Dictionaries, Events, FeatureSpec, History, Kernel, NONE, Timeline, Zone,
-    days_before, product_key,
+    AttributeKind, Dictionaries, Dictionary, Duplicates, Events, FeatureSpec, History, Kernel,
+    NONE, Timeline, Zone, days_before, product_key,
 };
 use rekindle_models::frame::{Rows, Schema, nearest_name};
 use serde::Deserialize;
@@ -17,6 +17,9 @@ use crate::error::ApiError;
 use crate::fields::{Missing, Role};
 use crate::payload::{Warnings, malformed};
 use crate::values::{Cell, CustomerId, Value, cell, shorten};
+
+/// Most different names of a sort in a request: codes are 16 bits wide.
+const MOST_NAMES: usize = 60_000;
 
 /// Makes a model's features from events.
 pub struct FromEvents {
@@ -140,14 +143,29 @@ impl FromEvents {
     fn events(&self, list: &[Event]) -> Result<Events, ApiError> {
         let mut arrived =
             Events { measures: vec![Vec::new(); self.spec.measures.len()], ..Events::default() };
-        for (place, event) in list.iter().enumerate() {
-            self.push(place, event, &mut arrived)?;
+        if self.spec.duplicates == Duplicates::Keep {
+            for (place, event) in list.iter().enumerate() {
+                self.push(place, event, &self.names, &mut arrived)?;
+            }
+            return Ok(ordered(&arrived, Duplicates::Keep));
         }
-        let mut order = Vec::with_capacity(arrived.len());
-        arrived.order(self.spec.duplicates, &mut order);
-        let mut events = Events::default();
-        order.iter().for_each(|&place| events.push_from(&arrived, place as usize));
-        Ok(events)
+        // What is equal is told by all names, the order by those of the model.
+        let met = names_of(list)?;
+        for (place, event) in list.iter().enumerate() {
+            self.push(place, event, &met, &mut arrived)?;
+        }
+        let mut events = ordered(&arrived, self.spec.duplicates);
+        let known = [
+            (&mut events.kinds, &met.kinds, &self.names.kinds),
+            (&mut events.channels, &met.channels, &self.names.channels),
+            (&mut events.groups, &met.groups, &self.names.groups),
+        ];
+        for (column, met, known) in known {
+            let codes: Vec<u16> = met.names().iter().map(|name| known.code(name)).collect();
+            let listed = column.iter_mut().filter(|code| **code != NONE);
+            listed.for_each(|code| *code = codes[usize::from(*code)]);
+        }
+        Ok(ordered(&events, Duplicates::Keep))
     }
 
     /// The model's row, and the levels in it that the model does not know, by attribute.
@@ -226,7 +244,13 @@ impl FromEvents {
         }
     }
 
-    fn push(&self, place: usize, event: &Event, events: &mut Events) -> Result<(), ApiError> {
+    fn push(
+        &self,
+        place: usize,
+        event: &Event,
+        names: &Dictionaries,
+        events: &mut Events,
+    ) -> Result<(), ApiError> {
         let time = self.instant(&format!("events[{place}].time"), &event.time)?;
         let received = match &event.received_at {
             Some(text) => self.instant(&format!("events[{place}].received_at"), text)?,
@@ -237,9 +261,9 @@ impl FromEvents {
         };
         events.times.push(time);
         events.received.push(received);
-        events.kinds.push(self.names.kinds.code(&event.kind));
-        events.channels.push(code(&self.names.channels, &event.channel));
-        events.groups.push(code(&self.names.groups, &event.product_group));
+        events.kinds.push(names.kinds.code(&event.kind));
+        events.channels.push(code(&names.channels, &event.channel));
+        events.groups.push(code(&names.groups, &event.product_group));
         events.products.push(event.product.as_deref().map_or(0, product_key));
         events.measures[0].push(event.amount.unwrap_or(f64::NAN));
         for (name, column) in self.spec.measures.iter().zip(&mut events.measures).skip(1) {
@@ -266,6 +290,36 @@ impl FromEvents {
             ))
         })
     }
+}
+
+/// Events in their order.
+fn ordered(arrived: &Events, duplicates: Duplicates) -> Events {
+    let mut order = Vec::with_capacity(arrived.len());
+    arrived.order(duplicates, &mut order);
+    let mut events = Events::default();
+    order.iter().for_each(|&place| events.push_from(arrived, place as usize));
+    events
+}
+
+/// All names in a request.
+fn names_of(list: &[Event]) -> Result<Dictionaries, ApiError> {
+    let names = |what: &str, of: &dyn Fn(&Event) -> Option<String>| {
+        let mut names: Vec<String> = list.iter().filter_map(of).collect();
+        names.sort_unstable();
+        names.dedup();
+        match names.len() <= MOST_NAMES {
+            true => Ok(Dictionary::new(names)),
+            false => Err(invalid(format!(
+                "events: found {} different {what}, expected at most {MOST_NAMES}",
+                names.len()
+            ))),
+        }
+    };
+    Ok(Dictionaries {
+        kinds: names("kinds", &|event| Some(event.kind.clone()))?,
+        channels: names("channels", &|event| event.channel.clone())?,
+        groups: names("product groups", &|event| event.product_group.clone())?,
+    })
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Attributes<'a> {
@@ -295,4 +349,37 @@ impl<'de> Visitor<'de> for Entries {
 
 fn invalid(reason: String) -> ApiError {
     ApiError::InvalidEvents { line: 0, column: 0, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use rekindle_models::behaviour::{Feature, Metric, Selector, Window};
+    use rekindle_models::frame::{Field, Kind};
+
+    use super::*;
+
+    #[test]
+    fn events_of_names_that_the_model_does_not_know_are_no_duplicates_of_each_other() {
+        let count = Feature::new(Metric::Count, Selector::default(), Window::All);
+        let spec = FeatureSpec {
+            timezone: "UTC".to_owned(),
+            kinds: vec!["visit".to_owned()],
+            channels: Vec::new(),
+            groups: Vec::new(),
+            measures: vec!["amount".to_owned()],
+            windows: FeatureSpec::windows_of(std::slice::from_ref(&count)),
+            duplicates: Duplicates::Drop,
+            features: vec![count],
+            attributes: Vec::new(),
+        };
+        let field = Field { name: spec.columns()[0].clone(), kind: Kind::Numeric };
+        let schema = Schema::new(vec![field]).unwrap();
+        let from = FromEvents::new(spec, &schema, &[]).unwrap();
+        let event = |kind: &str| format!(r#"{{"time": "2024-01-10", "kind": "{kind}"}}"#);
+        let events = ["wish", "visit", "help", "zoom", "wish", "visit"].map(event).join(", ");
+        let body = format!(r#"{{"cutoff": "2024-02-01", "events": [{events}]}}"#);
+        let told = from.read(body.as_bytes()).unwrap();
+        assert_eq!((told.events, told.counted), (6, 4));
+        assert_eq!(told.rows.row(0), [4.0]);
+    }
 }

@@ -106,7 +106,7 @@ fn attributes() -> Attributes {
             log.add(CustomerId::Number(number as i64), known_at, name, value).unwrap();
         }
     }
-    log.finish(&Zone::named("Europe/Paris").unwrap()).unwrap()
+    log.finish(&Zone::named("Europe/Paris").unwrap(), i64::MAX).unwrap()
 }
 
 /// The snapshots of 500 customers, written to a file.

@@ -146,6 +146,17 @@ fn projects_that_cannot_be_are_refused_with_what_to_do() {
     );
     check(&BOUGHT.replace("purchase", "purchse"), &["\"purchse\"", "did you mean \"purchase\"?"]);
     check("[panel]\n", &["[panel] has no cutoff"]);
+    check(
+        &BOUGHT.replace("targets.bought", "targets.cutoff"),
+        &["target cutoff", "another column"],
+    );
+    let own = "[features]\nown = [{ name = \"x\", metric = \"count\", windows = [\"all\"] }, \
+         { name = \"x\", metric = \"recency_days\" }]\n";
+    let folder = project("");
+    let text = format!("{SOURCE}{own}windows = [\"all\"]\n{BOUGHT}");
+    fs::write(folder.path().join("rekindle.toml"), text).unwrap();
+    let said = refused(folder.path(), &["features"]);
+    assert!(said.contains("two features of this name"), "{said}");
     let folder = tempfile::tempdir().unwrap();
     assert!(refused(folder.path(), &["features"]).contains("rekindle init"));
     let folder = project(BOUGHT);
@@ -175,7 +186,7 @@ fn given_labels_have_cutoffs_from_a_column_an_instant_or_the_last_line() {
         }
     };
     check(
-        "cutoff = \"at\"\n",
+        "cutoff = \"at\"\nknown_after = \"30d\"\n",
         "id,left,at\na,1,2024-01-11\na,0,2024-02-11\nb,0,2024-03-05\nghost,1,2024-02-01\n",
         &[
             ("a", "2024-01-11", "1", "1"),
@@ -195,7 +206,7 @@ fn given_labels_have_cutoffs_from_a_column_an_instant_or_the_last_line() {
         ],
     );
     check(
-        "cutoff_after_last_line = \"1d\"\n",
+        "cutoff_after_last_line = \"1d\"\nknown_after = \"30d\"\n",
         "id,left\na,1\nb,0\nc,0\n",
         &[
             ("a", "2024-02-11", "1", "2"),
@@ -230,6 +241,16 @@ fn labels_without_a_cutoff_are_refused() {
         "labels.csv: it has no column \"att\" (did you mean \"at\"?), which [labels] names",
     );
     check("", "id,left\na,1\n", "expected one of cutoff");
+    let several = "id,left,at\na,1,2024-02-01\nb,0,2024-03-01\n";
+    check("cutoff = \"at\"\n", several, "labels.csv has 2 cutoffs; expected known_after");
+    let both = "id,left\na,1\na,0\n";
+    check("cutoff_at = \"2024-03-01\"\n", both, "customer \"a\" has the labels 0 and 1");
+    let nobody = "id,left\nA-1,1\nA-2,0\n";
+    check(
+        "cutoff_at = \"2024-03-01\"\n",
+        nobody,
+        "none of the 2 customers with labels is in the log",
+    );
 }
 
 #[test]
@@ -257,6 +278,45 @@ fn attributes_are_those_known_before_the_cutoff() {
     // Who was known without having done anything is asked too.
     check("d", "2024-03-01", ["Linz", "9", "10"]);
     assert_eq!(rows.len(), 6);
+}
+
+#[test]
+fn what_first_happens_later_decides_no_feature() {
+    let visits = "customer,time,kind,amount\na,2024-01-10,visit,\nb,2024-01-15,visit,\n\
+        a,2024-02-12,visit,\nb,2024-03-02,visit,\n";
+    let later = "a,2024-03-05,purchase,5\na,2024-03-06,return,5\n";
+    let people = "id,known,age,plan\na,2024-01-01,41,\nb,2024-01-02,7,\n";
+    let told_later = "b,2024-03-02,8,gold\n";
+    let rest = "[panel]\ncutoffs = [\"2024-02-01\", \"2024-03-01\"]\n[targets.seen]\n\
+        do = { kinds = [\"visit\"] }\nhorizon = \"30d\"\n\
+        [[attributes]]\npath = \"people.csv\"\ncustomer = \"id\"\nknown_at = \"known\"\n";
+    let list = |log: String, people: String| {
+        let folder = project(rest);
+        let path = folder.path().join("rekindle.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let families = "[\"counts\", \"amounts\", \"baskets\", \"btyd\", \"returns\"]";
+        fs::write(&path, text.replace("[\"counts\", \"amounts\"]", families)).unwrap();
+        fs::write(folder.path().join("events.csv"), log).unwrap();
+        fs::write(folder.path().join("people.csv"), people).unwrap();
+        done(folder.path(), &["features", "--list", "-q"])
+    };
+    let before = list(visits.to_owned(), people.to_owned());
+    assert!(before.contains("attribute(age)\t") && before.contains("btyd_x(any)"), "{before}");
+    assert_eq!(list(format!("{visits}{later}"), format!("{people}{told_later}")), before);
+}
+
+#[test]
+fn events_of_different_names_are_no_duplicates_though_no_feature_tells_them_apart() {
+    let log = "customer,time,kind,amount\na,2024-01-10,wish,\na,2024-01-10,help,\n\
+        a,2024-01-10,zoom,\na,2024-01-10,wish,\n";
+    let folder = project("max_kinds = 0\n[panel]\ncutoffs = [\"2024-02-01\"]\n");
+    let path = folder.path().join("rekindle.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("[log]", "[log]\nduplicates = \"drop\"")).unwrap();
+    fs::write(folder.path().join("events.csv"), log).unwrap();
+    done(folder.path(), &["features"]);
+    let rows = snapshots(&folder.path().join("snapshots.parquet"));
+    assert_eq!(cell(&rows, "a", "2024-02-01", "count(any, all)"), "3");
 }
 
 /// A simulated log with a project of some features.

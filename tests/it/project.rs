@@ -134,6 +134,8 @@ fn customers_are_told_apart_by_the_rules_of_the_project() {
     assert_eq!(early["customers"], 3);
     assert_eq!(early["passages"], serde_json::Value::Null);
     assert!(refused(folder, &["customers", "-o", "c.txt"]).contains(".parquet"));
+    let late = refused(folder, &["customers", "--cutoff", "2035-01-01"]);
+    assert!(late.contains("2035-01-01") && late.contains("is after the log's end"), "{late}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rekindle_models::behaviour::{
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::families::Supported;
-use crate::ingest::{CustomerId, Gathered, LogNames, Recoding, Room};
+use crate::ingest::{CustomerId, Gathered, LogNames, ROOMS_A_THREAD, Recoding, Room};
 use crate::panel::{Block, Panel, PanelScratch, Population};
 use crate::project::Project;
 use crate::snapshot::{About, Snapshots, TargetAbout};
@@ -64,7 +64,8 @@ pub fn feature_spec(log: &GatheredLog, project: &Project, before: i64) -> Result
         products: support.products,
         ..Supported::default()
     };
-    let there = |kind: &String| support.kinds.contains_key(kind).then(|| kind.clone());
+    let met = |kind: &&String| support.kinds.get(*kind).is_some_and(|n| *n > 0);
+    let there = |kind: &String| Some(kind).filter(met).cloned();
     supported.purchase = there(purchase);
     supported.returned = there(&project.log.returned);
     let roles = [&supported.purchase, &supported.returned];
@@ -238,6 +239,8 @@ pub struct Written {
     pub populations: Vec<Population>,
     /// Events that are equal to another one of their customer but for when they were received.
     pub duplicates: u64,
+    /// Customers with labels or attributes who are not in the log.
+    pub not_in_log: usize,
 }
 
 /// Customers without events whose rows are made at a time.
@@ -265,10 +268,14 @@ pub fn write_panel<W: Write + Send>(
     let task =
         Task { log, spec, panel, silent: &silent, codes: log.names.recoding(&spec.dictionaries()) };
     let all = log.events.partitions();
-    let mut written =
-        Written { rows: 0, populations: panel.populations(std::iter::empty()), duplicates: 0 };
+    let mut written = Written {
+        rows: 0,
+        populations: panel.populations(std::iter::empty()),
+        duplicates: 0,
+        not_in_log: 0,
+    };
     // A few partitions at a time: their rows are in memory until they are written in order.
-    let at_once = rayon::current_num_threads() * 2;
+    let at_once = rayon::current_num_threads() * ROOMS_A_THREAD;
     let partitions: Vec<usize> = (0..all).collect();
     let room = || (Room::default(), panel.scratch(), Block::default());
     let mut rooms: Vec<(Room, PanelScratch, Block)> = (0..at_once).map(|_| room()).collect();
@@ -295,7 +302,18 @@ pub fn write_panel<W: Write + Send>(
     }
     before.into_iter().try_for_each(|block| to.append(block)).map_err(failed)?;
     let mut scratch = panel.scratch();
-    for customers in silent.unmet().chunks(SILENT_AT_A_TIME) {
+    let unmet = silent.unmet();
+    written.not_in_log = unmet.len();
+    let nothing_known = panel.labelled().is_some() && log.attributes.customers().len() == 0;
+    if nothing_known && !unmet.is_empty() && unmet.len() == silent.met.len() {
+        return Err(Error::BadOptions(format!(
+            "none of the {} customers with labels is in the log, as {:?}; expected the ids of the log: is \
+             `customer` in [labels] the right column, and are the ids written as there?",
+            unmet.len(),
+            unmet[0]
+        )));
+    }
+    for customers in unmet.chunks(SILENT_AT_A_TIME) {
         let mut block = Block::default();
         panel.add_silent(customers.iter().map(String::as_str), &mut scratch, &mut block);
         written.add(Written::of(panel, &block, 0));
@@ -308,7 +326,7 @@ pub fn write_panel<W: Write + Send>(
 impl Written {
     fn of(panel: &Panel, block: &Block, duplicates: u64) -> Written {
         let populations = panel.populations(std::iter::once(block));
-        Written { rows: block.customers.len() as u64, populations, duplicates }
+        Written { rows: block.customers.len() as u64, populations, duplicates, not_in_log: 0 }
     }
 
     fn add(&mut self, more: Written) {
@@ -402,10 +420,10 @@ pub fn about(spec: &FeatureSpec, project: &Project, cutoffs: usize) -> Result<Ab
         name: name.clone(),
         known_after_days: question.gap.0 + question.horizon.0,
     });
-    let given = project
-        .labels
-        .iter()
-        .map(|labels| TargetAbout { name: labels.target.clone(), known_after_days: 0 });
+    let given = project.labels.iter().map(|labels| TargetAbout {
+        name: labels.target.clone(),
+        known_after_days: labels.known_after.unwrap_or_default().0,
+    });
     Ok(About {
         fingerprint: spec.fingerprint(),
         features: spec.clone(),

@@ -64,7 +64,18 @@ pub fn given(
         let label = f64::from(u8::from(target.positive[row]));
         given.entry(id.into_owned()).or_default().push((cutoff, label));
     }
-    given.values_mut().for_each(|list| list.sort_by_key(|(cutoff, _)| *cutoff));
+    for (customer, list) in &mut given {
+        list.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        list.dedup();
+        if let Some(pair) = list.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let zone = Zone::named(&project.log.timezone)?;
+            return Err(Error::BadOptions(format!(
+                "{}: customer {customer:?} has the labels 0 and 1 at the cutoff {}; expected one",
+                file.display(),
+                zone.text(pair[0].0)
+            )));
+        }
+    }
     Ok(given)
 }
 

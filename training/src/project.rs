@@ -147,6 +147,9 @@ pub struct Labels {
     /// next day), lines without events included.
     #[serde(default)]
     pub cutoff_after_last_line: Option<Days>,
+    /// How long after its cutoff a label is known; without it no label is used to judge later cutoffs.
+    #[serde(default)]
+    pub known_after: Option<Days>,
 }
 
 /// The `[costs]` table, in money.

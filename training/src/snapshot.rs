@@ -55,7 +55,7 @@ pub struct About {
 pub struct TargetAbout {
     /// Its column.
     pub name: String,
-    /// How many days after a cutoff its answer is known: gap and horizon. 0 where labels were given.
+    /// How many days after a cutoff its answer is known: gap and horizon, or as said of given labels.
     pub known_after_days: u32,
 }
 

@@ -151,8 +151,11 @@ pub fn by_cutoff(
         0 => f64::INFINITY,
         n => times[times.len() - n],
     };
-    let known: Vec<u32> =
-        rows.iter().copied().filter(|&row| time[row as usize] + embargo <= first).collect();
+    let known = |row: &u32| {
+        let time = time[*row as usize];
+        time < first && time + embargo <= first
+    };
+    let known: Vec<u32> = rows.iter().copied().filter(known).collect();
     let inner = Shares { calibration: shares.calibration / (1.0 - shares.test), test: 0.0 };
     let split = by_customer(&known, keys, target, inner, seed);
     let test = rows.iter().copied().filter(|&row| time[row as usize] >= first).collect();
@@ -275,6 +278,24 @@ mod tests {
                     }
                 }
             }
+        }
+
+        #[test]
+        fn no_row_learns_and_judges_whatever_the_embargo(
+            time in prop::collection::vec(0_u8..4, 1..200), embargo in 0_u8..3, seed in any::<u64>()
+        ) {
+            let time: Vec<f64> = time.into_iter().map(f64::from).collect();
+            let rows: Vec<u32> = (0..time.len() as u32).collect();
+            let keys: Vec<u64> = rows.iter().map(|row| u64::from(row / 3)).collect();
+            let target: Vec<bool> = rows.iter().map(|row| row % 2 == 0).collect();
+            let embargo = f64::from(embargo);
+            let split = by_cutoff(&rows, &time, embargo, (&keys, &target), SHARES, seed);
+            let first = split.test.iter().map(|&row| time[row as usize]).fold(f64::INFINITY, f64::min);
+            for row in split.train.iter().chain(&split.calibration) {
+                prop_assert!(!split.test.contains(row));
+                prop_assert!(time[*row as usize] < first && time[*row as usize] + embargo <= first);
+            }
+            prop_assert!(split.train.iter().all(|row| !split.calibration.contains(row)));
         }
 
         #[test]

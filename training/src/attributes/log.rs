@@ -83,20 +83,29 @@ impl AttributeLog {
     /// are, a date when all are texts that [`Zone::parse`] reads, else a category. Of different values known
     /// at the same time the greatest stays: texts by their bytes, dates by their instants.
     ///
+    /// Which attributes there are and of what kind is told by what was known before `before` (milliseconds):
+    /// an attribute first told later is left out, and later values of another kind say nothing.
+    ///
     /// # Errors
     /// When a value is not of the kind that was given.
-    pub fn finish(mut self, zone: &Zone) -> Result<Attributes> {
+    pub fn finish(mut self, zone: &Zone, before: i64) -> Result<Attributes> {
         let given = std::mem::take(&mut self.given);
         let mut names = self.names.by_code();
+        let mut listed: Vec<bool> = names.iter().map(|name| given.contains_key(&**name)).collect();
+        let known = self.entries.iter().filter(|entry| entry.known_at < before);
+        known.for_each(|entry| listed[usize::from(entry.attribute)] = true);
+        self.entries.retain(|entry| listed[usize::from(entry.attribute)]);
         let missing = given.keys().filter(|name| !names.iter().any(|n| **n == ***name));
         let missing: Vec<Box<str>> = missing.map(|name| name.as_str().into()).collect();
         names.extend(missing);
+        listed.resize(names.len(), true);
         let instants: Vec<Option<i64>> =
             self.texts.by_code().par_iter().map(|text| zone.parse(text)).collect();
-        let kinds = kinds(&names, &given, &self.entries, &instants);
-        self.convert(&names, &kinds, &instants)?;
+        let early: Vec<&Entry> = self.entries.iter().filter(|e| e.known_at < before).collect();
+        let kinds = kinds(&names, &given, &early, &instants);
+        self.convert(&names, &given, &kinds, &instants)?;
         let texts = self.sort_texts(&kinds);
-        let order = self.sort_names(&names);
+        let order = self.sort_names(&names, &listed);
         let customers = self.customers.finish();
         let mut ranks = vec![0; customers.len()];
         let mut by_id = Vec::new();
@@ -121,10 +130,12 @@ impl AttributeLog {
         Ok(Attributes { list, texts, customers, by_id, entries, contradictions })
     }
 
-    /// Makes every value what its kind has: numbers, instants in milliseconds, codes of texts.
+    /// Makes every value what its kind has: numbers, instants in milliseconds, codes of texts. Those that
+    /// are not of a kind that was told from others are left out.
     fn convert(
         &mut self,
         names: &[Box<str>],
+        given: &HashMap<String, AttributeKind>,
         kinds: &[AttributeKind],
         instants: &[Option<i64>],
     ) -> Result<()> {
@@ -147,15 +158,20 @@ impl AttributeLog {
                     .ok_or_else(|| (format!("text {text:?}"), DATE)),
                 (AttributeKind::Date, None) => Err((format!("number {}", entry.value), DATE)),
             };
+            let name = &names[usize::from(entry.attribute)];
+            if value.is_err() && !given.contains_key(&**name) {
+                self.entries[place].value = f64::NAN;
+                continue;
+            }
             self.entries[place].value = value.map_err(|(found, expected)| {
                 let id = self.customers.id(entry.customer);
-                let name = &names[usize::from(entry.attribute)];
                 Error::BadOptions(format!(
                     "attribute {name}: customer {id} has {found}, expected {expected}, as its kind was \
                      given"
                 ))
             })?;
         }
+        self.entries.retain(|entry| !entry.value.is_nan());
         Ok(())
     }
 
@@ -174,9 +190,9 @@ impl AttributeLog {
         texts.into_iter().map(|(text, _)| text).collect()
     }
 
-    /// The attributes in order of name; entries then tell them by their place there.
-    fn sort_names(&mut self, names: &[Box<str>]) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..names.len()).collect();
+    /// The listed attributes in order of name; entries then tell them by their place there.
+    fn sort_names(&mut self, names: &[Box<str>], listed: &[bool]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..names.len()).filter(|&place| listed[place]).collect();
         order.sort_unstable_by_key(|&place| &names[place]);
         let mut places = vec![0; names.len()];
         order.iter().zip(0..).for_each(|(&old, new)| places[old] = new);
@@ -191,7 +207,7 @@ const DATE: &str = "a date or a time, as \"2024-02-03\"";
 fn kinds(
     names: &[Box<str>],
     given: &HashMap<String, AttributeKind>,
-    entries: &[Entry],
+    entries: &[&Entry],
     instants: &[Option<i64>],
 ) -> Vec<AttributeKind> {
     let (mut numbers, mut dates) = (vec![true; names.len()], vec![true; names.len()]);

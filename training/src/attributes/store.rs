@@ -22,7 +22,7 @@ pub(super) struct Entry {
 }
 
 /// The attributes of all customers. Customers are numbered in order of id.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Attributes {
     pub(super) list: Vec<Attribute>,
     pub(super) texts: Arc<[Box<str>]>,

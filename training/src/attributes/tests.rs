@@ -37,7 +37,7 @@ fn text(text: &str) -> Value {
 }
 
 fn stored(lines: &[Line]) -> Attributes {
-    filled(lines).finish(&Zone::default()).unwrap()
+    filled(lines).finish(&Zone::default(), i64::MAX).unwrap()
 }
 
 /// What is told of a customer, texts as texts.
@@ -125,8 +125,8 @@ proptest! {
         let (mut before, mut after) = (filled(&lines), filled(&changed));
         kinds(&mut before);
         kinds(&mut after);
-        let before = before.finish(&Zone::default()).unwrap();
-        if let Ok(after) = after.finish(&Zone::default()) {
+        let before = before.finish(&Zone::default(), i64::MAX).unwrap();
+        if let Ok(after) = after.finish(&Zone::default(), i64::MAX) {
             for customer in 0..5 {
                 let (known, row) = told(&before, customer, cutoff);
                 let (known_after, row_after) = told(&after, customer, cutoff);
@@ -189,13 +189,13 @@ fn kinds_that_are_given_hold() {
     log.kind("age", AttributeKind::Number);
     log.kind("zip", AttributeKind::Category);
     log.kind("left", AttributeKind::Date);
-    let store = log.finish(&Zone::default()).unwrap();
+    let store = log.finish(&Zone::default(), i64::MAX).unwrap();
     let expected = vec![Some(number(41.0)), None, Some(text("9000"))];
     assert_eq!(told(&store, 1, DAY_MS), (true, expected));
     let error = |name: &str, kind, value| {
         let mut log = filled(&[(7, 5, "age", value)]);
         log.kind(name, kind);
-        log.finish(&Zone::default()).unwrap_err().to_string()
+        log.finish(&Zone::default(), i64::MAX).unwrap_err().to_string()
     };
     let found = error("age", AttributeKind::Number, text("old"));
     assert!(found.contains("customer 7 has text \"old\", expected a number"), "{found}");
@@ -237,7 +237,7 @@ fn read_table(toml: &str, table: &str) -> crate::error::Result<Attributes> {
     let zone = Zone::named("Europe/Brussels").unwrap();
     let mut log = AttributeLog::default();
     spec(toml).read(folder.path(), &zone, &mut log)?;
-    log.finish(&zone)
+    log.finish(&zone, i64::MAX)
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn times_of_parquet_are_times() {
     writer.close().unwrap();
     let mut log = AttributeLog::default();
     let rows = spec("known_at = \"seen\"").read(folder.path(), &Zone::default(), &mut log).unwrap();
-    let store = log.finish(&Zone::default()).unwrap();
+    let store = log.finish(&Zone::default(), i64::MAX).unwrap();
     assert_eq!((rows, store.len()), (2, 2));
     let names: Vec<String> = store.list().iter().map(Attribute::column).collect();
     assert_eq!(names, ["days_since(born)", "days_since(joined)"]);
@@ -314,4 +314,16 @@ fn what_a_table_gets_wrong_is_told_with_its_place() {
     check(known, "id,seen,a\n1,1.5.2024,3\n", "found \"1.5.2024\", expected a date");
     let typed = toml::from_str::<AttributesSpec>("path = \"a\"\ncustomer = \"b\"\nknown = \"c\"");
     assert!(typed.unwrap_err().to_string().contains("unknown field `known`"));
+}
+
+#[test]
+fn what_is_told_later_decides_no_attribute_and_no_kind() {
+    let early = [(1, 5, "age", number(41.0)), (2, 5, "city", text("Bonn"))];
+    let later = [(2, 10, "age", text("unknown")), (2, 11, "plan", text("gold"))];
+    let finish = |lines: &[Line]| filled(lines).finish(&Zone::default(), 10).unwrap();
+    let (before, after) = (finish(&early), finish(&[&early[..], &later[..]].concat()));
+    assert_eq!(after.list(), before.list());
+    // What is no number says nothing.
+    assert_eq!(told(&after, 2, 20), (true, vec![None, Some(text("Bonn"))]));
+    assert_eq!(told(&after, 1, 20), told(&before, 1, 20));
 }

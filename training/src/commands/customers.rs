@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use rekindle_models::behaviour::Zone;
+use rekindle_models::behaviour::{DAY_MS, Zone};
 use serde_json::json;
 
-use crate::commands::log::{LogArgs, gather};
+use crate::commands::features::log_end;
+use crate::commands::log::{LogArgs, gather, settled};
 use crate::commands::{Talk, format_of, print, write_whole};
 use crate::customers::{Customers, bound};
 use crate::project::Project;
@@ -45,8 +46,22 @@ impl CustomersCommand {
             Some(text) => vec![project.instant("--cutoff", text)?],
             None => project.cutoffs().context("name one: --cutoff 2025-06-01")?,
         };
-        let (log, _) = gather(&self.log.folder(&self.project), &project, &self.log, talk)?;
+        let (mut log, report, told) =
+            gather(&self.log.folder(&self.project), &project, &self.log, talk)?;
         let zone = Zone::named(&project.log.timezone)?;
+        // Of the day of its end, the log may be taken to know all.
+        let last = log_end(&project, &report, &zone)? - 1;
+        let end = zone.instant((zone.day(last) + 1) * DAY_MS);
+        if let Some(late) = cutoffs.iter().find(|cutoff| **cutoff > end) {
+            bail!(
+                "the cutoff {} is after the log's end, {}; expected one that the log reaches: silence after \
+                 its end is no silence. Where the log is complete until later, say so: end in [log]",
+                zone.text(*late),
+                zone.text(end)
+            );
+        }
+        let before = cutoffs.iter().copied().max().unwrap_or(i64::MAX);
+        log.attributes = settled(told, &zone, before, talk)?;
         let rules = project.customer_rules();
         let rules = bound(&rules, &project.log.returned, &log.names.dictionaries().kinds)?;
         let customers = Customers::describe(&log, &rules, &zone, &cutoffs)?;

@@ -7,15 +7,16 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rekindle_models::behaviour::{DAY_MS, Duplicates, FeatureSpec, Zone};
 
+use crate::attributes::AttributeLog;
 use crate::build::{self, GatheredLog};
-use crate::commands::log::{LogArgs, gather};
+use crate::commands::log::{LogArgs, gather, settled};
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
 use crate::ingest::ReadReport;
 use crate::panel::{Cutoffs, Panel, Population, check_covered};
 use crate::project::Project;
 use crate::report::populations_terminal;
 use crate::sheet::Format;
-use crate::snapshot::{About, Snapshots};
+use crate::snapshot::{About, CUSTOMER, CUTOFF, FINGERPRINT, Snapshots};
 
 /// Build snapshots of features and targets from logs
 #[derive(Debug, Args)]
@@ -59,8 +60,8 @@ impl FeaturesCommand {
     pub(super) fn run(self, talk: Talk) -> Result<u8> {
         let project = Project::read(&self.project)?;
         let folder = self.log.folder(&self.project);
-        let (log, report) = gather(&folder, &project, &self.log, talk)?;
-        let built = Prepared::new(&folder, &project, &log, &report)?;
+        let (mut log, report, told) = gather(&folder, &project, &self.log, talk)?;
+        let built = Prepared::new(&folder, &project, (&mut log, told), &report, talk)?;
         if self.list {
             let features = built.spec.features.iter().map(|f| (f.name(), f.explain()));
             let attributes = built.spec.attributes.iter().map(|a| (a.column(), a.explain()));
@@ -107,8 +108,9 @@ impl Prepared {
     pub(super) fn new(
         folder: &Path,
         project: &Project,
-        log: &GatheredLog,
+        (log, told): (&mut GatheredLog, AttributeLog),
         report: &ReadReport,
+        talk: Talk,
     ) -> Result<Prepared> {
         let questions = project.questions()?;
         let zone = Zone::named(&project.log.timezone)?;
@@ -120,10 +122,7 @@ impl Prepared {
         };
         let mut all: Vec<i64> = match &cutoffs {
             Cutoffs::Common(cutoffs) => {
-                let end = match project.log_end()? {
-                    Some(end) => end,
-                    None => log_end(report, &zone)?,
-                };
+                let end = log_end(project, report, &zone)?;
                 check_covered(&questions, cutoffs, end, &zone)?;
                 cutoffs.clone()
             }
@@ -137,9 +136,30 @@ impl Prepared {
             (_, [.., last]) => *last,
             (_, []) => bail!("no customer of the labels; expected some"),
         };
+        if let Some(labels) = project.labels.as_ref().filter(|l| l.known_after.is_none())
+            && all.len() > 1
+        {
+            bail!(
+                "[labels]: {} has {} cutoffs; expected known_after, as \"90d\": how long after its cutoff a \
+                 label is known, so that none is learned from before that",
+                labels.path,
+                all.len()
+            );
+        }
+        log.attributes = settled(told, &zone, before, talk)?;
         let spec = build::feature_spec(log, project, before)
             .with_context(|| format!("failed to choose features before {}", zone.text(before)))?;
         let label = project.labels.as_ref().map(|labels| labels.target.as_str());
+        let columns = spec.columns();
+        for target in questions.iter().map(|(name, _)| name.as_str()).chain(label) {
+            if [CUSTOMER, CUTOFF, FINGERPRINT].contains(&target)
+                || columns.iter().any(|column| column == target)
+            {
+                bail!(
+                    "target {target}: the snapshots have another column of that name; expected one of its own"
+                );
+            }
+        }
         let panel = Panel::new(&spec, &questions, label, cutoffs)?;
         let panel = panel.with_attributes(Arc::clone(&log.attributes))?;
         Ok(Prepared { spec, panel, cutoffs: all.len() })
@@ -184,6 +204,12 @@ impl Prepared {
             write_whole(&About::beside(output), |to| to.write_all(json.as_bytes()))?;
         }
         let built = built.context("nothing was written")?;
+        if built.not_in_log > 0 {
+            talk.say(&format!(
+                "{} customers with labels or attributes are not in the log",
+                built.not_in_log
+            ));
+        }
         if built.duplicates > 0 {
             talk.say(&format!(
                 "{} events are equal to another one of their customer: {}",
@@ -198,8 +224,11 @@ impl Prepared {
     }
 }
 
-/// Where a log ends that does not say so: just after its last event.
-fn log_end(report: &ReadReport, zone: &Zone) -> Result<i64> {
+/// Where a log ends: as the project says, else just after its last event.
+pub(super) fn log_end(project: &Project, report: &ReadReport, zone: &Zone) -> Result<i64> {
+    if let Some(end) = project.log_end()? {
+        return Ok(end);
+    }
     let Some(last) = report.last_event() else { bail!("the log has no event") };
     if let Some(stray) = report.stray() {
         bail!(

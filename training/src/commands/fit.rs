@@ -315,8 +315,8 @@ impl LearningArgs {
         }
         self.id.get_or_insert_with(|| CUSTOMER.to_owned());
         self.repeated_ids = true;
-        if self.time.is_none() {
-            self.time = about.time();
+        self.time = self.time.take().or(about.time());
+        if self.time == about.time() {
             self.embargo = self.embargo.or(about.embargo_days(asked));
         }
         Ok(())

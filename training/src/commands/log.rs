@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use clap::Args;
 use rekindle_models::behaviour::Zone;
 
-use crate::attributes::{AttributeLog, AttributeValue};
+use crate::attributes::{AttributeLog, AttributeValue, Attributes};
 use crate::build::GatheredLog;
 use crate::commands::{Bar, Talk};
 use crate::ingest::{
@@ -20,6 +20,8 @@ use crate::project::Project;
 
 /// What `--memory-limit` is without it.
 const MEMORY_LIMIT: ByteSize = ByteSize::gib(4);
+/// What reading and writing take of it; the rest is for events.
+const AT_WORK: ByteSize = ByteSize::mib(192);
 
 /// Where logs are, and how much memory they may take.
 #[derive(Debug, Clone, Args)]
@@ -27,7 +29,7 @@ pub(super) struct LogArgs {
     /// Folder that relative paths of the project begin at [default: the project's own]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// Memory for the log's events; what is more goes to a file on disk
+    /// Memory for the whole command, 512MiB or more; events that do not fit go to a file on disk
     #[arg(long, value_name = "SIZE", default_value_t = MEMORY_LIMIT)]
     memory_limit: ByteSize,
     /// Folder of that file [default: the system's folder of temporary files]
@@ -49,13 +51,13 @@ impl LogArgs {
     }
 }
 
-/// Reads a project's logs.
+/// Reads a project's logs. What they tell of attributes is [`settled`] once it is clear when one looks.
 pub(super) fn gather(
     folder: &Path,
     project: &Project,
     memory: &LogArgs,
     talk: Talk,
-) -> Result<(GatheredLog, ReadReport)> {
+) -> Result<(GatheredLog, ReadReport, AttributeLog)> {
     let sources = project.checked_sources()?;
     let options = ReadingOptions {
         folder,
@@ -65,7 +67,9 @@ pub(super) fn gather(
         want_lines: project.labels.as_ref().is_some_and(|l| l.cutoff_after_last_line.is_some()),
     };
     let spill = memory.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
-    let gathering = Gathering::new(memory.memory_limit.as_u64(), &spill, project.measures().len())?;
+    let limit = memory.memory_limit.as_u64();
+    let for_events = limit.saturating_sub(AT_WORK.as_u64()).max(limit / 4);
+    let gathering = Gathering::new(for_events, &spill, project.measures().len())?;
     let names = LogNames::default();
     let bar = Bar::new(talk, "reading");
     let mut attributes = AttributeLog::default();
@@ -82,7 +86,20 @@ pub(super) fn gather(
     let report = report?;
     talk.say(&report.to_string());
     let attributes = sink.attributes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let attributes = Arc::new(attributes.finish(&zone)?);
+    let events = sink.events.finish()?;
+    let duplicates = project.log.duplicates;
+    let log = GatheredLog { events, names, attributes: Arc::default(), duplicates };
+    Ok((log, report, attributes))
+}
+
+/// Attributes in order: which there are and of what kind is told by what was known before an instant.
+pub(super) fn settled(
+    attributes: AttributeLog,
+    zone: &Zone,
+    before: i64,
+    talk: Talk,
+) -> Result<Arc<Attributes>> {
+    let attributes = attributes.finish(zone, before)?;
     if attributes.contradictions() > 0 {
         talk.say(&format!(
             "attributes: {} times a customer has different values of one attribute known at the same \
@@ -90,9 +107,7 @@ pub(super) fn gather(
             attributes.contradictions()
         ));
     }
-    let events = sink.events.finish()?;
-    let duplicates = project.log.duplicates;
-    Ok((GatheredLog { events, names, attributes, duplicates }, report))
+    Ok(Arc::new(attributes))
 }
 
 /// Options of object stores: they take their credentials from the environment, as their own tools do.

@@ -85,8 +85,8 @@ pub(super) fn build(
     talk: Talk,
 ) -> Result<()> {
     let folder = log.folder(path);
-    let (log, report) = gather(&folder, project, log, talk)?;
-    let prepared = Prepared::new(&folder, project, &log, &report)?;
+    let (mut log, report, told) = gather(&folder, project, log, talk)?;
+    let prepared = Prepared::new(&folder, project, (&mut log, told), &report, talk)?;
     talk.say(&format!("building {} features", prepared.spec.columns().len()));
     let written = prepared.write(project, &log, snapshots, talk)?;
     talk.say(&format!(

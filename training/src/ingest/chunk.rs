@@ -36,6 +36,17 @@ pub struct Recoding {
     pub groups: Vec<u16>,
 }
 
+impl Recoding {
+    /// Gives events these codes.
+    pub(super) fn apply(&self, events: &mut Events) {
+        let Recoding { kinds, channels, groups } = self;
+        let columns = [&mut events.kinds, &mut events.channels, &mut events.groups];
+        for (column, codes) in columns.into_iter().zip([kinds, channels, groups]) {
+            column.iter_mut().for_each(|code| *code = recoded(codes, *code));
+        }
+    }
+}
+
 /// A block of events.
 #[derive(Debug)]
 pub(super) struct Chunk {
@@ -229,8 +240,6 @@ pub(super) struct Scatter<'a> {
     pub bytes: &'a [u8],
     /// How to read them.
     pub shape: Shape,
-    /// What codes become.
-    pub codes: &'a Recoding,
 }
 
 impl Scatter<'_> {
@@ -243,12 +252,10 @@ impl Scatter<'_> {
             *free += 1;
             *free - 1
         }));
-        let codes = self.codes;
         self.values(TIME, places, &mut events.times, i64::from_le_bytes);
-        let code = |codes, bytes| recoded(codes, u16::from_le_bytes(bytes));
-        self.values(KIND, places, &mut events.kinds, |b| code(&codes.kinds, b));
-        self.values(CHANNEL, places, &mut events.channels, |b| code(&codes.channels, b));
-        self.values(GROUP, places, &mut events.groups, |b| code(&codes.groups, b));
+        self.values(KIND, places, &mut events.kinds, u16::from_le_bytes);
+        self.values(CHANNEL, places, &mut events.channels, u16::from_le_bytes);
+        self.values(GROUP, places, &mut events.groups, u16::from_le_bytes);
         self.values(PRODUCT, places, &mut events.products, u64::from_le_bytes);
         let has_received = self.shape.columns.has(RECEIVED);
         let received = if has_received { RECEIVED } else { TIME };

@@ -38,6 +38,9 @@ pub(super) enum Stored {
     Disk(Block, Shape),
 }
 
+/// How many partitions a thread may have loaded: one it works on, and one that waits for others.
+pub const ROOMS_A_THREAD: usize = 2;
+
 /// Room to load partitions into, one after the other: one for each thread.
 #[derive(Debug, Default)]
 pub struct Room {
@@ -108,10 +111,11 @@ impl Gathered {
         self.partitions.iter().map(of).max().unwrap_or(0)
     }
 
-    /// Spills chunks until they and a room for each thread of the pool are within `limit` bytes, or
+    /// Spills chunks until they and [`ROOMS_A_THREAD`] rooms for each thread of the pool are within `limit` bytes, or
     /// nothing is left to spill.
     pub(super) fn shrink_to(&mut self, limit: u64) -> Result<()> {
-        let rooms = self.room_bytes().saturating_mul(rayon::current_num_threads() as u64);
+        let rooms = (rayon::current_num_threads() * ROOMS_A_THREAD) as u64;
+        let rooms = self.room_bytes().saturating_mul(rooms);
         let mut used = self.memory_bytes().saturating_add(rooms);
         for stored in self.partitions.iter_mut().flat_map(|p| &mut p.chunks) {
             if used <= limit {
@@ -149,10 +153,13 @@ impl Gathered {
                     (&room.bytes[..], *shape)
                 }
             };
-            let scatter = Scatter { bytes, shape, codes };
+            let scatter = Scatter { bytes, shape };
             scatter.to(&mut room.free, &mut room.places, &mut room.events);
         }
+        // What is equal is told by the names that the log has, the order by those of the dictionaries.
         let duplicates = room.ordering.settle(&mut room.events, &mut room.ends, duplicates);
+        codes.apply(&mut room.events);
+        room.ordering.settle(&mut room.events, &mut room.ends, Duplicates::Keep);
         Ok(Partition { room, kept: &kept.customers, duplicates })
     }
 }

@@ -43,7 +43,7 @@ pub use batch::{EventBatch, Ids, LogNames, Names, recoded};
 pub use chunk::Recoding;
 pub use customers::CustomerId;
 pub(crate) use customers::{Customers, Register};
-pub use gathered::{Gathered, Partition, Room};
+pub use gathered::{Gathered, Partition, ROOMS_A_THREAD, Room};
 pub use look::{Look, Sampled, look, time_format};
 pub use partitions::Gathering;
 pub use reading::{

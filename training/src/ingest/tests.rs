@@ -238,7 +238,7 @@ fn memory_stays_near_the_limit_when_the_log_is_five_times_larger() {
         assert!(gathering.memory_bytes() < limit, "{}", gathering.memory_bytes());
     });
     let gathered = gathering.finish().unwrap();
-    let rooms = gathered.room_bytes() * rayon::current_num_threads() as u64;
+    let rooms = gathered.room_bytes() * (rayon::current_num_threads() * ROOMS_A_THREAD) as u64;
     let used = gathered.memory_bytes() + rooms;
     assert!(used < limit + limit * 15 / 100, "{used} of {limit}, {rooms} for loading");
     assert!(gathered.spilled_bytes() > 3 * limit);

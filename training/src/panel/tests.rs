@@ -82,7 +82,7 @@ fn told(spec: &mut FeatureSpec) -> Arc<Attributes> {
     add("7", 25, "sign_up", AttributeValue::Text("2011-01-26"));
     let customer = CustomerId::of_text("b");
     log.add(customer, ALWAYS, "age", AttributeValue::Number(30.0)).unwrap();
-    let attributes = Arc::new(log.finish(&Zone::default()).unwrap());
+    let attributes = Arc::new(log.finish(&Zone::default(), i64::MAX).unwrap());
     spec.attributes = attributes.list().to_vec();
     attributes
 }
