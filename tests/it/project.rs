@@ -111,6 +111,21 @@ fn the_demo_goes_from_a_log_to_models_whose_scores_of_raw_events_are_the_batchs(
 }
 
 #[test]
+fn init_reads_a_simulated_log_of_each_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for log in ["log.parquet", "log.csv", "log.ndjson"] {
+        done(at, &["simulate", "--customers", "60", "--days", "120", "-o", log, "-q"]);
+        done(at, &["init", log, "-q"]);
+        let guessed = fs::read_to_string(at.join("rekindle.toml")).unwrap();
+        assert!(guessed.contains("time = \"time\""), "{log}: {guessed}");
+        assert!(guessed.contains("received_at = \"received_at\""), "{log}: {guessed}");
+        done(at, &["features", "--list", "-q"]);
+        fs::remove_file(at.join("rekindle.toml")).unwrap();
+    }
+}
+
+#[test]
 fn customers_are_told_apart_by_the_rules_of_the_project() {
     let project = format!("{PROJECT}[customers]\ntiers = {{ days = [20, 60, 100] }}\n");
     let folder = folder(&[("log.csv", &log()), ("rekindle.toml", &project)]);

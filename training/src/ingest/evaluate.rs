@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_cast::cast;
-use arrow_schema::DataType;
+use arrow_schema::{ArrowError, DataType};
 
 use crate::ingest::expression::{Expression, Function, Operator};
 
@@ -272,7 +272,7 @@ impl Cells {
     pub fn texts(&self) -> StringArray {
         match self {
             Cells::Texts(texts) => texts.clone(),
-            Cells::Column(column) => match cast(column, &DataType::Utf8) {
+            Cells::Column(column) => match in_utc(column).and_then(|c| cast(&c, &DataType::Utf8)) {
                 Ok(texts) => texts.as_string::<i32>().clone(),
                 // Lists and the like have no text: missing.
                 Err(_) => StringArray::new_null(column.len()),
@@ -319,6 +319,16 @@ impl Cells {
             }
             Cells::Column(_) => Cells::Texts(self.texts()).missing(),
         }
+    }
+}
+
+/// Instants of a named zone as those of UTC: their texts need no tables of zones.
+fn in_utc(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            cast(column, &DataType::Timestamp(*unit, Some(Arc::from("+00:00"))))
+        }
+        _ => Ok(Arc::clone(column)),
     }
 }
 
