@@ -243,6 +243,9 @@ pub struct Written {
     pub not_in_log: usize,
 }
 
+/// Bytes of features from which rows are put away as a row group of their own: what a few threads make at a
+/// time is to be small beside a memory limit, whatever the number of cutoffs and features.
+const BLOCK_BYTES: usize = 24 << 20;
 /// Customers without events whose rows are made at a time.
 const SILENT_AT_A_TIME: usize = 4_096;
 
@@ -262,7 +265,8 @@ pub fn write_panel<W: Write + Send>(
     };
     let encoder = to.encoder();
     let written_of = |block: &Block, duplicates| {
-        Ok((encoder.encode(block).map_err(failed)?, Written::of(panel, block, duplicates)))
+        let encoded = encoder.encode(block).map_err(failed)?;
+        Ok::<_, Error>((encoded, Written::of(panel, block, duplicates)))
     };
     let silent = Silent::new(log, panel);
     let task =
@@ -286,15 +290,20 @@ pub fn write_panel<W: Write + Send>(
             || {
                 let rows = group.par_iter().zip(&mut rooms);
                 let told = rows.map(|(&partition, (room, scratch, block))| {
-                    let duplicates = task.fill(partition, room, scratch, block)?;
-                    written_of(block, duplicates)
+                    let mut encoded = Vec::new();
+                    let duplicates = task.fill(partition, room, scratch, block, &mut |block| {
+                        encoded.push(written_of(block, 0)?);
+                        Ok(())
+                    })?;
+                    encoded.push(written_of(block, duplicates)?);
+                    Ok(encoded)
                 });
                 told.collect::<Result<Vec<_>>>()
             },
             || before.drain(..).try_for_each(|block| to.append(block)),
         );
         appended.map_err(failed)?;
-        for (block, more) in encoded? {
+        for (block, more) in encoded?.into_iter().flatten() {
             before.push(block);
             written.add(more);
         }
@@ -349,13 +358,15 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Fills a block with the rows of one partition, and tells how many of its events are equal to others.
+    /// Fills a block with the rows of one partition, and tells how many of its events are equal to others. A
+    /// block that is full is handed over and emptied.
     fn fill(
         &self,
         partition: usize,
         room: &mut Room,
         scratch: &mut PanelScratch,
         block: &mut Block,
+        full: &mut dyn FnMut(&Block) -> Result<()>,
     ) -> Result<u64> {
         let loaded = self.log.events.load(partition, &self.codes, self.spec.duplicates, room)?;
         block.clear();
@@ -363,6 +374,10 @@ impl Task<'_> {
             let timeline = Timeline::new(loaded.events(), span);
             self.silent.met(customer);
             self.panel.add(&customer.to_string(), &timeline, scratch, block);
+            if size_of_val(&block.features[..]) >= BLOCK_BYTES {
+                full(block)?;
+                block.clear();
+            }
         }
         Ok(loaded.duplicates())
     }
