@@ -20,7 +20,7 @@ use crate::project::Project;
 
 /// What `--memory-limit` is without it.
 const MEMORY_LIMIT: ByteSize = ByteSize::gib(4);
-/// What reading and writing take of it; the rest is for events.
+/// What reading takes of it; the rest is for events.
 const AT_WORK: ByteSize = ByteSize::mib(192);
 
 /// Where logs are, and how much memory they may take.
@@ -29,7 +29,7 @@ pub(super) struct LogArgs {
     /// Folder that relative paths of the project begin at [default: the project's own]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// Memory for the whole command, 512MiB or more; events that do not fit go to a file on disk
+    /// Memory for the log: reading, and events; events that do not fit go to a file on disk
     #[arg(long, value_name = "SIZE", default_value_t = MEMORY_LIMIT)]
     memory_limit: ByteSize,
     /// Folder of that file [default: the system's folder of temporary files]
