@@ -18,9 +18,6 @@ use crate::fields::{Missing, Role};
 use crate::payload::{Warnings, malformed};
 use crate::values::{Cell, CustomerId, Value, cell, shorten};
 
-/// Most different names of a sort in a request: codes are 16 bits wide.
-const MOST_NAMES: usize = 60_000;
-
 /// Makes a model's features from events.
 pub struct FromEvents {
     spec: FeatureSpec,
@@ -155,16 +152,7 @@ impl FromEvents {
             self.push(place, event, &met, &mut arrived)?;
         }
         let mut events = ordered(&arrived, self.spec.duplicates);
-        let known = [
-            (&mut events.kinds, &met.kinds, &self.names.kinds),
-            (&mut events.channels, &met.channels, &self.names.channels),
-            (&mut events.groups, &met.groups, &self.names.groups),
-        ];
-        for (column, met, known) in known {
-            let codes: Vec<u16> = met.names().iter().map(|name| known.code(name)).collect();
-            let listed = column.iter_mut().filter(|code| **code != NONE);
-            listed.for_each(|code| *code = codes[usize::from(*code)]);
-        }
+        met.recoding(&self.names).apply(&mut events);
         Ok(ordered(&events, Duplicates::Keep))
     }
 
@@ -304,16 +292,9 @@ fn ordered(arrived: &Events, duplicates: Duplicates) -> Events {
 /// All names in a request.
 fn names_of(list: &[Event]) -> Result<Dictionaries, ApiError> {
     let names = |what: &str, of: &dyn Fn(&Event) -> Option<String>| {
-        let mut names: Vec<String> = list.iter().filter_map(of).collect();
-        names.sort_unstable();
-        names.dedup();
-        match names.len() <= MOST_NAMES {
-            true => Ok(Dictionary::new(names)),
-            false => Err(invalid(format!(
-                "events: found {} different {what}, expected at most {MOST_NAMES}",
-                names.len()
-            ))),
-        }
+        Dictionary::of(list.iter().filter_map(of).collect()).ok_or_else(|| {
+            invalid(format!("events: found over 65,000 different {what}, expected fewer"))
+        })
     };
     Ok(Dictionaries {
         kinds: names("kinds", &|event| Some(event.kind.clone()))?,

@@ -12,9 +12,9 @@ use arrow_array::types::{Float32Type, Int32Type, TimestampMillisecondType, UInt8
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use rayon::prelude::*;
 use rekindle_models::behaviour::{
-    Duplicates, Events, Feature, FeatureSpec, Metric, Selector, Timeline, Window,
+    Duplicates, Events, Feature, FeatureSpec, Metric, Recoding, Selector, Timeline, Window,
 };
-use rekindle_training::ingest::{EventBatch, Gathering, Ids, Recoding, Room};
+use rekindle_training::ingest::{EventBatch, Gathering, Ids, Room};
 use rekindle_training::panel::{Block, Cutoffs, Panel};
 use rekindle_training::snapshot::{About, Encoded, Snapshots};
 

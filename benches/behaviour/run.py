@@ -6,7 +6,7 @@ peers' `events.py`, each timed without writing and with a Parquet file written, 
 
 PEERS is the folder of `events.py`; EVENTS what its `gen` wrote. Needs polars and duckdb.
 """
-import json, os, pathlib, re, resource, statistics, subprocess, sys, tempfile, time
+import json, os, pathlib, re, statistics, subprocess, sys, tempfile, time
 
 WINDOWS = [7, 30, 90, 180, 365]
 

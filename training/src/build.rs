@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use rekindle_models::behaviour::{
-    Dictionary, Duplicates, Events, FeatureSpec, Metric, NONE, Selector, Timeline,
+    Dictionary, Duplicates, Events, FeatureSpec, Metric, NONE, Recoding, Selector, Timeline,
 };
 
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::families::Supported;
-use crate::ingest::{CustomerId, Gathered, LogNames, ROOMS_A_THREAD, Recoding, Room};
+use crate::ingest::{CustomerId, Gathered, LogNames, ROOMS_A_THREAD, Room};
 use crate::panel::{Block, Panel, PanelScratch, Population};
 use crate::project::Project;
 use crate::snapshot::{About, Snapshots, TargetAbout};

@@ -1,7 +1,7 @@
 //! Which features are told of every customer: families over windows, kinds, channels and product groups
 //! with enough support, and the user's own. Defines no metric.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use rekindle_models::behaviour::{Feature, Metric, Part, Selector, Window};
 use serde::{Deserialize, Serialize};
@@ -144,15 +144,14 @@ impl Features {
         families.sort_unstable();
         families.dedup();
         families.into_iter().for_each(|family| built.family(family));
-        built.features.extend(self.own.iter().cloned());
-        // What is told twice is kept once; different features of one name are refused by the spec.
-        let mut met: HashMap<String, Vec<Feature>> = HashMap::new();
-        built.features.retain(|feature| {
-            let same_name = met.entry(feature.name()).or_default();
-            let new = !same_name.contains(feature);
-            same_name.push(feature.clone());
-            new
-        });
+        let mut names = HashSet::new();
+        built.features.retain(|feature| names.insert(feature.name()));
+        for own in &self.own {
+            // Different features of one name are refused by the spec.
+            if !built.features.contains(own) {
+                built.features.push(own.clone());
+            }
+        }
         built.features
     }
 }

@@ -147,7 +147,7 @@ pub struct Labels {
     /// next day), lines without events included.
     #[serde(default)]
     pub cutoff_after_last_line: Option<Days>,
-    /// How long after its cutoff a label is known; without it no label is used to judge later cutoffs.
+    /// How long after its cutoff a label is known. Must be said where there are several cutoffs.
     #[serde(default)]
     pub known_after: Option<Days>,
 }

@@ -21,11 +21,15 @@ pub struct Dictionary {
 
 impl Dictionary {
     /// Names in any order, repeated or not; at most 65,534 different ones.
-    pub fn new(mut names: Vec<String>) -> Dictionary {
+    pub fn new(names: Vec<String>) -> Dictionary {
+        Dictionary::of(names).expect("codes are 16 bits wide")
+    }
+
+    /// The same of names that were not counted: `None` where they are too many.
+    pub fn of(mut names: Vec<String>) -> Option<Dictionary> {
         names.sort_unstable();
         names.dedup();
-        assert!(names.len() <= usize::from(NONE), "codes are 16 bits wide");
-        Dictionary { names }
+        (names.len() <= usize::from(NONE)).then_some(Dictionary { names })
     }
 
     /// The names, sorted; a name's place is its code.
@@ -51,6 +55,45 @@ pub struct Dictionaries {
     pub channels: Dictionary,
     /// Product groups.
     pub groups: Dictionary,
+}
+
+/// What codes become, by code: those of other dictionaries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recoding {
+    /// Of kinds.
+    pub kinds: Vec<u16>,
+    /// Of channels.
+    pub channels: Vec<u16>,
+    /// Of product groups.
+    pub groups: Vec<u16>,
+}
+
+impl Dictionaries {
+    /// The codes of these names in other dictionaries.
+    pub fn recoding(&self, to: &Dictionaries) -> Recoding {
+        let codes = |from: &Dictionary, to: &Dictionary| {
+            from.names.iter().map(|name| to.code(name)).collect()
+        };
+        Recoding {
+            kinds: codes(&self.kinds, &to.kinds),
+            channels: codes(&self.channels, &to.channels),
+            groups: codes(&self.groups, &to.groups),
+        }
+    }
+}
+
+impl Recoding {
+    /// Gives events their codes; [`NONE`] stays, and a code that is not listed becomes [`OTHER`].
+    pub fn apply(&self, events: &mut Events) {
+        let Recoding { kinds, channels, groups } = self;
+        let columns = [&mut events.kinds, &mut events.channels, &mut events.groups];
+        for (column, codes) in columns.into_iter().zip([kinds, channels, groups]) {
+            let listed = column.iter_mut().filter(|code| **code != NONE);
+            listed.for_each(|code| {
+                *code = codes.get(usize::from(*code)).copied().unwrap_or(OTHER);
+            });
+        }
+    }
 }
 
 /// A product's key: a hash of its name, never 0. 0 stands for no product.

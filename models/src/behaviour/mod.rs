@@ -18,7 +18,7 @@ mod kernel;
 mod plan;
 
 pub use attribute::{Attribute, AttributeKind, days_before};
-pub use event::{Dictionaries, Dictionary, Duplicates, Events, NONE, OTHER, product_key};
+pub use event::{Dictionaries, Dictionary, Duplicates, Events, NONE, OTHER, Recoding, product_key};
 pub use feature::{Feature, Selector, Window};
 pub use history::{History, Timeline};
 pub use kernel::{Kernel, Scratch};

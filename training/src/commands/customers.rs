@@ -7,8 +7,7 @@ use clap::Args;
 use rekindle_models::behaviour::{DAY_MS, Zone};
 use serde_json::json;
 
-use crate::commands::features::log_end;
-use crate::commands::log::{LogArgs, gather, settled};
+use crate::commands::log::{LogArgs, gather, log_end, settled};
 use crate::commands::{Talk, format_of, print, write_whole};
 use crate::customers::{Customers, bound};
 use crate::project::Project;

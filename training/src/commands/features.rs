@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rekindle_models::behaviour::{DAY_MS, Duplicates, FeatureSpec, Zone};
+use rekindle_models::behaviour::{Duplicates, FeatureSpec, Zone};
 
 use crate::attributes::AttributeLog;
 use crate::build::{self, GatheredLog};
-use crate::commands::log::{LogArgs, gather, settled};
+use crate::commands::log::{LogArgs, gather, log_end, settled};
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
 use crate::ingest::ReadReport;
 use crate::panel::{Cutoffs, Panel, Population, check_covered};
@@ -131,10 +131,9 @@ impl Prepared {
         all.sort_unstable();
         all.dedup();
         // The last cutoff judges where there are several: what comes after the others is not used.
-        let before = match (&cutoffs, all.as_slice()) {
-            (Cutoffs::Common(_), [.., earlier, _]) => *earlier,
-            (_, [.., last]) => *last,
-            (_, []) => bail!("no customer of the labels; expected some"),
+        let before = match all.as_slice() {
+            [.., earlier, _] | [earlier] => *earlier,
+            [] => bail!("no customer of the labels; expected some"),
         };
         if let Some(labels) = project.labels.as_ref().filter(|l| l.known_after.is_none())
             && all.len() > 1
@@ -222,24 +221,4 @@ impl Prepared {
         }
         Ok(built)
     }
-}
-
-/// Where a log ends: as the project says, else just after its last event.
-pub(super) fn log_end(project: &Project, report: &ReadReport, zone: &Zone) -> Result<i64> {
-    if let Some(end) = project.log_end()? {
-        return Ok(end);
-    }
-    let Some(last) = report.last_event() else { bail!("the log has no event") };
-    if let Some(stray) = report.stray() {
-        bail!(
-            "{} of the log's events come more than 30 days after all others, the last at {}; expected a log \
-             that ends with its events: say in [log] where it ends, as end = \"{}\", and later ones are left \
-             out, or as end = \"{}\" where they are right",
-            stray.events,
-            zone.text(last),
-            zone.text(zone.instant(stray.end)),
-            zone.text(zone.instant((zone.day(last) + 1) * DAY_MS))
-        );
-    }
-    Ok(last + 1)
 }

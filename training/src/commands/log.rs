@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytesize::ByteSize;
 use clap::Args;
-use rekindle_models::behaviour::Zone;
+use rekindle_models::behaviour::{DAY_MS, Zone};
 
 use crate::attributes::{AttributeLog, AttributeValue, Attributes};
 use crate::build::GatheredLog;
@@ -108,6 +108,26 @@ pub(super) fn settled(
         ));
     }
     Ok(Arc::new(attributes))
+}
+
+/// Where a log ends: as the project says, else just after its last event.
+pub(super) fn log_end(project: &Project, report: &ReadReport, zone: &Zone) -> Result<i64> {
+    if let Some(end) = project.log_end()? {
+        return Ok(end);
+    }
+    let Some(last) = report.last_event() else { bail!("the log has no event") };
+    if let Some(stray) = report.stray() {
+        bail!(
+            "{} of the log's events come more than 30 days after all others, the last at {}; expected a log \
+             that ends with its events: say in [log] where it ends, as end = \"{}\", and later ones are left \
+             out, or as end = \"{}\" where they are right",
+            stray.events,
+            zone.text(last),
+            zone.text(zone.instant(stray.end)),
+            zone.text(zone.instant((zone.day(last) + 1) * DAY_MS))
+        );
+    }
+    Ok(last + 1)
 }
 
 /// Options of object stores: they take their credentials from the environment, as their own tools do.

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use rekindle_models::behaviour::{Dictionaries, Dictionary, Events, NONE, OTHER};
+use rekindle_models::behaviour::{Dictionaries, Dictionary, Events, Recoding};
 
 use crate::error::{Error, Result};
-use crate::ingest::Recoding;
 
 /// Events of many customers.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,11 +136,6 @@ impl LogNames {
             groups: self.groups.recode(&names.groups),
         }
     }
-}
-
-/// A code of [`Names`] as one of a dictionary, by what [`Names::recode`] gave.
-pub fn recoded(codes: &[u16], code: u16) -> u16 {
-    if code == NONE { NONE } else { codes.get(usize::from(code)).copied().unwrap_or(OTHER) }
 }
 
 impl Ids {

@@ -7,7 +7,6 @@
 use rekindle_models::behaviour::{Events, NONE};
 
 use crate::error::{Error, Result};
-use crate::ingest::recoded;
 
 /// Which columns there are, a bit for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,28 +23,6 @@ const RECEIVED: usize = 6;
 const MEASURE: usize = 7;
 /// Most measures: their bits must fit.
 pub(super) const MOST_MEASURES: usize = 64 - MEASURE;
-
-/// What the codes of a log become: codes of the dictionaries, by what `Names::recode` gives.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recoding {
-    /// Of kinds.
-    pub kinds: Vec<u16>,
-    /// Of channels.
-    pub channels: Vec<u16>,
-    /// Of product groups.
-    pub groups: Vec<u16>,
-}
-
-impl Recoding {
-    /// Gives events these codes.
-    pub(super) fn apply(&self, events: &mut Events) {
-        let Recoding { kinds, channels, groups } = self;
-        let columns = [&mut events.kinds, &mut events.channels, &mut events.groups];
-        for (column, codes) in columns.into_iter().zip([kinds, channels, groups]) {
-            column.iter_mut().for_each(|code| *code = recoded(codes, *code));
-        }
-    }
-}
 
 /// A block of events.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-use rekindle_models::behaviour::{Duplicates, Events};
+use rekindle_models::behaviour::{Duplicates, Events, Recoding};
 
 use crate::error::Result;
 use crate::ingest::CustomerId;
-use crate::ingest::chunk::{Chunk, Columns, Recoding, Scatter, Shape};
+use crate::ingest::chunk::{Chunk, Columns, Scatter, Shape};
 use crate::ingest::customers::Customers;
 use crate::ingest::ordering::Ordering;
 use crate::ingest::spill::{Block, SpillFile};

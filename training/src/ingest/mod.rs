@@ -39,8 +39,7 @@ mod spill;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{EventBatch, Ids, LogNames, Names, recoded};
-pub use chunk::Recoding;
+pub use batch::{EventBatch, Ids, LogNames, Names};
 pub use customers::CustomerId;
 pub(crate) use customers::{Customers, Register};
 pub use gathered::{Gathered, Partition, ROOMS_A_THREAD, Room};
