@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parquet::errors::ParquetError;
 use rayon::prelude::*;
 use rekindle_models::behaviour::{
     Dictionary, Duplicates, Events, FeatureSpec, Metric, NONE, Recoding, Selector, Timeline,
@@ -17,7 +18,7 @@ use crate::families::Supported;
 use crate::ingest::{CustomerId, Gathered, LogNames, ROOMS_A_THREAD, Room};
 use crate::panel::{Block, Panel, PanelScratch, Population};
 use crate::project::Project;
-use crate::snapshot::{About, Snapshots, TargetAbout};
+use crate::snapshot::{About, Encoded, Encoder, Snapshots, TargetAbout};
 
 /// A log in memory and on disk, with the names met in it.
 #[derive(Debug)]
@@ -231,7 +232,7 @@ impl Counts {
 }
 
 /// What was built.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
     /// Rows of the file.
     pub rows: u64,
@@ -260,84 +261,62 @@ pub fn write_panel<W: Write + Send>(
     mut to: Snapshots<W>,
     watch: &dyn Fn(Built),
 ) -> Result<Written> {
-    let failed = |e: parquet::errors::ParquetError| {
-        Error::BadOptions(format!("failed to write the snapshots: {e}"))
-    };
-    let encoder = to.encoder();
-    let written_of = |block: &Block, duplicates| {
-        let encoded = encoder.encode(block).map_err(failed)?;
-        Ok::<_, Error>((encoded, Written::of(panel, block, duplicates)))
-    };
     let silent = Silent::new(log, panel);
-    let task =
-        Task { log, spec, panel, silent: &silent, codes: log.names.recoding(&spec.dictionaries()) };
-    let all = log.events.partitions();
-    let mut written = Written {
-        rows: 0,
-        populations: panel.populations(std::iter::empty()),
-        duplicates: 0,
-        not_in_log: 0,
+    let task = Task {
+        log,
+        spec,
+        panel,
+        silent: &silent,
+        codes: log.names.recoding(&spec.dictionaries()),
+        encoder: to.encoder(),
+        block_bytes: BLOCK_BYTES,
     };
+    let all = log.events.partitions();
+    let mut written =
+        Written { populations: panel.populations(std::iter::empty()), ..Written::default() };
     // A few partitions at a time: their rows are in memory until they are written in order.
     let at_once = rayon::current_num_threads() * ROOMS_A_THREAD;
     let partitions: Vec<usize> = (0..all).collect();
-    let room = || (Room::default(), panel.scratch(), Block::default());
-    let mut rooms: Vec<(Room, PanelScratch, Block)> = (0..at_once).map(|_| room()).collect();
+    let mut desks: Vec<Desk> = (0..at_once).map(|_| Desk::new(panel)).collect();
     let mut before = Vec::new();
     for group in partitions.chunks(at_once) {
         // While some partitions are told, those before them are written.
-        let (encoded, appended) = rayon::join(
+        let (told, appended) = rayon::join(
             || {
-                let rows = group.par_iter().zip(&mut rooms);
-                let told = rows.map(|(&partition, (room, scratch, block))| {
-                    let mut encoded = Vec::new();
-                    let duplicates = task.fill(partition, room, scratch, block, &mut |block| {
-                        encoded.push(written_of(block, 0)?);
-                        Ok(())
-                    })?;
-                    encoded.push(written_of(block, duplicates)?);
-                    Ok(encoded)
-                });
+                let told =
+                    group.par_iter().zip(&mut desks).map(|(&p, desk)| task.partition(p, desk));
                 told.collect::<Result<Vec<_>>>()
             },
             || before.drain(..).try_for_each(|block| to.append(block)),
         );
         appended.map_err(failed)?;
-        for (block, more) in encoded?.into_iter().flatten() {
+        for (block, more) in told?.into_iter().flatten() {
             before.push(block);
             written.add(more);
         }
         watch(Built { done: group[group.len() - 1] + 1, all });
     }
     before.into_iter().try_for_each(|block| to.append(block)).map_err(failed)?;
-    let mut scratch = panel.scratch();
     let unmet = silent.unmet();
+    silent.check_labelled(&unmet)?;
     written.not_in_log = unmet.len();
-    let nothing_known = panel.labelled().is_some() && log.attributes.customers().len() == 0;
-    if nothing_known && !unmet.is_empty() && unmet.len() == silent.met.len() {
-        return Err(Error::BadOptions(format!(
-            "none of the {} customers with labels is in the log, as {:?}; expected the ids of the log: is \
-             `customer` in [labels] the right column, and are the ids written as there?",
-            unmet.len(),
-            unmet[0]
-        )));
-    }
+    let mut scratch = panel.scratch();
     for customers in unmet.chunks(SILENT_AT_A_TIME) {
         let mut block = Block::default();
         panel.add_silent(customers.iter().map(String::as_str), &mut scratch, &mut block);
-        written.add(Written::of(panel, &block, 0));
-        to.append(encoder.encode(&block).map_err(failed)?).map_err(failed)?;
+        let (block, more) = task.encode(&block)?;
+        written.add(more);
+        to.append(block).map_err(failed)?;
     }
     to.finish().map_err(failed)?;
     Ok(written)
 }
 
-impl Written {
-    fn of(panel: &Panel, block: &Block, duplicates: u64) -> Written {
-        let populations = panel.populations(std::iter::once(block));
-        Written { rows: block.customers.len() as u64, populations, duplicates, not_in_log: 0 }
-    }
+fn failed(error: ParquetError) -> Error {
+    Error::BadOptions(format!("failed to write the snapshots: {error}"))
+}
 
+impl Written {
     fn add(&mut self, more: Written) {
         self.rows += more.rows;
         self.duplicates += more.duplicates;
@@ -348,38 +327,56 @@ impl Written {
     }
 }
 
-/// What rows are made of.
+/// What rows are made of, and how they are put away.
 struct Task<'a> {
     log: &'a GatheredLog,
     spec: &'a FeatureSpec,
     panel: &'a Panel,
     silent: &'a Silent<'a>,
     codes: Recoding,
+    encoder: Encoder,
+    block_bytes: usize,
+}
+
+/// Where a partition's rows are made: room that the next one uses again.
+struct Desk {
+    room: Room,
+    scratch: PanelScratch,
+    block: Block,
+}
+
+impl Desk {
+    fn new(panel: &Panel) -> Desk {
+        Desk { room: Room::default(), scratch: panel.scratch(), block: Block::default() }
+    }
 }
 
 impl Task<'_> {
-    /// Fills a block with the rows of one partition, and tells how many of its events are equal to others. A
-    /// block that is full is handed over and emptied.
-    fn fill(
-        &self,
-        partition: usize,
-        room: &mut Room,
-        scratch: &mut PanelScratch,
-        block: &mut Block,
-        full: &mut dyn FnMut(&Block) -> Result<()>,
-    ) -> Result<u64> {
+    /// The rows of one partition, encoded block by block.
+    fn partition(&self, partition: usize, desk: &mut Desk) -> Result<Vec<(Encoded, Written)>> {
+        let Desk { room, scratch, block } = desk;
         let loaded = self.log.events.load(partition, &self.codes, self.spec.duplicates, room)?;
+        let mut encoded = Vec::new();
         block.clear();
         for (customer, span) in loaded.customers() {
             let timeline = Timeline::new(loaded.events(), span);
             self.silent.met(customer);
             self.panel.add(&customer.to_string(), &timeline, scratch, block);
-            if size_of_val(&block.features[..]) >= BLOCK_BYTES {
-                full(block)?;
+            if size_of_val(&block.features[..]) >= self.block_bytes {
+                encoded.push(self.encode(block)?);
                 block.clear();
             }
         }
-        Ok(loaded.duplicates())
+        let (last, written) = self.encode(block)?;
+        encoded.push((last, Written { duplicates: loaded.duplicates(), ..written }));
+        Ok(encoded)
+    }
+
+    fn encode(&self, block: &Block) -> Result<(Encoded, Written)> {
+        let populations = self.panel.populations(std::iter::once(block));
+        let rows = block.customers.len() as u64;
+        let encoded = self.encoder.encode(block).map_err(failed)?;
+        Ok((encoded, Written { rows, populations, ..Written::default() }))
     }
 }
 
@@ -417,6 +414,19 @@ impl<'a> Silent<'a> {
         }
     }
 
+    /// Refuses labels of nobody: their ids are most likely written otherwise than the log's.
+    fn check_labelled(&self, unmet: &[String]) -> Result<()> {
+        let someone = self.attributes.customers().len() > 0 || unmet.len() < self.met.len();
+        match unmet {
+            [first, ..] if self.labelled.is_some() && !someone => Err(Error::BadOptions(format!(
+                "none of the {} customers with labels is in the log, as {first:?}; expected the ids of the log: \
+                 is `customer` in [labels] the right column, and are the ids written as there?",
+                unmet.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Those who were not met, in an order of their own.
     pub fn unmet(&self) -> Vec<String> {
         let all: Box<dyn Iterator<Item = String>> = match &self.labelled {
@@ -445,4 +455,73 @@ pub fn about(spec: &FeatureSpec, project: &Project, cutoffs: usize) -> Result<Ab
         cutoffs,
         targets: asked.chain(given).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rekindle_models::behaviour::{Feature, Window};
+
+    use super::*;
+    use crate::ingest::{EventBatch, Gathering, Ids};
+    use crate::panel::Cutoffs;
+
+    #[test]
+    fn rows_are_the_same_in_however_many_blocks() {
+        let names = LogNames::default();
+        let kind = names.kinds.code("visit").unwrap();
+        let gathering = Gathering::new(1 << 24, &std::env::temp_dir(), 1).unwrap();
+        let customers: Vec<i64> = (0..3_000).map(|event| event % 700).collect();
+        let events = Events {
+            times: (0..3_000).map(|event| event / 2).collect(),
+            kinds: vec![kind; 3_000],
+            measures: vec![Vec::new()],
+            ..Events::default()
+        };
+        gathering.add(EventBatch { customers: Ids::Numbers(customers), events }).unwrap();
+        let events = gathering.finish().unwrap();
+        let log =
+            GatheredLog { events, names, attributes: Arc::default(), duplicates: Duplicates::Keep };
+        let count = Feature::new(Metric::Count, Selector::default(), Window::All);
+        let spec = FeatureSpec {
+            timezone: "UTC".to_owned(),
+            kinds: vec!["visit".to_owned()],
+            channels: Vec::new(),
+            groups: Vec::new(),
+            measures: vec!["amount".to_owned()],
+            windows: vec![Window::All],
+            duplicates: Duplicates::Keep,
+            features: vec![count],
+            attributes: Vec::new(),
+        };
+        let panel = Panel::new(&spec, &[], None, Cutoffs::Common(vec![500, 1_000, 2_000])).unwrap();
+        let about = About {
+            fingerprint: spec.fingerprint(),
+            features: spec.clone(),
+            cutoffs: 3,
+            targets: Vec::new(),
+        };
+        let told = |block_bytes: usize| {
+            let to = Snapshots::csv(Vec::new(), &about).unwrap();
+            let silent = Silent::new(&log, &panel);
+            let codes = log.names.recoding(&spec.dictionaries());
+            let encoder = to.encoder();
+            let (log, spec, panel, silent) = (&log, &spec, &panel, &silent);
+            let task = Task { log, spec, panel, silent, codes, encoder, block_bytes };
+            let mut desk = Desk::new(panel);
+            let (mut lines, mut rows, mut blocks) = (Vec::new(), 0, 0);
+            for partition in 0..log.events.partitions() {
+                for (block, written) in task.partition(partition, &mut desk).unwrap() {
+                    let Encoded::Lines(some) = block else { panic!("the file is one of lines") };
+                    lines.extend(some);
+                    (rows, blocks) = (rows + written.rows, blocks + 1);
+                }
+            }
+            (lines, rows, blocks)
+        };
+        let (whole, rows, blocks) = told(usize::MAX);
+        assert!(rows > 1_500 && blocks == log.events.partitions(), "{rows} {blocks}");
+        let (cut, cut_rows, cut_blocks) = told(1);
+        assert!(cut == whole && cut_rows == rows);
+        assert_eq!(cut_blocks, blocks + 700);
+    }
 }
