@@ -2,6 +2,7 @@
 //! Knows no table.
 
 use std::fmt;
+use std::str::FromStr;
 
 use rekindle_models::behaviour::{DAY_MS, Dictionaries, History, Matcher, Selector, Timeline};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,14 @@ impl TryFrom<String> for Days {
     type Error = String;
 
     fn try_from(text: String) -> std::result::Result<Days, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for Days {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Days, String> {
         let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
         days.filter(|days| *days <= 36_500)
             .map(Days)

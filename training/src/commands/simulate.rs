@@ -55,10 +55,10 @@ pub struct Simulate {
     #[arg(long, value_name = "DATE", requires = "truth")]
     cutoff: Option<NaiveDate>,
     /// How long the horizon of --truth is
-    #[arg(long, value_name = "DAYS", default_value = "90d", value_parser = days)]
+    #[arg(long, value_name = "DAYS", default_value = "90d")]
     horizon: Days,
     /// How long after the cutoff the horizon of --truth begins
-    #[arg(long, value_name = "DAYS", default_value = "0d", value_parser = days)]
+    #[arg(long, value_name = "DAYS", default_value = "0d")]
     gap: Days,
     /// Print what was written as JSON
     #[arg(long)]
@@ -174,8 +174,4 @@ fn write_log(world: &World, to: &Wanted<'_>, talk: Talk) -> Result<Written> {
     });
     bar.end();
     done.map(|()| written)
-}
-
-fn days(text: &str) -> std::result::Result<Days, String> {
-    Days::try_from(text.to_owned())
 }

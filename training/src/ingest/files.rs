@@ -2,15 +2,17 @@
 //! Parses nothing.
 
 use std::collections::HashSet;
-use std::fs::{DirEntry, File};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use glob::{Pattern, PatternError};
+use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, Result};
 use crate::ingest::remote::{Remote, Stores};
@@ -93,20 +95,15 @@ const GLOB_SIGNS: [char; 3] = ['*', '?', '['];
 
 fn on_disk(path: &str, folder: &Path) -> Result<Vec<LogFile>> {
     let whole = folder.join(path);
-    let (mut found, mut entered) = (Vec::new(), HashSet::new());
-    match whole.metadata() {
-        Ok(kind) if kind.is_dir() => walk(&whole, &mut entered, &mut found)?,
-        Ok(_) => found.push(whole),
-        Err(error) if !path.contains(GLOB_SIGNS) => return Err(failed(&whole, error)),
-        Err(_) => {
-            let bad = |e: PatternError| {
-                Error::BadOptions(format!("{path}: {}; expected a glob as \"events/*.csv\"", e.msg))
-            };
-            let parts = Path::new(path).components().map(|part| Part::of(part).map_err(bad));
-            let parts = parts.collect::<Result<Vec<_>>>()?;
-            matching(folder, &parts, &mut entered, &mut found)?;
+    let mut found = match whole.metadata() {
+        Ok(kind) if kind.is_dir() => {
+            let shown = |name: &str| !name.starts_with(['.', '_']);
+            walked(&whole, usize::MAX, &|at| shown(name(at)), &|at| is_log(name(at)))?
         }
-    }
+        Ok(_) => vec![whole],
+        Err(error) if !path.contains(GLOB_SIGNS) => return Err(failed(&whole, error)),
+        Err(_) => Glob::new(path, folder)?.files()?,
+    };
     found.sort();
     let file = |path: PathBuf| {
         let bytes = path.metadata().map_err(|e| failed(&path, e))?.len();
@@ -119,107 +116,84 @@ fn failed(path: &Path, source: io::Error) -> Error {
     Error::Read { path: path.display().to_string(), source }
 }
 
-/// Folders that were entered, without links, and what was still to match below them: links may go round
-/// in circles.
-type Entered = HashSet<(PathBuf, usize)>;
-
-/// The log's files in a folder and those in it.
-fn walk(folder: &Path, entered: &mut Entered, found: &mut Vec<PathBuf>) -> Result<()> {
-    if !enters(folder, 0, entered)? {
-        return Ok(());
-    }
-    for (name, path) in entries(folder)? {
-        if is_folder(&path)? {
-            if !name.starts_with(['.', '_']) {
-                walk(&path, entered, found)?;
-            }
-        } else if is_log(&name) {
-            found.push(path);
-        }
-    }
-    Ok(())
+/// The name of a file or folder; empty where it is no Unicode.
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
-/// A part of a glob, between slashes.
-enum Part<'a> {
-    /// `**`: any folders, or none.
-    Folders,
-    Pattern(Pattern),
-    Plain(Component<'a>),
-}
-
-impl<'a> Part<'a> {
-    fn of(part: Component<'a>) -> std::result::Result<Part<'a>, PatternError> {
-        match &*part.as_os_str().to_string_lossy() {
-            "**" => Ok(Part::Folders),
-            text if text.contains(GLOB_SIGNS) => Pattern::new(text).map(Part::Pattern),
-            _ => Ok(Part::Plain(part)),
-        }
-    }
-}
-
-/// The files that match the parts of a glob from `path` on.
-fn matching(
-    path: &Path,
-    parts: &[Part<'_>],
-    entered: &mut Entered,
-    found: &mut Vec<PathBuf>,
-) -> Result<()> {
-    let Some((part, rest)) = parts.split_first() else {
-        let absent = path.symlink_metadata().is_err_and(|e| is_absent(&e));
-        if !absent && !is_folder(path)? {
-            found.push(path.to_owned());
-        }
-        return Ok(());
+/// The files below a folder, at most so deep, that are `wanted`, in the folders that one `enters`. Links are
+/// followed, but for those that go round in circles.
+fn walked(
+    folder: &Path,
+    depth: usize,
+    enters: &dyn Fn(&Path) -> bool,
+    wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let walk = WalkDir::new(folder).follow_links(true).min_depth(1).max_depth(depth);
+    let entered = |entry: &DirEntry| {
+        entry.depth() == 0 || !entry.file_type().is_dir() || enters(entry.path())
     };
-    match part {
-        Part::Plain(name) => matching(&path.join(name), rest, entered, found),
-        _ if !is_folder(path)? => Ok(()),
-        Part::Pattern(pattern) => {
-            let mut entries = entries(path)?;
-            entries.retain(|(name, _)| pattern.matches_with(name, GLOB));
-            entries.iter().try_for_each(|(_, path)| matching(path, rest, entered, found))
-        }
-        Part::Folders => {
-            if !enters(path, parts.len(), entered)? {
-                return Ok(());
+    for entry in walk.into_iter().filter_entry(entered) {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) if wanted(entry.path()) => found.push(entry.into_path()),
+            Ok(_) => {}
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(folder).to_owned();
+                let error = io::Error::from(error);
+                // A link to nothing that is no file of the log.
+                if error.kind() != io::ErrorKind::NotFound || wanted(&path) {
+                    return Err(failed(&path, error));
+                }
             }
-            matching(path, rest, entered, found)?;
-            let mut entries = entries(path)?;
-            entries.retain(|(name, _)| !name.starts_with('.'));
-            entries.iter().try_for_each(|(_, path)| matching(path, parts, entered, found))
         }
     }
+    Ok(found)
 }
 
-/// Whether a folder is entered for the first time.
-fn enters(folder: &Path, parts: usize, entered: &mut Entered) -> Result<bool> {
-    let place = folder.canonicalize().map_err(|e| failed(folder, e))?;
-    Ok(entered.insert((place, parts)))
+/// A glob: the folder that it begins in, and what is matched below that.
+struct Glob {
+    base: PathBuf,
+    pattern: Pattern,
+    /// Its parts up to a `**`: folders that do not match them are not entered.
+    parts: Vec<Pattern>,
+    depth: usize,
 }
 
-/// What a folder holds, sorted by name.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let name = |entry: io::Result<DirEntry>| {
-        entry.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
-    };
-    let entries = std::fs::read_dir(folder).and_then(|all| all.map(name).collect());
-    let mut entries: Vec<_> = entries.map_err(|e| failed(folder, e))?;
-    entries.sort();
-    Ok(entries)
-}
-
-/// Whether a folder is there.
-fn is_folder(path: &Path) -> Result<bool> {
-    match path.metadata() {
-        Ok(kind) => Ok(kind.is_dir()),
-        Err(error) if is_absent(&error) => Ok(false),
-        Err(error) => Err(failed(path, error)),
+impl Glob {
+    fn new(path: &str, folder: &Path) -> Result<Glob> {
+        let bad = |e: PatternError| {
+            Error::BadOptions(format!("{path}: {}; expected a glob as \"events/*.csv\"", e.msg))
+        };
+        let parts: Vec<&str> = path.split('/').filter(|part| *part != ".").collect();
+        let plain = parts.iter().take_while(|part| !part.contains(GLOB_SIGNS)).count();
+        let (base, rest) = parts.split_at(plain);
+        // What begins with a slash is not below the folder.
+        let base = if path.starts_with('/') { base.join("/") + "/" } else { base.join("/") };
+        let depth = if rest.contains(&"**") { usize::MAX } else { rest.len() };
+        let pattern = Pattern::new(&rest.join("/")).map_err(bad)?;
+        let parts = rest.iter().take_while(|part| **part != "**").map(|part| Pattern::new(part));
+        let parts = parts.collect::<std::result::Result<_, _>>().map_err(bad)?;
+        Ok(Glob { base: folder.join(base), pattern, parts, depth })
     }
-}
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        if !self.base.is_dir() {
+            return Ok(Vec::new());
+        }
+        let below = |path: &Path| {
+            path.strip_prefix(&self.base).unwrap_or(path).to_string_lossy().into_owned()
+        };
+        let enters = |path: &Path| {
+            let below = below(path);
+            let mut parts = below.split('/').zip(&self.parts);
+            parts.all(|(name, part)| part.matches_with(name, GLOB))
+        };
+        let wanted = |path: &Path| self.pattern.matches_with(&below(path), GLOB);
+        walked(&self.base, self.depth, &enters, &wanted)
+    }
 }
 
 impl LogFile {

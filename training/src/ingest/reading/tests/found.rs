@@ -68,7 +68,8 @@ fn a_file_is_read_once_whatever_ways_lead_to_it() {
         ("\"logs/all\"", &["a", "b"]),
         ("\"logs/**/*.csv\"", &["a", "b"]),
         ("\"logs/*.csv\"", &["a"]),
-        ("\"logs/*/*.csv\"", &["a", "b"]),
+        // A folder within itself is not entered again.
+        ("\"logs/*/*.csv\"", &["b"]),
         ("[\"logs/a.csv\", \"logs/*.csv\"]", &["a"]),
         ("[\"logs\", \"logs/deep\", \"logs/../logs/a.csv\"]", &["a", "b"]),
     ] {
