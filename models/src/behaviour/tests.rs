@@ -437,6 +437,8 @@ proptest! {
                 alike(found, expected),
                 "{}: found {found}, expected {expected}", feature.name()
             );
+            let whole = found.is_nan() || found.fract() == 0.0;
+            prop_assert!(whole || !feature.metric.info().whole, "{}: {found}", feature.name());
         }
     }
 
