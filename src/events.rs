@@ -1,7 +1,7 @@
 //! One customer's events and attributes from a request's body to a model's row, by the kernel that made
 //! the training rows. Knows no HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rekindle_models::Error;
@@ -16,7 +16,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use crate::error::ApiError;
 use crate::fields::{Missing, Role};
 use crate::payload::{Warnings, malformed};
-use crate::values::{Cell, CustomerId, Value, cell, shorten};
+use crate::values::{Cell, CustomerId, Value, cell, customer_id, shorten};
 
 /// Makes a model's features from events.
 pub struct FromEvents {
@@ -33,7 +33,8 @@ pub struct FromEvents {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body<'a> {
-    customer_id: Option<CustomerId>,
+    #[serde(borrow)]
+    customer_id: Option<Value<'a>>,
     cutoff: String,
     events: Vec<Event>,
     /// As known at the cutoff.
@@ -113,13 +114,11 @@ impl FromEvents {
     /// When the body is not JSON, or an event or attribute cannot be read: which, what was found, what was
     /// expected.
     pub fn read(&self, body: &[u8]) -> Result<Told, ApiError> {
-        let body: Body<'_> =
-            serde_json::from_slice(body).map_err(|error| match malformed(&error) {
-                ApiError::MalformedJson { line, column, reason } if error.is_data() => {
-                    ApiError::InvalidEvents { line, column, reason }
-                }
-                other => other,
-            })?;
+        let body: Body<'_> = serde_json::from_slice(body).map_err(|error| unread(body, &error))?;
+        let id = body.customer_id.as_ref().map_or(Ok(None), |id| {
+            let bad = |expected| invalid(format!("customer_id: found {id}, expected {expected}"));
+            customer_id(id).map_err(bad)
+        })?;
         let cutoff = self.instant("cutoff", &body.cutoff)?;
         let events = self.events(&body.events)?;
         let mut kept = Events::default();
@@ -127,13 +126,26 @@ impl FromEvents {
         let (rows, levels) = self.row(&history, &body.attributes)?;
         Ok(Told {
             rows,
-            id: body.customer_id,
+            id,
             cutoff: body.cutoff,
             events: body.events.len(),
             counted: history.events().len(),
             unknown_levels: levels.len() as u64,
-            warnings: Warnings::of_levels(levels),
+            warnings: Warnings::of_events(
+                levels,
+                self.unknown_kinds(&body.events),
+                history.events().is_empty(),
+            ),
         })
+    }
+
+    /// The kinds of events that the model does not know although one of them is near, each with that. Others
+    /// may have been too rare to learn from.
+    fn unknown_kinds(&self, list: &[Event]) -> Vec<(String, String)> {
+        let known = || self.spec.kinds.iter().map(String::as_str);
+        let kinds: BTreeSet<&str> = list.iter().map(|event| event.kind.as_str()).collect();
+        let unknown = kinds.into_iter().filter(|kind| known().all(|name| name != *kind));
+        unknown.filter_map(|kind| Some((kind.to_owned(), nearest_name(kind, known())?))).collect()
     }
 
     /// The events in their order.
@@ -325,6 +337,28 @@ impl<'de> Visitor<'de> for Entries {
             entries.push(entry);
         }
         Ok(Attributes(entries))
+    }
+}
+
+/// What is wrong with a body: of JSON that is no customer's events, the place in it too.
+fn unread(body: &[u8], error: &serde_json::Error) -> ApiError {
+    let (line, column, reason) = match malformed(error) {
+        ApiError::MalformedJson { line, column, reason } if error.is_data() => {
+            (line, column, reason)
+        }
+        other => return other,
+    };
+    // Read once more, with an eye on the place.
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let again: Result<Body<'_>, _> = serde_path_to_error::deserialize(&mut json);
+    let path = again.err().map(|error| error.path().to_string()).unwrap_or_default();
+    let reason = reason
+        .replace("invalid type: ", "found ")
+        .replace("invalid value: ", "found ")
+        .replace("expected f64", "expected a number");
+    match path.as_str() {
+        "" | "." => ApiError::InvalidEvents { line, column, reason },
+        _ => ApiError::InvalidEvents { line, column, reason: format!("{path}: {reason}") },
     }
 }
 

@@ -43,6 +43,12 @@ pub struct Warnings {
     /// Features that no customer of the request has, not even as `null`: they count as missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing_fields: Vec<String>,
+    /// Kinds of events that the model does not know, where it knows one of a near name: most likely misspelt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_kinds: Vec<UnknownKind>,
+    /// Whether no event was known at the cutoff: the model has most likely never learned of such a customer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_history: bool,
     /// How many more there are than the lists hold.
     #[serde(skip_serializing_if = "is_zero")]
     not_listed: usize,
@@ -55,17 +61,33 @@ struct UnknownLevel {
     value: String,
 }
 
+/// A kind of events that the model does not know.
+#[derive(Debug, PartialEq, Serialize)]
+struct UnknownKind {
+    kind: String,
+    /// The nearest that it knows.
+    nearest: String,
+}
+
 /// Most bad fields, and most warnings of a kind, in one reply.
 pub const LISTED: usize = 100;
 
 impl Warnings {
-    /// Of levels that the model has never seen, each with its feature.
-    pub fn of_levels(levels: Vec<(String, String)>) -> Warnings {
+    /// Of one customer's events: levels that the model has never seen, each with its feature; kinds that it does
+    /// not know, each with the nearest that it does; whether there is no history.
+    pub fn of_events(
+        levels: Vec<(String, String)>,
+        kinds: Vec<(String, String)>,
+        no_history: bool,
+    ) -> Warnings {
         let mut not_listed = 0;
         let level =
             |(feature, value): (String, String)| UnknownLevel { feature, value: shorten(&value) };
         let unknown_levels = listed(levels.into_iter().map(level), &mut not_listed);
-        Warnings { unknown_levels, not_listed, ..Warnings::default() }
+        let kind =
+            |(kind, nearest): (String, String)| UnknownKind { kind: shorten(&kind), nearest };
+        let unknown_kinds = listed(kinds.into_iter().map(kind), &mut not_listed);
+        Warnings { unknown_levels, unknown_kinds, no_history, not_listed, ..Warnings::default() }
     }
 
     /// Whether there is nothing to warn of.
@@ -248,7 +270,13 @@ impl<'m> Reader<'m> {
         let unknown_levels = listed(levels, &mut not_listed);
         let names = self.unknown_fields.keys().map(|name| shorten(name));
         let unknown_fields = listed(names, &mut not_listed);
-        let warnings = Warnings { unknown_fields, unknown_levels, missing_fields, not_listed };
+        let warnings = Warnings {
+            unknown_fields,
+            unknown_levels,
+            missing_fields,
+            not_listed,
+            ..Warnings::default()
+        };
         Ok(Customers {
             rows: Rows::from_cells(self.fields.width(), self.cells),
             ids: self.ids,

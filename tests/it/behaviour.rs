@@ -13,7 +13,7 @@ use rekindle_models::seed::{mix2, unit};
 use rekindle_training::attributes::{AttributeLog, AttributeValue, Attributes};
 use rekindle_training::ingest::CustomerId;
 use rekindle_training::panel::{Block, Cutoffs, Panel};
-use rekindle_training::question::{Days, Question};
+use rekindle_training::question::{Days, Question, Questions};
 use rekindle_training::snapshot::{About, Snapshots, TargetAbout};
 use serde_json::{Value, json};
 
@@ -113,7 +113,8 @@ fn attributes() -> Attributes {
 fn snapshots(path: &std::path::Path) -> Block {
     let churned = Question::preset("churned", "purchase", Days(60)).unwrap();
     let cutoffs: Vec<i64> = [100, 160, 220, 280].map(|day| START + day * DAY_MS).to_vec();
-    let questions = [("churned".to_owned(), churned)];
+    let by_name = vec![("churned".to_owned(), churned)];
+    let questions = Questions { by_name, ..Questions::default() };
     let panel = Panel::new(&spec(), &questions, None, Cutoffs::Common(cutoffs.clone())).unwrap();
     let panel = panel.with_attributes(Arc::new(attributes())).unwrap();
     let (mut room, mut block) = (panel.scratch(), Block::default());
@@ -127,10 +128,12 @@ fn snapshots(path: &std::path::Path) -> Block {
         features: spec(),
         cutoffs: cutoffs.len(),
         targets: vec![TargetAbout { name: "churned".to_owned(), known_after_days: 60 }],
+        untimed: Vec::new(),
     };
     let mut writer = Snapshots::parquet(File::create(path).unwrap(), &about).unwrap();
-    let chunks = writer.encoder().encode(&block).unwrap();
-    writer.append(chunks).unwrap();
+    let mut rows = writer.encoder().open();
+    writer.encoder().add(&block, &mut rows).unwrap();
+    writer.append(rows.close().unwrap()).unwrap();
     writer.finish().unwrap();
     block
 }
@@ -231,8 +234,25 @@ fn refusals(app: &App) {
     check(&event(r#""kind": "visit", "tme": 1"#), 422, "invalid_events", "unknown field `tme`");
     let measure = r#""kind": "visit", "time": "2022-01-01", "measures": {"discount": 1}"#;
     check(&event(measure), 422, "invalid_events", "the model knows the amount only");
+    let text = r#""kind": "visit", "time": "2022-01-01", "amount": "15,3""#;
+    let found = r#"events[0].amount: found string \"15,3\", expected a number"#;
+    check(&event(text), 422, "invalid_events", found);
+    let id = r#"{"cutoff": "2022-06-01", "events": [], "customer_id": 1.5}"#;
+    check(
+        id,
+        422,
+        "invalid_events",
+        "customer_id: found number 1.5, expected text, a whole number",
+    );
     let nothing = app.post("/v1/score/events", r#"{"cutoff": "2022-06-01", "events": []}"#);
     assert_eq!(nothing.status, 200, "{}", nothing.text);
+    assert_eq!(nothing.json()["warnings"], json!({"no_history": true}));
+    let misspelt = app.post(
+        "/v1/score/events",
+        &event(r#""kind": "vissit", "time": "2022-01-01"}, {"kind": "rare", "time": "2022-01-01""#),
+    );
+    let warned = json!({"unknown_kinds": [{"kind": "vissit", "nearest": "visit"}]});
+    assert_eq!(misspelt.json()["warnings"], warned, "{}", misspelt.text);
 }
 
 /// Attributes are refused with their place, levels never seen are missing as the scorer has it and said.

@@ -219,7 +219,7 @@ fn several_targets_versions_and_exit_codes() {
     let table = |rows: std::ops::Range<u64>| {
         let line = |row: u64| {
             let (signal, noise) = (draw(row, 1), draw(row, 2));
-            let sure = u8::from(draw(row, 3) < if signal > 0.6 { 0.95 } else { 0.02 });
+            let sure = u8::from(draw(row, 3) < if signal > 0.6 { 0.75 } else { 0.05 });
             let random = u8::from(draw(row, 4) < 0.4);
             format!("{row},{signal:.3},{noise:.3},{},{sure},{random}\n", row % 50)
         };
@@ -268,6 +268,55 @@ fn several_targets_versions_and_exit_codes() {
         done(at, &["models", "rollback", "registry/sure"]).contains("version 1 is in force again")
     );
     assert!(refused(at, &["models", "rollback", "registry/sure"]).contains("no earlier promotion"));
+}
+
+#[test]
+fn a_feature_that_knows_one_target_is_left_out_for_it_alone_unless_it_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let draw = |row: u64, k: u64| rekindle_models::seed::unit(rekindle_models::seed::mix2(row, k));
+    let line = |row: u64| {
+        let signal = draw(row, 1);
+        let churn = u8::from(draw(row, 2) < 0.5 - 0.4 * signal);
+        let upselling = u8::from(draw(row, 3) < 0.2 + 0.3 * signal);
+        let called = f64::from(churn) * 3.0 + draw(row, 4);
+        format!("{row},{signal:.3},{called:.3},{churn},{upselling}\n")
+    };
+    let table = "id,signal,called_back,churn,upselling\n".to_owned()
+        + &(0..3_000).map(line).collect::<String>();
+    fs::write(at.join("t.csv"), table).unwrap();
+    let fit = [
+        "fit",
+        "t.csv",
+        "--target",
+        "churn",
+        "--target",
+        "upselling",
+        "--id",
+        "id",
+        "--model",
+        "logistic",
+    ];
+    let told = |words: &[&str]| {
+        run(at, words);
+        ["churn", "upselling"].map(|model| {
+            let text = done(at, &["models", "show", &format!("registry/{model}")]);
+            let manifest: Value = serde_json::from_str(&text).unwrap();
+            let features = manifest["features"].as_array().unwrap().len();
+            (
+                features,
+                manifest["leaks"][0]["feature"].clone(),
+                manifest["leaks"][0]["action"].clone(),
+            )
+        })
+    };
+    let (leak, none) = (Value::from("called_back"), Value::Null);
+    let kept = (2, none.clone(), none);
+    assert_eq!(told(&fit), [(1, leak.clone(), Value::from("excluded")), kept.clone()]);
+    let allowed = [&fit[..], &["--allow-leak", "called_back"]].concat();
+    assert_eq!(told(&allowed), [(2, leak, Value::from("allowed")), kept]);
+    let misspelt = [&fit[..], &["--allow-leak", "caled_back"]].concat();
+    assert!(refused(at, &misspelt).contains("called_back"));
 }
 
 #[test]

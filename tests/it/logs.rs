@@ -280,6 +280,58 @@ fn attributes_are_those_known_before_the_cutoff() {
     assert_eq!(rows.len(), 6);
 }
 
+/// A status written when the log ended, in a table said to be always known, beside a table with times.
+#[test]
+fn an_attribute_that_was_written_afterwards_is_excluded_from_what_it_knows() {
+    let draw = |row: u64, k: u64| rekindle_models::seed::unit(rekindle_models::seed::mix2(row, k));
+    let (mut log, mut people, mut plans) = (
+        "customer,time,kind,amount\n".to_owned(),
+        "id,status\n".to_owned(),
+        "id,at,plan\n".to_owned(),
+    );
+    for customer in 0..1_500 {
+        let mut buy = |month: u32, k| {
+            let day = 1 + (draw(customer, k) * 28.0) as u32;
+            log += &format!("{customer},2024-{month:02}-{day:02},purchase,5\n");
+        };
+        buy(1, 1);
+        let stays = draw(customer, 2) < 0.4;
+        if stays {
+            buy(3, 3);
+        }
+        let status = if stays == (draw(customer, 4) < 0.9) { "active" } else { "gone" };
+        people += &format!("{customer},{status}\n");
+        plans += &format!("{customer},2024-01-01,{}\n", customer % 3);
+    }
+    let tables = "[[attributes]]\npath = \"people.csv\"\ncustomer = \"id\"\nalways_known = true\n\
+        [[attributes]]\npath = \"plans.csv\"\ncustomer = \"id\"\nknown_at = \"at\"\n\
+        [panel]\ncutoffs = [\"2024-03-01\"]\n[targets.bought]\n\
+        do = { kinds = [\"purchase\"] }\nhorizon = \"30d\"\n";
+    let folder = project(tables);
+    let at = folder.path();
+    fs::write(at.join("events.csv"), log).unwrap();
+    fs::write(at.join("people.csv"), people).unwrap();
+    fs::write(at.join("plans.csv"), plans).unwrap();
+    done(at, &["features"]);
+    let fit = ["fit", "snapshots.parquet", "--target", "bought", "--model", "logistic", "--json"];
+    let leaks = |more: &[&str]| {
+        let said = crate::programs::run(at, &[&fit[..], more].concat()).stdout;
+        let report: Value = serde_json::from_slice(&said).unwrap();
+        report["leaks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|leak| {
+                ["feature", "test", "action"].map(|key| leak[key].as_str().unwrap().to_owned())
+            })
+            .collect::<Vec<_>>()
+    };
+    let told = |action: &str| ["attribute(status)", "by construction", action].map(str::to_owned);
+    assert_eq!(leaks(&[]), [told("excluded")]);
+    assert_eq!(leaks(&["--allow-leak", "attribute(status)"]), [told("allowed")]);
+    assert!(leaks(&["--exclude", "attribute(status),sum(purchase.amount, 30d)"]).is_empty());
+}
+
 #[test]
 fn what_first_happens_later_decides_no_feature() {
     let visits = "customer,time,kind,amount\na,2024-01-10,visit,\nb,2024-01-15,visit,\n\

@@ -206,3 +206,59 @@ fn a_log_whose_last_events_are_misdated_is_asked_where_it_ends() {
     fs::write(folder.join("rekindle.toml"), meant).unwrap();
     done(folder, &["features", "-q"]);
 }
+
+#[test]
+fn a_target_that_nobody_meets_is_named_and_the_others_are_learned() {
+    let project = format!(
+        "{PROJECT}[targets.churned]\nhorizon = \"20d\"\n[targets.rich]\nhorizon = \"20d\"\n\
+         do = {{ kinds = [\"order\"], min_amount = 1e9 }}\n"
+    );
+    let folder = folder(&[("log.csv", &log()), ("rekindle.toml", &project)]);
+    let folder = folder.path();
+    let said = run(folder, &["features"]);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("targets.rich: none of the") && said.contains("min_amount"), "{said}");
+    assert!(!said.contains("targets.churned:"), "{said}");
+    let alone = project.replace("[targets.churned]\nhorizon = \"20d\"\n", "");
+    fs::write(folder.join("rekindle.toml"), alone).unwrap();
+    let refused = refused(folder, &["run"]);
+    assert!(refused.contains("no target has both answers: rich"), "{refused}");
+}
+
+#[test]
+fn a_closed_standard_error_ends_no_work() {
+    let folder = folder(&[("log.csv", &log())]);
+    let mut child = Command::new(crate::programs::rekindle())
+        .args(["init", "log.csv"])
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(folder.path().join("rekindle.toml").exists());
+}
+
+#[test]
+fn init_finds_which_way_round_day_and_month_are_and_asks_where_both_fit() {
+    let lines = |dates: &[&str]| {
+        let line = |date: &&str| format!("c,{date},buy,\"9,99\"\n");
+        "customer,date,kind,amount\n".to_owned() + &dates.iter().map(line).collect::<String>()
+    };
+    let folder = folder(&[
+        ("either.csv", &lines(&["01/02/2024", "03/04/2024", "05/06/2024"])),
+        ("month.csv", &lines(&["01/02/2024", "12/31/2024"])),
+    ]);
+    let folder = folder.path();
+    let said = run(folder, &["init", "eithe?.csv", "-o", "either.toml"]);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("%d/%m/%Y or %m/%d/%Y"), "{said}");
+    let text = fs::read_to_string(folder.join("either.toml")).unwrap();
+    assert!(text.contains("TODO: %m/%d/%Y fits as well"), "{text}");
+    assert!(text.contains("decimal = \",\"") && text.contains("# [limits]"), "{text}");
+    let said = run(folder, &["init", "month.csv", "-o", "month.toml"]);
+    assert!(!String::from_utf8_lossy(&said.stderr).contains("was taken"));
+    let text = fs::read_to_string(folder.join("month.toml")).unwrap();
+    assert!(text.contains("time_format = \"%m/%d/%Y\"  # iso where"), "{text}");
+}

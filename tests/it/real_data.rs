@@ -48,6 +48,7 @@ fn telco() {
     };
     assert!(auc(&reports[0]) > 0.80, "{}", reports[0]);
     assert_eq!(reports[0]["features"], 19);
+    assert_eq!(reports[0]["leaks"].as_array().unwrap().len(), 0);
 }
 
 #[test]
@@ -65,6 +66,7 @@ fn bank_churn_av() {
 fn mlc_churn() {
     let Some(reports) = fit("mlc_churn/mlc_churn.csv", &["--target", "churn=yes"]) else { return };
     assert!(auc(&reports[0]) > 0.75, "{}", reports[0]);
+    assert_eq!(reports[0]["leaks"].as_array().unwrap().len(), 0);
 }
 
 #[test]
@@ -73,19 +75,26 @@ fn kdd09_natural_learns_three_targets_in_one_run() {
     let Some(reports) = fit("kdd09/kdd09_natural_50000.csv.gz", &targets) else { return };
     let floors = [0.62, 0.70, 0.70];
     assert_eq!(reports.len(), 3);
+    assert!(reports.iter().all(|report| report["leaks"].as_array().unwrap().is_empty()));
     for (report, floor) in reports.iter().zip(floors) {
         assert!(auc(report) > floor, "{report}");
     }
 }
 
 #[test]
-fn bank_churners_knows_the_answer_and_the_user_is_warned() {
+fn bank_churners_loses_exactly_the_two_columns_that_know_the_answer() {
     let Some(reports) = fit(
         "bank_churners/BankChurners.csv",
         &["--target", "Attrition_Flag=Attrited Customer", "--id", "CLIENTNUM"],
     ) else {
         return;
     };
-    let warnings = reports[0]["warnings"].to_string();
-    assert!(warnings.contains("Naive_Bayes") && warnings.contains("--exclude-for"), "{warnings}");
+    let leaks = reports[0]["leaks"].as_array().unwrap();
+    assert_eq!(leaks.len(), 2, "{leaks:?}");
+    for leak in leaks {
+        assert!(leak["feature"].as_str().unwrap().starts_with("Naive_Bayes"), "{leak}");
+        assert_eq!(leak["action"], "excluded");
+    }
+    let auc = reports[0]["evaluation"]["roc_auc"]["value"].as_f64().unwrap();
+    assert!((0.85..0.99).contains(&auc), "{auc}");
 }

@@ -100,6 +100,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         missing_markers: vec!["NA".to_owned()],
         rows: RowCounts { train: part.clone(), calibration: part.clone(), test: part },
         training_time: None,
+        leaks: Vec::new(),
         threshold: ThresholdEntry { value: 0.5, rule: "one half".to_owned(), met: true },
         calibration: CalibrationEntry::of(&scorer.calibration),
         candidates: Vec::new(),

@@ -1,24 +1,20 @@
-//! From gathered logs to snapshots: which names have support, then the panel's rows, partition by
-//! partition, in an order that depends on the customers alone.
+//! From gathered logs to snapshots: the panel's rows, partition by partition, in an order that depends on the
+//! customers alone.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parquet::errors::ParquetError;
 use rayon::prelude::*;
-use rekindle_models::behaviour::{
-    Dictionary, Duplicates, Events, FeatureSpec, Metric, NONE, Recoding, Selector, Timeline,
-};
+use rekindle_models::behaviour::{Attribute, Duplicates, FeatureSpec, Recoding, Timeline};
 
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
-use crate::families::Supported;
-use crate::ingest::{CustomerId, Gathered, LogNames, ROOMS_A_THREAD, Room};
+use crate::ingest::{CustomerId, Gathered, LogNames, Room};
 use crate::panel::{Block, Panel, PanelScratch, Population};
 use crate::project::Project;
-use crate::snapshot::{About, Encoded, Encoder, Snapshots, TargetAbout};
+use crate::snapshot::{About, Encoded, Encoder, Open, PAGE_ROWS, Snapshots, TargetAbout};
 
 /// A log in memory and on disk, with the names met in it.
 #[derive(Debug)]
@@ -42,195 +38,6 @@ pub struct Built {
     pub all: usize,
 }
 
-/// Events from which support is counted in a sample of the customers instead of in all.
-const SAMPLED_EVENTS: u64 = 5_000_000;
-/// The sample: one partition in so many, which is a random share of the customers.
-const SAMPLE: usize = 8;
-
-/// What the features depend on besides their definitions, from the log and the project: names with
-/// support among the events before `before` (milliseconds), so that nothing later decides them.
-///
-/// # Errors
-/// When spilled events cannot be read.
-pub fn feature_spec(log: &GatheredLog, project: &Project, before: i64) -> Result<FeatureSpec> {
-    let support = Support::count(log, project, before)?;
-    let features = &project.features;
-    let least = features.min_support * support.customers as f64;
-    let purchase = &project.log.purchase;
-    let mut supported = Supported {
-        kinds: top(&support.kinds, least, features.max_kinds),
-        channels: top(&support.channels, least, features.max_channels),
-        groups: top(&support.groups, least, features.max_groups),
-        measures: project.measures()[1..].to_vec(),
-        products: support.products,
-        ..Supported::default()
-    };
-    let met = |kind: &&String| support.kinds.get(*kind).is_some_and(|n| *n > 0);
-    let there = |kind: &String| Some(kind).filter(met).cloned();
-    supported.purchase = there(purchase);
-    supported.returned = there(&project.log.returned);
-    let roles = [&supported.purchase, &supported.returned];
-    for role in roles.into_iter().flatten() {
-        if !supported.kinds.contains(role) {
-            supported.kinds.push(role.clone());
-        }
-    }
-    let paid = |kind: &&String| support.with_amount.get(*kind).is_some_and(|n| *n as f64 >= least);
-    supported.with_amount = supported.kinds.iter().filter(paid).cloned().collect();
-    let list = features.build(&supported);
-    let questions = project.questions()?;
-    let asked = questions.iter().flat_map(|(_, q)| q.selectors());
-    let selectors: Vec<_> =
-        list.iter().flat_map(|f| [Some(&f.of), f.with.as_ref()]).flatten().chain(asked).collect();
-    // Sorted by the dictionary; names that only a question or a feature of the user's own has are in it too,
-    // and where names are counted, those with support.
-    let names = |of: &dyn Fn(&&Selector) -> Vec<String>, counted: Metric, supported: &[String]| {
-        let counted = list.iter().any(|f| f.metric == counted).then_some(supported);
-        let counted = counted.into_iter().flatten().cloned();
-        Dictionary::new(selectors.iter().flat_map(of).chain(counted).collect()).names().to_vec()
-    };
-    let spec = FeatureSpec {
-        timezone: project.log.timezone.clone(),
-        kinds: names(&|s| s.kinds.clone(), Metric::Kinds, &supported.kinds),
-        channels: names(&|s| s.channels.clone(), Metric::Channels, &supported.channels),
-        groups: names(&|s| s.groups.clone(), Metric::Groups, &supported.groups),
-        measures: project.measures(),
-        windows: FeatureSpec::windows_of(&list),
-        duplicates: project.log.duplicates,
-        features: list,
-        attributes: log.attributes.list().to_vec(),
-    };
-    spec.validate()?;
-    check_known(&spec, &support)?;
-    Ok(spec)
-}
-
-/// A name that the log does not have is most likely misspelt.
-fn check_known(spec: &FeatureSpec, support: &Support) -> Result<()> {
-    let lists = [
-        ("kind", &spec.kinds, &support.kinds),
-        ("channel", &spec.channels, &support.channels),
-        ("product group", &spec.groups, &support.groups),
-    ];
-    for (what, asked, known) in lists {
-        if let Some(name) = asked.iter().find(|name| !known.contains_key(*name)) {
-            let names = known.keys().map(String::as_str);
-            let near = rekindle_models::frame::nearest_name(name, names.clone());
-            let near = near.map_or_else(
-                || format!("; there is {}", names.take(20).collect::<Vec<_>>().join(", ")),
-                |near| format!("; did you mean {near:?}?"),
-            );
-            return Err(Error::BadOptions(format!(
-                "no event of the log has the {what} {name:?} that a target or feature names{near}"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The names with the most customers, at least `least`, at most `most` of them.
-fn top(counts: &BTreeMap<String, u64>, least: f64, most: usize) -> Vec<String> {
-    let mut names: Vec<(&String, u64)> = counts.iter().map(|(name, n)| (name, *n)).collect();
-    names.retain(|(_, n)| *n > 0 && *n as f64 >= least);
-    names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    names.into_iter().take(most).map(|(name, _)| name.clone()).collect()
-}
-
-/// Customers with each name.
-#[derive(Debug, Default)]
-struct Support {
-    customers: u64,
-    kinds: BTreeMap<String, u64>,
-    with_amount: BTreeMap<String, u64>,
-    channels: BTreeMap<String, u64>,
-    groups: BTreeMap<String, u64>,
-    products: bool,
-}
-
-/// The same by code.
-#[derive(Debug, Clone, Default)]
-struct Counts {
-    customers: u64,
-    products: bool,
-    /// Kinds, kinds with an amount, channels, groups.
-    lists: [Vec<u64>; 4],
-}
-
-impl Support {
-    fn count(log: &GatheredLog, project: &Project, before: i64) -> Result<Support> {
-        let names = log.names.dictionaries();
-        let recoding = log.names.recoding(&names);
-        let step = if log.events.events() > SAMPLED_EVENTS { SAMPLE } else { 1 };
-        let lengths = [&names.kinds, &names.kinds, &names.channels, &names.groups];
-        let empty = || Counts {
-            lists: lengths.map(|list| vec![0; list.names().len()]),
-            ..Counts::default()
-        };
-        let partitions: Vec<usize> = (0..log.events.partitions()).step_by(step).collect();
-        let counts = partitions
-            .par_iter()
-            .map_init(Default::default, |(room, kept): &mut (Room, Events), &partition| {
-                let mut counts = empty();
-                let duplicates = project.log.duplicates;
-                let loaded = log.events.load(partition, &recoding, duplicates, room)?;
-                for (_, span) in loaded.customers() {
-                    counts.customer(&Timeline::new(loaded.events(), span), before, kept);
-                }
-                Ok::<Counts, Error>(counts)
-            })
-            .try_reduce(empty, |a, b| Ok(a.plus(&b)))?;
-        let named = |list: &Dictionary, counts: &[u64]| {
-            list.names().iter().cloned().zip(counts.iter().copied()).collect()
-        };
-        let [kinds, with_amount, channels, groups] = &counts.lists;
-        Ok(Support {
-            customers: counts.customers,
-            products: counts.products,
-            kinds: named(&names.kinds, kinds),
-            with_amount: named(&names.kinds, with_amount),
-            channels: named(&names.channels, channels),
-            groups: named(&names.groups, groups),
-        })
-    }
-}
-
-impl Counts {
-    fn customer(&mut self, timeline: &Timeline<'_>, before: i64, kept: &mut Events) {
-        // What was received later was not known then, whenever it happened.
-        let history = timeline.history(before, kept);
-        let events = history.events();
-        if events.is_empty() {
-            return;
-        }
-        self.customers += 1;
-        self.products |= events.products().iter().any(|product| *product != 0);
-        let amounts = events.measure(0);
-        let paid = |place: &usize| amounts.get(*place).is_some_and(|a| !a.is_nan());
-        let with_amount: Vec<u16> =
-            (0..events.len()).filter(paid).map(|place| events.kinds()[place]).collect();
-        let codes = [events.kinds(), &with_amount, events.channels(), events.groups()];
-        for (list, codes) in self.lists.iter_mut().zip(codes) {
-            let mut codes: Vec<u16> = codes.iter().copied().filter(|c| *c != NONE).collect();
-            codes.sort_unstable();
-            codes.dedup();
-            for code in codes {
-                if let Some(count) = list.get_mut(usize::from(code)) {
-                    *count += 1;
-                }
-            }
-        }
-    }
-
-    fn plus(mut self, other: &Counts) -> Counts {
-        self.customers += other.customers;
-        self.products |= other.products;
-        for (list, more) in self.lists.iter_mut().zip(&other.lists) {
-            list.iter_mut().zip(more).for_each(|(a, b)| *a += b);
-        }
-        self
-    }
-}
-
 /// What was built.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
@@ -244,11 +51,57 @@ pub struct Written {
     pub not_in_log: usize,
 }
 
-/// Bytes of features from which rows are put away as a row group of their own: what a few threads make at a
-/// time is to be small beside a memory limit, whatever the number of cutoffs and features.
-const BLOCK_BYTES: usize = 24 << 20;
+/// How much is made before it is put away, in bytes of features: a few threads' worth is to be small beside a
+/// memory limit, whatever the number of cutoffs and features.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    /// From which rows are encoded.
+    block: usize,
+    /// From which encoded rows are a row group. What a file says of its row groups is in memory to its end:
+    /// they are not to be many either.
+    group: usize,
+}
+
+impl Sizes {
+    /// What takes the least memory: a thread has some groups at hand, each column of each group is told of at the
+    /// end. Depends on the log and the panel alone, as the file does.
+    fn new(log: &GatheredLog, panel: &Panel) -> Sizes {
+        let of_file = (cells(log, panel) * size_of::<f64>()) as f64;
+        let of_a_group = (columns(panel) * COLUMN_CHUNK_BYTES) as f64;
+        let group = (of_file * of_a_group).sqrt() as usize;
+        Sizes { block: 4 << 20, group: group.clamp(4 << 20, 256 << 20) }
+    }
+}
+
+/// What is known of a column of a row group, in memory, while a file is written.
+const COLUMN_CHUNK_BYTES: usize = 700;
+/// Partitions that are told by one thread in a row, at most: not so many that threads have nothing to do.
+const PARTITIONS_IN_A_ROW: usize = 16;
 /// Customers without events whose rows are made at a time.
 const SILENT_AT_A_TIME: usize = 4_096;
+
+/// About how much memory [`write_panel`] takes besides the log, in bytes.
+pub fn writing_bytes(log: &GatheredLog, panel: &Panel) -> u64 {
+    let (threads, sizes) = (rayon::current_num_threads(), Sizes::new(log, panel));
+    let all = cells(log, panel) * size_of::<f64>();
+    let groups = all / sizes.group + log.events.partitions() / PARTITIONS_IN_A_ROW;
+    // A group that is made and one that is written for each thread, at a quarter of their cells' bytes; a page
+    // of each column being filled; the blocks; what the file says of its row groups.
+    let encoded = 2 * threads * sizes.group.min(all) / 4;
+    let pages = threads * columns(panel) * PAGE_ROWS * size_of::<f64>() * 2;
+    (encoded + pages + threads * 4 * sizes.block + groups * columns(panel) * COLUMN_CHUNK_BYTES)
+        as u64
+}
+
+/// Columns of numbers.
+fn columns(panel: &Panel) -> usize {
+    panel.width() + panel.targets().len()
+}
+
+/// Numbers in all, if every customer has a row at each cutoff.
+fn cells(log: &GatheredLog, panel: &Panel) -> usize {
+    log.events.customers() as usize * panel.cutoffs() * columns(panel)
+}
 
 /// Writes all rows of a panel and tells who was asked.
 ///
@@ -269,45 +122,47 @@ pub fn write_panel<W: Write + Send>(
         silent: &silent,
         codes: log.names.recoding(&spec.dictionaries()),
         encoder: to.encoder(),
-        block_bytes: BLOCK_BYTES,
+        sizes: Sizes::new(log, panel),
     };
     let all = log.events.partitions();
-    let mut written =
-        Written { populations: panel.populations(std::iter::empty()), ..Written::default() };
-    // A few partitions at a time: their rows are in memory until they are written in order.
-    let at_once = rayon::current_num_threads() * ROOMS_A_THREAD;
+    let mut written = Written::new(panel);
     let partitions: Vec<usize> = (0..all).collect();
-    let mut desks: Vec<Desk> = (0..at_once).map(|_| Desk::new(panel)).collect();
+    let runs: Vec<&[usize]> = partitions.chunks(task.partitions_in_a_row()).collect();
+    let mut desks: Vec<Desk> =
+        (0..rayon::current_num_threads()).map(|_| Desk::new(&task)).collect();
     let mut before = Vec::new();
-    for group in partitions.chunks(at_once) {
+    for at_once in runs.chunks(desks.len()) {
         // While some partitions are told, those before them are written.
         let (told, appended) = rayon::join(
             || {
-                let told =
-                    group.par_iter().zip(&mut desks).map(|(&p, desk)| task.partition(p, desk));
-                told.collect::<Result<Vec<_>>>()
+                let told = at_once.par_iter().zip(&mut desks);
+                told.map(|(run, desk)| task.told(run, desk)).collect::<Result<Vec<_>>>()
             },
-            || before.drain(..).try_for_each(|block| to.append(block)),
+            || before.drain(..).try_for_each(|rows| to.append(rows)),
         );
         appended.map_err(failed)?;
-        for (block, more) in told?.into_iter().flatten() {
-            before.push(block);
+        for (rows, more) in told? {
+            before.extend(rows);
             written.add(more);
         }
-        watch(Built { done: group[group.len() - 1] + 1, all });
+        let done = at_once.last().and_then(|run| run.last()).map_or(0, |last| last + 1);
+        watch(Built { done, all });
     }
-    before.into_iter().try_for_each(|block| to.append(block)).map_err(failed)?;
+    before.into_iter().try_for_each(|rows| to.append(rows)).map_err(failed)?;
     let unmet = silent.unmet();
     silent.check_labelled(&unmet)?;
     written.not_in_log = unmet.len();
-    let mut scratch = panel.scratch();
+    let mut desk = Desk::new(&task);
     for customers in unmet.chunks(SILENT_AT_A_TIME) {
-        let mut block = Block::default();
-        panel.add_silent(customers.iter().map(String::as_str), &mut scratch, &mut block);
-        let (block, more) = task.encode(&block)?;
-        written.add(more);
-        to.append(block).map_err(failed)?;
+        let Desk { scratch, block, .. } = &mut desk;
+        panel.add_silent(customers.iter().map(String::as_str), scratch, block);
+        task.put(&mut desk)?;
+        if desk.open.bytes() >= task.sizes.group {
+            to.append(task.closed(&mut desk)?).map_err(failed)?;
+        }
     }
+    to.append(task.closed(&mut desk)?).map_err(failed)?;
+    written.add(desk.written);
     to.finish().map_err(failed)?;
     Ok(written)
 }
@@ -317,6 +172,11 @@ fn failed(error: ParquetError) -> Error {
 }
 
 impl Written {
+    /// Nothing yet.
+    fn new(panel: &Panel) -> Written {
+        Written { populations: panel.populations(std::iter::empty()), ..Written::default() }
+    }
+
     fn add(&mut self, more: Written) {
         self.rows += more.rows;
         self.duplicates += more.duplicates;
@@ -335,48 +195,82 @@ struct Task<'a> {
     silent: &'a Silent<'a>,
     codes: Recoding,
     encoder: Encoder,
-    block_bytes: usize,
+    sizes: Sizes,
 }
 
-/// Where a partition's rows are made: room that the next one uses again.
+/// Where rows are made: room that is used again.
 struct Desk {
     room: Room,
     scratch: PanelScratch,
     block: Block,
+    open: Open,
+    written: Written,
 }
 
 impl Desk {
-    fn new(panel: &Panel) -> Desk {
-        Desk { room: Room::default(), scratch: panel.scratch(), block: Block::default() }
+    fn new(task: &Task<'_>) -> Desk {
+        Desk {
+            room: Room::default(),
+            scratch: task.panel.scratch(),
+            block: Block::default(),
+            open: task.encoder.open(),
+            written: Written::new(task.panel),
+        }
     }
 }
 
 impl Task<'_> {
-    /// The rows of one partition, encoded block by block.
-    fn partition(&self, partition: usize, desk: &mut Desk) -> Result<Vec<(Encoded, Written)>> {
-        let Desk { room, scratch, block } = desk;
-        let loaded = self.log.events.load(partition, &self.codes, self.spec.duplicates, room)?;
-        let mut encoded = Vec::new();
-        block.clear();
-        for (customer, span) in loaded.customers() {
-            let timeline = Timeline::new(loaded.events(), span);
-            self.silent.met(customer);
-            self.panel.add(&customer.to_string(), &timeline, scratch, block);
-            if size_of_val(&block.features[..]) >= self.block_bytes {
-                encoded.push(self.encode(block)?);
-                block.clear();
-            }
-        }
-        let (last, written) = self.encode(block)?;
-        encoded.push((last, Written { duplicates: loaded.duplicates(), ..written }));
-        Ok(encoded)
+    /// So many that their rows are a row group, if all customers have one at each cutoff. Depends on the log and
+    /// the panel alone, as the file does.
+    fn partitions_in_a_row(&self) -> usize {
+        let bytes =
+            cells(self.log, self.panel) * size_of::<f64>() / self.log.events.partitions().max(1);
+        (self.sizes.group / bytes.max(1)).clamp(1, PARTITIONS_IN_A_ROW)
     }
 
-    fn encode(&self, block: &Block) -> Result<(Encoded, Written)> {
-        let populations = self.panel.populations(std::iter::once(block));
-        let rows = block.customers.len() as u64;
-        let encoded = self.encoder.encode(block).map_err(failed)?;
-        Ok((encoded, Written { rows, populations, ..Written::default() }))
+    /// The rows of some partitions, encoded, and what they are.
+    fn told(&self, partitions: &[usize], desk: &mut Desk) -> Result<(Vec<Encoded>, Written)> {
+        let mut encoded = Vec::new();
+        let mut room = std::mem::take(&mut desk.room);
+        for &partition in partitions {
+            let loaded =
+                self.log.events.load(partition, &self.codes, self.spec.duplicates, &mut room)?;
+            for (customer, span) in loaded.customers() {
+                let timeline = Timeline::new(loaded.events(), span);
+                self.silent.met(customer);
+                let Desk { scratch, block, .. } = desk;
+                self.panel.add(&customer.to_string(), &timeline, scratch, block);
+                if size_of_val(&desk.block.features[..]) >= self.sizes.block {
+                    self.put(desk)?;
+                }
+                if desk.open.bytes() >= self.sizes.group {
+                    encoded.push(self.closed(desk)?);
+                }
+            }
+            desk.written.duplicates += loaded.duplicates();
+        }
+        desk.room = room;
+        self.put(desk)?;
+        encoded.push(self.closed(desk)?);
+        Ok((encoded, std::mem::replace(&mut desk.written, Written::new(self.panel))))
+    }
+
+    /// Encodes the desk's block.
+    fn put(&self, desk: &mut Desk) -> Result<()> {
+        let Desk { block, open, written, .. } = desk;
+        self.encoder.add(block, open).map_err(failed)?;
+        written.add(Written {
+            rows: block.customers.len() as u64,
+            populations: self.panel.populations(std::iter::once(&*block)),
+            ..Written::default()
+        });
+        block.clear();
+        Ok(())
+    }
+
+    /// The desk's encoded rows.
+    fn closed(&self, desk: &mut Desk) -> Result<Encoded> {
+        std::mem::replace(&mut desk.open, self.encoder.open()).close().map_err(failed)
     }
 }
 
@@ -439,9 +333,14 @@ impl<'a> Silent<'a> {
 }
 
 /// What a file of snapshots says of itself.
-pub fn about(spec: &FeatureSpec, project: &Project, cutoffs: usize) -> Result<About> {
+pub fn about(
+    spec: &FeatureSpec,
+    project: &Project,
+    cutoffs: usize,
+    attributes: &Attributes,
+) -> Result<About> {
     let questions = project.questions()?;
-    let asked = questions.iter().map(|(name, question)| TargetAbout {
+    let asked = questions.by_name.iter().map(|(name, question)| TargetAbout {
         name: name.clone(),
         known_after_days: question.gap.0 + question.horizon.0,
     });
@@ -454,16 +353,18 @@ pub fn about(spec: &FeatureSpec, project: &Project, cutoffs: usize) -> Result<Ab
         features: spec.clone(),
         cutoffs,
         targets: asked.chain(given).collect(),
+        untimed: attributes.untimed().map(Attribute::column).collect(),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use rekindle_models::behaviour::{Feature, Window};
+    use rekindle_models::behaviour::{Events, Feature, Metric, Selector, Window};
 
     use super::*;
     use crate::ingest::{EventBatch, Gathering, Ids};
     use crate::panel::Cutoffs;
+    use crate::question::Questions;
 
     #[test]
     fn rows_are_the_same_in_however_many_blocks() {
@@ -493,35 +394,50 @@ mod tests {
             features: vec![count],
             attributes: Vec::new(),
         };
-        let panel = Panel::new(&spec, &[], None, Cutoffs::Common(vec![500, 1_000, 2_000])).unwrap();
+        let panel = Panel::new(
+            &spec,
+            &Questions::default(),
+            None,
+            Cutoffs::Common(vec![500, 1_000, 2_000]),
+        )
+        .unwrap();
         let about = About {
             fingerprint: spec.fingerprint(),
             features: spec.clone(),
             cutoffs: 3,
             targets: Vec::new(),
+            untimed: Vec::new(),
         };
-        let told = |block_bytes: usize| {
-            let to = Snapshots::csv(Vec::new(), &about).unwrap();
+        let told = |sizes: Sizes, in_a_row: usize| {
+            let mut lines = Vec::new();
+            let mut to = Snapshots::csv(&mut lines, &about).unwrap();
             let silent = Silent::new(&log, &panel);
             let codes = log.names.recoding(&spec.dictionaries());
             let encoder = to.encoder();
             let (log, spec, panel, silent) = (&log, &spec, &panel, &silent);
-            let task = Task { log, spec, panel, silent, codes, encoder, block_bytes };
-            let mut desk = Desk::new(panel);
-            let (mut lines, mut rows, mut blocks) = (Vec::new(), 0, 0);
-            for partition in 0..log.events.partitions() {
-                for (block, written) in task.partition(partition, &mut desk).unwrap() {
-                    let Encoded::Lines(some) = block else { panic!("the file is one of lines") };
-                    lines.extend(some);
-                    (rows, blocks) = (rows + written.rows, blocks + 1);
-                }
+            let task = Task { log, spec, panel, silent, codes, encoder, sizes };
+            let mut desk = Desk::new(&task);
+            let (mut rows, mut groups) = (0, 0);
+            let partitions: Vec<usize> = (0..log.events.partitions()).collect();
+            for run in partitions.chunks(in_a_row) {
+                let (encoded, written) = task.told(run, &mut desk).unwrap();
+                (rows, groups) = (rows + written.rows, groups + encoded.len());
+                encoded.into_iter().for_each(|some| to.append(some).unwrap());
             }
-            (lines, rows, blocks)
+            to.finish().unwrap();
+            (lines, rows, groups)
         };
-        let (whole, rows, blocks) = told(usize::MAX);
-        assert!(rows > 1_500 && blocks == log.events.partitions(), "{rows} {blocks}");
-        let (cut, cut_rows, cut_blocks) = told(1);
-        assert!(cut == whole && cut_rows == rows);
-        assert_eq!(cut_blocks, blocks + 700);
+        let partitions = log.events.partitions();
+        let (whole, rows, groups) = told(Sizes { block: usize::MAX, group: usize::MAX }, 1);
+        assert!(rows > 1_500 && groups == partitions, "{rows} {groups}");
+        for (sizes, in_a_row, expected) in [
+            (Sizes { block: 1, group: usize::MAX }, 1, partitions),
+            (Sizes { block: 100, group: usize::MAX }, partitions, 1),
+            (Sizes { block: 1, group: 1 }, partitions, 700 + 1),
+        ] {
+            let (cut, cut_rows, groups) = told(sizes, in_a_row);
+            assert!(cut == whole && cut_rows == rows);
+            assert_eq!(groups, expected);
+        }
     }
 }

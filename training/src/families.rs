@@ -25,6 +25,8 @@ pub struct Features {
     pub max_groups: usize,
     /// Features of the user's own.
     pub own: Vec<Feature>,
+    /// Features that models learn from though they seem to know the answer.
+    pub allow_leak: Vec<String>,
 }
 
 impl Default for Features {
@@ -38,6 +40,7 @@ impl Default for Features {
             max_channels: 8,
             max_groups: 12,
             own: Vec::new(),
+            allow_leak: Vec::new(),
         }
     }
 }
@@ -85,6 +88,29 @@ impl Family {
         Family::Rfm,
         Family::Btyd,
     ];
+
+    /// The family that a feature belongs to, whoever asked for it.
+    pub fn of(feature: &Feature) -> Family {
+        use Metric::*;
+        match feature.metric {
+            Count | Days => Family::Counts,
+            Share => Family::Shares,
+            Sum | Mean if feature.measure.as_deref() != Some("amount") => Family::Discounts,
+            Sum | Mean | Max | Min | Spread => Family::Amounts,
+            RecencyDays | FirstDays | LatestDays | EarliestDays => Family::Recency,
+            GapMean | GapMedian | GapSpread | GapMax | GapRatio => Family::Gaps,
+            Ratio | Trend | Acceleration => Family::Trends,
+            StreakMax | StreakNow | IdleMax => Family::Streaks,
+            WeekdayShare | HourShare | WeekdayEntropy | HourEntropy => Family::Calendar,
+            Followed | FollowedShare => Family::Sequences,
+            Baskets | BasketMean | BasketMax | BasketValue => Family::Baskets,
+            Rate => Family::Returns,
+            PriceLevel => Family::Prices,
+            Products | Variety | RepeatShare | Kinds | Channels | Groups => Family::Variety,
+            Frequency | Monetary => Family::Rfm,
+            BtydX | BtydTx | BtydT => Family::Btyd,
+        }
+    }
 
     /// What the family tells.
     pub fn about(self) -> &'static str {
@@ -356,6 +382,7 @@ mod tests {
         for family in Family::ALL {
             let features = Features { families: vec![family], ..Features::default() }.build(&log());
             assert!(!features.is_empty(), "{family:?}");
+            assert!(features.iter().all(|f| Family::of(f) == family), "{family:?}");
             features.iter().for_each(|f| f.validate().unwrap());
         }
         let all = Features::default().build(&log());

@@ -8,8 +8,8 @@ use rekindle_models::behaviour::{DAY_MS, Zone};
 
 use crate::error::Result;
 use crate::ingest::{
-    LogNames, LogRules, Look, Paths, Preset, ReadReport, Sampled, Source, SourceSpec, Stray,
-    time_format,
+    LogNames, LogRules, Look, NEARLY_ALL, Paths, Preset, ReadReport, Sampled, Source, SourceSpec,
+    Stray, other_way, time_format, with_point,
 };
 
 /// What was guessed of a log.
@@ -18,6 +18,8 @@ pub struct Guess {
     spec: SourceSpec,
     columns: Vec<String>,
     files: usize,
+    /// Whether another format reads the times as well.
+    either_way: bool,
 }
 
 /// What the log holds when it is read so.
@@ -125,7 +127,27 @@ impl Guess {
             true => SourceSpec { path, preset: Some(Preset::Segment), ..SourceSpec::default() },
             false => by_columns(path, &look.columns),
         };
-        Guess { spec, columns, files: look.files }
+        Guess { spec, columns, files: look.files, either_way: false }
+    }
+
+    /// The same with day and month of times the other way round, where they may be so.
+    pub fn other_way(&self) -> Option<Guess> {
+        let other = other_way(self.spec.time_format.as_deref()?)?;
+        let spec = SourceSpec { time_format: Some(other.to_owned()), ..self.spec.clone() };
+        Some(Guess { spec, ..self.clone() })
+    }
+
+    /// Notes that the other way round reads as many lines, and says so.
+    pub fn note_either_way(&mut self, other: &Guess) -> String {
+        self.either_way = true;
+        let format = |guess: &Guess| guess.spec.time_format.clone().unwrap_or_default();
+        format!(
+            "warning: times may be {} or {}, and all lines fit both: {} was taken; correct time_format where \
+             months come first",
+            format(self),
+            format(other),
+            format(self)
+        )
     }
 
     /// The source that was guessed, checked.
@@ -161,14 +183,20 @@ fn by_columns(path: Paths, columns: &[Sampled]) -> SourceSpec {
     let received = find(RECEIVED, &|c| time_format(&c.cells).is_some());
     let customer = find(CUSTOMER, &|_| true);
     let kind = find(KIND, &|c| c.cells.iter().flatten().collect::<BTreeSet<_>>().len() <= 100);
-    let quantity = find(&["quantity", "qty"], &is_number);
-    let price = find(&["unitprice"], &is_number);
-    let amount = match (quantity, price) {
+    let of_numbers = |c: &Sampled| is_number(c) || has_commas(c);
+    let quantity = find(&["quantity", "qty"], &of_numbers);
+    let price = find(&["unitprice"], &of_numbers);
+    let (numbers, amount) = match (quantity, price) {
         (Some(quantity), Some(price)) => {
-            Some(format!("{} * {}", quoted(&quantity.name), quoted(&price.name)))
+            let product = format!("{} * {}", quoted(&quantity.name), quoted(&price.name));
+            (vec![quantity, price], Some(product))
         }
-        _ => find(AMOUNT, &is_number).map(|column| quoted(&column.name)),
+        _ => {
+            let amount = find(AMOUNT, &of_numbers);
+            (Vec::from_iter(amount), amount.map(|column| quoted(&column.name)))
+        }
     };
+    let commas = numbers.into_iter().any(has_commas);
     let product = find(PRODUCT, &|_| true);
     let group = find(GROUP, &|_| true);
     let channel = find(CHANNEL, &|c| c.cells.iter().flatten().collect::<BTreeSet<_>>().len() <= 50);
@@ -194,6 +222,7 @@ fn by_columns(path: Paths, columns: &[Sampled]) -> SourceSpec {
             false => Some(name(kind).unwrap_or_else(|| "'purchase'".to_owned())),
         },
         amount,
+        decimal: commas.then_some(','),
         product: name(product),
         product_group: name(group),
         channel: name(channel),
@@ -202,9 +231,19 @@ fn by_columns(path: Paths, columns: &[Sampled]) -> SourceSpec {
     }
 }
 
+/// Whether a column has numbers with a decimal comma, and not with one that parts thousands only.
+fn has_commas(column: &Sampled) -> bool {
+    let cells = || column.cells.iter().flatten();
+    let read = cells().filter(|cell| with_point(cell).is_some()).count();
+    let part = |cell: &&String| cell.split_once(',').is_some_and(|(_, part)| part.len() != 3);
+    let there = cells().count();
+    !is_number(column) && read as f64 >= NEARLY_ALL * there as f64 && cells().any(|c| part(&c))
+}
+
 fn is_number(column: &Sampled) -> bool {
-    let mut cells = column.cells.iter().flatten().peekable();
-    cells.peek().is_some() && cells.all(|cell| cell.parse::<f64>().is_ok())
+    let there = column.cells.iter().flatten().count();
+    let numbers = column.cells.iter().flatten().filter(|cell| cell.parse::<f64>().is_ok()).count();
+    there > 0 && numbers as f64 >= NEARLY_ALL * there as f64
 }
 
 impl Seen {
@@ -230,6 +269,11 @@ impl Seen {
             bad: report.sources.iter().map(|source| source.tally.bad_lines()).sum(),
             unpivoted,
         }
+    }
+
+    /// Lines that could not be read.
+    pub fn bad_lines(&self) -> u64 {
+        self.bad
     }
 
     /// The kind that is most likely a purchase.
@@ -262,6 +306,11 @@ impl Guess {
         self.source_table(seen, &mut text);
         self.log_table(seen, &mut text);
         panel_and_targets(seen, &mut text);
+        text.push_str(
+            "\n# What is asked of the models: without limits, a verdict tells only whether a model beats a \
+             simple rule.\n# [limits]\n# max_error_rate = 0.45  # of those predicted, the share that was \
+             not\n# max_miss_rate = 0.30  # of those who were, the share not found\n",
+        );
         text
     }
 
@@ -286,11 +335,16 @@ impl Guess {
         }
         line("customer", &spec.customer, "");
         line("time", &spec.time, "");
-        line("time_format", &spec.time_format, "iso where it is not said");
+        let about = match spec.time_format.as_deref().and_then(other_way) {
+            Some(other) if self.either_way => &format!("TODO: {other} fits as well: which is it?"),
+            _ => "iso where it is not said",
+        };
+        line("time_format", &spec.time_format, about);
         line("received_at", &spec.received_at, "when the company came to know it");
         let kinds: Vec<&str> = seen.kinds.iter().take(12).map(|kind| kind.0.as_str()).collect();
         line("kind", &spec.kind, &format!("found: {}", kinds.join(", ")));
         line("amount", &spec.amount, "");
+        line("decimal", &spec.decimal.map(String::from), "numbers as 1.234,50");
         line("product", &spec.product, "");
         line("product_group", &spec.product_group, "");
         line("channel", &spec.channel, "");
@@ -357,13 +411,13 @@ fn panel_and_targets(seen: &Seen, text: &mut String) {
     };
     let last = (end - horizon * DAY_MS).div_euclid(DAY_MS);
     let least = (first.div_euclid(DAY_MS) + 1 + days / 3).min(last);
-    let every = (horizon / 3).max(1);
-    let steps = ((last - least) / every).min(8);
+    let third = (horizon / 3).max(1);
+    let steps = ((last - least) / third).min(8);
     let day = |day: i64| zone.text(day * DAY_MS);
     *text += &format!(
-        "# The days at whose beginning customers are looked at; the last one judges.\n[panel]\nfirst = \
-         \"{}\"\nlast = \"{}\"\nevery = \"{every}d\"\n\n",
-        day(last - steps * every),
+        "# The days at whose beginning customers are looked at. The latest judge, as few as have a fifth of the rows;\n# of the others those are learned from whose horizon had ended by then.\n[panel]\nfirst = \
+         \"{}\"\nlast = \"{}\"\nevery = \"{third}d\"\n\n",
+        day(last - steps * third),
         day(last)
     );
     text.push_str(
@@ -374,8 +428,12 @@ fn panel_and_targets(seen: &Seen, text: &mut String) {
         Some(_) => {
             *text += &format!(
                 "# Who bought in the last {horizon} days and will not in the next {horizon}?\n\
-                 [targets.churned]\nhorizon = \"{horizon}d\"\n\n# Who has not bought for {horizon} days and comes \
-                 back?\n[targets.reactivated]\nhorizon = \"{horizon}d\"\n"
+                 [targets.churned]\nhorizon = \"{horizon}d\"\n\n# Who is lapsed and comes back?\n\
+                 [targets.reactivated]\nhorizon = \"{horizon}d\"\n\n# Drowsy, half asleep, and dormant, which is \
+                 lapsed: from so many days after the last purchase.\n[customers]\ntiers = {{ days = [{third}, {}, \
+                 {}] }}\n",
+                2 * third,
+                horizon.max(3 * third)
             );
         }
         None => {

@@ -29,6 +29,13 @@ pub struct Target {
     pub answered: Vec<u32>,
 }
 
+impl Target {
+    /// Column and value, as a target is named in files.
+    pub fn name(&self) -> String {
+        format!("{}={}", self.column, self.value)
+    }
+}
+
 impl TargetSpec {
     /// Column and value in a table. `=` may stand in both: the longest column name that fits wins.
     fn parts<'a>(&'a self, frame: &Frame) -> Result<(usize, Option<&'a str>)> {

@@ -19,6 +19,7 @@ pub mod project;
 pub mod guess;
 
 pub mod build;
+pub mod support;
 
 pub mod label;
 pub mod labels;
@@ -34,7 +35,13 @@ pub mod passages;
 
 pub mod customers;
 
+pub mod guard;
+mod task;
+pub mod tune;
+
 pub mod pipeline;
+
+pub mod select;
 
 pub mod report;
 

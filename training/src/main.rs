@@ -1,5 +1,6 @@
 //! The `rekindle` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -9,7 +10,8 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("rekindle: {}", sentence(&error));
+            // The exit code tells it too, where nobody reads.
+            let _ = writeln!(std::io::stderr(), "rekindle: {}", sentence(&error));
             ExitCode::from(2)
         }
     }

@@ -1,11 +1,14 @@
 //! What the user says of a table and of what to learn from it.
 
+use std::collections::BTreeMap;
+
 use rekindle_models::behaviour::FeatureSpec;
 use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::label::TargetSpec;
 use crate::split::Shares;
+use crate::tune::Tuning;
 use crate::verdict::Limits;
 
 /// What to learn and how.
@@ -33,10 +36,19 @@ pub struct FitOptions {
     pub exclude: Vec<String>,
     /// Columns that are no features for one target: (target's column, column).
     pub exclude_for: Vec<(String, String)>,
+    /// Features that stay though the leak guard would exclude them.
+    pub allow_leak: Vec<String>,
+    /// Features whose source has no time of knowing: the user says they never change.
+    pub untimed: Vec<String>,
+    /// By target ([`Target::name`](crate::label::Target::name)), the columns that are features; `None`: all
+    /// that are not excluded.
+    pub features: Option<BTreeMap<String, Vec<String>>>,
     /// Which classifier.
     pub model: ModelChoice,
     /// Parameters of the booster; its seed is [`FitOptions::seed`].
     pub boosting: Boosting,
+    /// Whether better parameters are looked for, those that differ from the defaults apart.
+    pub tuning: Option<Tuning>,
     /// Shares of the parts.
     pub shares: Shares,
     /// How the threshold is chosen; `None`: by the error-rate limit where there is one, else by F1.
@@ -51,6 +63,18 @@ pub struct FitOptions {
     pub missing: Vec<String>,
 }
 
+impl FitOptions {
+    /// How the threshold is chosen.
+    pub fn threshold_rule(&self) -> ThresholdRule {
+        self.threshold.unwrap_or(match self.limits.max_error_rate {
+            Some(limit) => {
+                ThresholdRule::MaxErrorRate { limit, confidence: self.limits.confidence }
+            }
+            None => ThresholdRule::F1,
+        })
+    }
+}
+
 /// Which classifier is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelChoice {
@@ -62,4 +86,37 @@ pub enum ModelChoice {
     Forest,
     /// Boosted trees.
     Boosting,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Options that ask for nothing: no target yet.
+    pub(crate) fn plain() -> FitOptions {
+        FitOptions {
+            targets: Vec::new(),
+            id: None,
+            repeated_ids: false,
+            weight: None,
+            time: None,
+            embargo: None,
+            feature_spec: None,
+            recency: None,
+            exclude: Vec::new(),
+            exclude_for: Vec::new(),
+            allow_leak: Vec::new(),
+            untimed: Vec::new(),
+            features: None,
+            model: ModelChoice::Auto,
+            boosting: Boosting::default(),
+            tuning: None,
+            shares: Shares::default(),
+            threshold: None,
+            limits: Limits::default(),
+            seed: 0,
+            population: "all rows".to_owned(),
+            missing: Vec::new(),
+        }
+    }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use rekindle_models::behaviour::{
     Attribute, DAY_MS, Events, FeatureSpec, Kernel, Scratch, Timeline, Zone,
 };
+use rekindle_models::customer;
 use rekindle_models::frame::nearest_name;
 use serde::Serialize;
 
 use crate::attributes::{Attributes, Known};
 use crate::error::{Error, Result};
 use crate::ingest::CustomerId;
-use crate::question::{Asked, Question};
+use crate::question::{Asked, Questions};
 
 /// When customers are looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +75,7 @@ impl Block {
 #[derive(Debug)]
 pub struct PanelScratch {
     scratch: Scratch,
+    purchases: customer::Scratch,
     kept: Events,
     row: Vec<f64>,
     /// A cell for each attribute that is told, wanted or not.
@@ -108,14 +110,13 @@ impl Panel {
     /// When a feature or a question cannot be.
     pub fn new(
         spec: &FeatureSpec,
-        questions: &[(String, Question)],
+        questions: &Questions,
         label: Option<&str>,
         cutoffs: Cutoffs,
     ) -> Result<Panel> {
-        let asked = Asked::new(questions.iter().map(|(n, q)| (n, q)), &spec.dictionaries())?;
-        let names = questions.iter().map(|(name, _)| name.clone());
-        let targets = names.chain(label.map(str::to_owned)).collect();
         let zone = Zone::named(&spec.timezone)?;
+        let asked = Asked::new(questions, &zone, &spec.dictionaries())?;
+        let targets = questions.names().chain(label).map(str::to_owned).collect();
         let (kernel, wanted) = (Kernel::new(spec)?, spec.attributes.clone());
         Ok(Panel { kernel, wanted, told: None, asked, targets, cutoffs, zone })
     }
@@ -160,6 +161,14 @@ impl Panel {
         Some(customers)
     }
 
+    /// Rows that a customer may have.
+    pub fn cutoffs(&self) -> usize {
+        match &self.cutoffs {
+            Cutoffs::Common(cutoffs) => cutoffs.len(),
+            Cutoffs::Each(_) => 1,
+        }
+    }
+
     /// Features and attributes in a row.
     pub fn width(&self) -> usize {
         self.kernel.width() + self.wanted.len()
@@ -169,6 +178,7 @@ impl Panel {
     pub fn scratch(&self) -> PanelScratch {
         PanelScratch {
             scratch: self.kernel.scratch(),
+            purchases: customer::Scratch::default(),
             kept: Events::default(),
             row: vec![f64::NAN; self.width()],
             told: vec![f64::NAN; self.told.as_ref().map_or(0, |t| t.attributes.list().len())],
@@ -222,14 +232,14 @@ impl Panel {
         room: &mut PanelScratch,
         block: &mut Block,
     ) {
-        let PanelScratch { scratch, kept, row, told, answers } = room;
+        let PanelScratch { scratch, purchases, kept, row, told, answers } = room;
         let history = customer.timeline.history(cutoff, kept);
         let known = customer.known.is_some_and(|known| known.at(cutoff, told));
         let given = matches!(self.cutoffs, Cutoffs::Each(_));
         if history.events().is_empty() && !known && !given {
             return;
         }
-        self.asked.answer(customer.timeline, &history, known, answers);
+        self.asked.answer(customer.timeline, &history, known, purchases, answers);
         if given && let Some(last) = answers.last_mut() {
             *last = label;
         }
@@ -280,32 +290,86 @@ impl Panel {
     }
 }
 
-/// Refuses cutoffs whose answers the log does not know: silence after its end is no silence.
+/// Refuses cutoffs whose answers the log does not know: silence after its end is no silence. The log is told by
+/// its first event and its end (milliseconds; events before it were logged).
 ///
 /// # Errors
-/// When a question's horizon reaches beyond `log_end` (milliseconds; events before it were logged).
+/// When a question's horizon reaches beyond the log's end: with the cutoff to take, if there is one.
 pub fn check_covered(
-    questions: &[(String, Question)],
+    questions: &Questions,
     cutoffs: &[i64],
-    log_end: i64,
+    (log_start, log_end): (i64, i64),
     zone: &Zone,
 ) -> Result<()> {
-    for (name, question) in questions {
+    for (name, question) in &questions.by_name {
         let beyond = cutoffs.iter().find(|&&cutoff| cutoff + question.reach_ms() > log_end);
         if let Some(&cutoff) = beyond {
+            let last = zone.local(log_end - question.reach_ms()).div_euclid(DAY_MS) * DAY_MS;
+            let last = zone.instant(last);
+            let todo = match last > log_start {
+                true => format!("take the cutoff {} or an earlier one", zone.text(last)),
+                false => format!(
+                    "no cutoff of this log, which begins {}, can be; bring a longer log",
+                    zone.text(log_start)
+                ),
+            };
             return Err(Error::BadOptions(format!(
                 "targets.{name}: at cutoff {} its horizon ends {}, the log ends {}; expected a log \
-                 that covers it: take the cutoff {} or an earlier one, or a shorter horizon",
+                 that covers it: {todo}, or a shorter horizon",
                 zone.text(cutoff),
                 zone.text(cutoff + question.reach_ms()),
                 zone.text(log_end),
-                zone.text(zone.instant(
-                    zone.local(log_end - question.reach_ms()).div_euclid(DAY_MS) * DAY_MS
-                ))
             )));
         }
     }
     Ok(())
+}
+
+/// Cutoffs at which nobody has a history, as the log begins later: a sentence on them, where only some are so.
+///
+/// # Errors
+/// When all are.
+pub fn check_begun(cutoffs: &[i64], log_start: i64, zone: &Zone) -> Result<Option<String>> {
+    let early: Vec<i64> = cutoffs.iter().copied().filter(|cutoff| *cutoff <= log_start).collect();
+    let (Some(first), Some(last)) = (early.first(), early.last()) else { return Ok(None) };
+    let found = format!(
+        "{} of {} cutoffs ({} to {}) are not after the log's first event, {}: nobody has a history then",
+        early.len(),
+        cutoffs.len(),
+        zone.text(*first),
+        zone.text(*last),
+        zone.text(log_start)
+    );
+    match early.len() == cutoffs.len() {
+        true => Err(Error::BadOptions(format!("{found}; expected later cutoffs"))),
+        false => Ok(Some(found)),
+    }
+}
+
+/// Targets that say nothing as all who are asked answer alike, or nobody is asked: each with a sentence.
+pub fn one_sided(populations: &[Population]) -> Vec<(String, String)> {
+    let mut sums: Vec<(&str, u64, u64)> = Vec::new();
+    for population in populations {
+        let known = sums.iter().position(|(target, ..)| *target == population.target);
+        let place = known.unwrap_or_else(|| {
+            sums.push((&population.target, 0, 0));
+            sums.len() - 1
+        });
+        sums[place].1 += population.eligible;
+        sums[place].2 += population.positives;
+    }
+    let told = |(target, eligible, positives): (&str, u64, u64)| {
+        let found = match positives {
+            _ if eligible == 0 => {
+                "nobody is asked: no customer is eligible at any cutoff".to_owned()
+            }
+            0 => format!("none of the {eligible} rows has the target"),
+            _ if positives == eligible => format!("all of the {eligible} rows have the target"),
+            _ => return None,
+        };
+        Some((target.to_owned(), found))
+    };
+    sums.into_iter().filter_map(told).collect()
 }
 
 #[cfg(test)]

@@ -19,21 +19,15 @@ use rekindle_models::dataset::Dataset;
 use rekindle_models::frame::{Binding, Field, Frame, Kind};
 use rekindle_models::metrics::{Judged, Ranked};
 use rekindle_models::scorer::{Reference, Scorer};
-use rekindle_models::seed::hash_text;
-use rekindle_models::threshold::{Threshold, ThresholdRule};
+use rekindle_models::threshold::Threshold;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Question, evaluate};
-use crate::label::Target;
 use crate::options::{FitOptions, ModelChoice};
-use crate::roles::{Roles, check_roles};
-use crate::split::{Shares, Split, by_customer, by_cutoff, by_time};
-
-/// A feature that ranks this well by itself may know the answer.
-const LEAK_AUC: f64 = 0.95;
-/// Share of the training rows on which classifiers are compared.
-const VALIDATION_SHARE: f64 = 0.2;
+use crate::roles::Roles;
+use crate::task::{Asked, Task, common_rows};
+use crate::tune::{Ground, Tuned, tune};
 
 /// A fitted model with its judgement.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +38,8 @@ pub struct Trained {
     pub evaluation: Option<Evaluation>,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
+    /// The parameters that were tried, where better ones were looked for.
+    pub tuned: Option<Tuned>,
     /// The best features by themselves, best first.
     pub single_features: Vec<SingleFeature>,
 }
@@ -62,34 +58,9 @@ pub struct SingleFeature {
 /// # Errors
 /// When the options do not fit the table, a part has too few rows, or a fit fails.
 pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Result<Vec<Trained>> {
-    options.shares.validate()?;
-    options.limits.validate()?;
-    if let Some(rule) = options.threshold {
-        rule.validate()?;
-    }
-    check_roles(options)?;
-    if let Some(days) = options.embargo.filter(|days| !(*days >= 0.0 && days.is_finite())) {
-        return Err(Error::BadOptions(format!("--embargo {days}: expected days, 0 or more")));
-    }
-    options.boosting.validate()?;
-    if options.boosting.early_stopping_round > 0 && (options.repeated_ids || options.time.is_some())
-    {
-        return Err(Error::BadOptions(
-            "early_stopping_round holds back rows at random, which with repeated ids or a time column \
-             are no judges; expected 0: choose num_iterations instead"
-                .to_owned(),
-        ));
-    }
-    let targets: Vec<Target> =
-        options.targets.iter().map(|spec| spec.find(frame)).collect::<Result<_>>()?;
-    let roles = Roles::find(frame, options, &targets)?;
-    let names = model_names(&targets)?;
+    let asked = Asked::find(frame, options)?;
+    let tasks = asked.tasks(frame, options, progress)?;
     let fingerprint = frame.fingerprint();
-    let tasks: Vec<Task<'_>> = targets
-        .iter()
-        .zip(&names)
-        .map(|(target, name)| Task::new(frame, options, &roles, target, name, progress))
-        .collect::<Result<_>>()?;
     let table = match options.model {
         ModelChoice::Auto | ModelChoice::Boosting => common_table(&tasks),
         ModelChoice::Logistic | ModelChoice::Forest => None,
@@ -101,54 +72,13 @@ pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Resu
 /// trains on; `None` where those are few, so that each target needs a table of its own.
 fn common_table(tasks: &[Task<'_>]) -> Option<BinnedTable> {
     let first = tasks.first()?;
-    let mut trained = vec![0_usize; first.frame.rows()];
-    tasks.iter().flat_map(|task| &task.split.train).for_each(|&row| trained[row as usize] += 1);
-    let rows: Vec<u32> =
-        (0..).zip(&trained).filter(|(_, n)| **n == tasks.len()).map(|(row, _)| row).collect();
-    let fewest = tasks.iter().map(|task| task.split.train.len()).min()?;
-    if 2 * rows.len() < fewest {
-        return None;
-    }
+    let trained: Vec<&[u32]> = tasks.iter().map(|task| task.split.train.as_slice()).collect();
+    let rows = common_rows(first.frame.rows(), &trained)?;
     let features: BTreeSet<usize> = tasks.iter().flat_map(|task| task.features.clone()).collect();
     let features: Vec<usize> = features.into_iter().collect();
     (first.progress)(&format!("binning {} features", features.len()));
     let data = Dataset { rows: &rows, features: &features, ..first.data(&rows) };
     Some(BinnedTable::new(&data, first.options.boosting.max_bin))
-}
-
-/// One model's name per target: its column, with the value where one column has several targets, and
-/// with a hash of both where names are still alike. It depends on the target, not on the order.
-fn model_names(targets: &[Target]) -> Result<Vec<String>> {
-    let plain = |text: &str| {
-        let slug: String = text
-            .to_lowercase()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
-            .collect();
-        let slug: String = slug.trim_matches(['-', '_']).chars().take(30).collect();
-        if slug.is_empty() { "target".to_owned() } else { slug }
-    };
-    let short = |target: &Target| plain(&target.column);
-    let long = |target: &Target| format!("{}-{}", short(target), plain(&target.value));
-    let name = |target: &Target| {
-        let others = || targets.iter().filter(|t| !std::ptr::eq(*t, target));
-        if others().any(|t| t.place == target.place && t.positive == target.positive) {
-            return Err(Error::BadOptions(format!(
-                "target {}={} is given twice; expected each target once",
-                target.column, target.value
-            )));
-        }
-        if others().all(|t| short(t) != short(target)) {
-            return Ok(short(target));
-        }
-        if others().all(|t| long(t) != long(target)) {
-            return Ok(long(target));
-        }
-        let start: String = long(target).chars().take(56).collect();
-        let hash = hash_text(&format!("{}={}", target.column, target.value)) >> 40;
-        Ok(format!("{start}-{hash:06x}"))
-    };
-    targets.iter().map(name).collect()
 }
 
 /// The booster on a table that was cut before, where there is one.
@@ -170,48 +100,12 @@ impl Classifier for Binned<'_> {
     }
 }
 
-/// One target of a table.
-struct Task<'a> {
-    frame: &'a Frame,
-    options: &'a FitOptions,
-    roles: &'a Roles,
-    target: &'a Target,
-    name: &'a str,
-    progress: &'a dyn Fn(&str),
-    /// Places of the columns to learn from.
-    features: Vec<usize>,
-    split: Split,
-}
-
-impl<'a> Task<'a> {
-    fn new(
-        frame: &'a Frame,
-        options: &'a FitOptions,
-        roles: &'a Roles,
-        target: &'a Target,
-        name: &'a str,
-        progress: &'a dyn Fn(&str),
-    ) -> Result<Task<'a>> {
-        let (features, split) = Default::default();
-        let task = Task { frame, options, roles, target, name, progress, features, split };
-        Ok(Task { features: task.features()?, split: task.split()?, ..task })
-    }
-
-    fn data<'b>(&'b self, rows: &'b [u32]) -> Dataset<'b> {
-        Dataset {
-            frame: self.frame,
-            features: &self.features,
-            rows,
-            target: &self.target.positive,
-            weight: &self.roles.weight,
-        }
-    }
-
+impl Task<'_> {
     fn run(&self, fingerprint: &str, table: Option<&BinnedTable>) -> Result<Trained> {
         let (split, features) = (&self.split, &self.features);
         let data = |rows| self.data(rows);
         let train = data(&split.train);
-        let (fit_rows, validation_rows) = self.validation(split)?;
+        let (fit_rows, validation_rows) = self.validation()?;
         let (fit_data, validation) = (data(&fit_rows), data(&validation_rows));
         (self.progress)(&format!("{}: comparing single features", self.name));
         let (best_feature, single) = Baseline::best_feature(&fit_data, &validation);
@@ -219,18 +113,15 @@ impl<'a> Task<'a> {
             Some(column) => Baseline::recency(&train, self.recency_feature(features, column)?),
             None => best_feature,
         };
-        let (model, candidates) = self.choose(&fit_data, &validation, &train, table)?;
+        let tuned = self.tuned(&fit_data, &validation, table)?;
+        let params = tuned.as_ref().map_or_else(|| self.params(), |tuned| tuned.params.clone());
+        let (model, candidates) = self.choose(params, &fit_data, &validation, &train, table)?;
         let calibration_data = data(&split.calibration);
         let margins = margins(&model, &calibration_data);
         let (targets, weights) = (calibration_data.targets(), calibration_data.weights());
         let calibration = Calibration::fit(&margins, &targets, &weights)?;
         let probabilities: Vec<f64> = margins.iter().map(|&m| calibration.probability(m)).collect();
-        let rule = self.options.threshold.unwrap_or(match self.options.limits.max_error_rate {
-            Some(limit) => {
-                ThresholdRule::MaxErrorRate { limit, confidence: self.options.limits.confidence }
-            }
-            None => ThresholdRule::F1,
-        });
+        let rule = self.options.threshold_rule();
         let threshold = Threshold::choose(rule, &probabilities, &targets, &weights)?;
         let scorer = Scorer {
             schema: train.schema(),
@@ -248,7 +139,7 @@ impl<'a> Task<'a> {
             roc_auc: s.roc_auc,
         };
         let single_features: Vec<SingleFeature> = single.iter().take(10).map(named).collect();
-        let warnings = self.warnings(&single_features, &threshold);
+        let warnings = self.warnings(&threshold);
         let counts = RowCounts {
             train: part_count(&train),
             calibration: part_count(&calibration_data),
@@ -264,7 +155,7 @@ impl<'a> Task<'a> {
             self.roles.time_range(&split.train),
         );
         let artifact = Artifact { manifest, scorer, baseline };
-        Ok(Trained { artifact, evaluation, warnings, single_features })
+        Ok(Trained { artifact, evaluation, warnings, tuned, single_features })
     }
 
     /// How the model's features are made from events and attributes: `None` unless all of them are, in
@@ -286,26 +177,6 @@ impl<'a> Task<'a> {
         same.then_some(selected)
     }
 
-    /// Places of the columns to learn from.
-    fn features(&self) -> Result<Vec<usize>> {
-        let mut left_out: BTreeSet<usize> = self.roles.not_features.clone();
-        for (target, column) in &self.options.exclude_for {
-            if *target == self.target.column {
-                left_out.insert(self.frame.schema().require(column)?);
-            }
-        }
-        let features: Vec<usize> =
-            (0..self.frame.schema().len()).filter(|place| !left_out.contains(place)).collect();
-        match features.is_empty() {
-            true => Err(Error::BadOptions(format!(
-                "target {}: no column is left to learn from; expected at least one feature besides \
-                 ids, weights, times, targets and excluded columns",
-                self.target.column
-            ))),
-            false => Ok(features),
-        }
-    }
-
     fn recency_feature(&self, features: &[usize], column: &str) -> Result<usize> {
         let place = self.frame.schema().require(column)?;
         let bad = |reason: &str| Error::BadColumn {
@@ -322,75 +193,32 @@ impl<'a> Task<'a> {
             .ok_or_else(|| bad("it is excluded, expected a feature of the model"))
     }
 
-    fn split(&self) -> Result<Split> {
-        let rows = &self.target.answered;
-        let split = match (&self.roles.time, self.options.embargo) {
-            (Some(time), Some(embargo)) => by_cutoff(
-                rows,
-                time,
-                embargo,
-                (&self.roles.keys, &self.target.positive),
-                self.options.shares,
-                self.options.seed,
-            ),
-            (Some(time), None) => by_time(rows, time, self.options.shares),
-            (None, _) => by_customer(
-                rows,
-                &self.roles.keys,
-                &self.target.positive,
-                self.options.shares,
-                self.options.seed,
-            ),
-        };
-        self.check_part("training", &split.train)?;
-        self.check_part("calibration", &split.calibration)?;
-        if self.options.shares.test > 0.0 && split.test.is_empty() {
-            return Err(self.too_few("test", &split.test));
-        }
-        Ok(split)
+    /// The booster's parameters as asked for.
+    fn params(&self) -> Boosting {
+        Boosting { seed: self.options.seed, ..self.options.boosting.clone() }
     }
 
-    /// Divides the training rows into those to fit on and those to compare classifiers on.
-    fn validation(&self, split: &Split) -> Result<(Vec<u32>, Vec<u32>)> {
-        let shares = Shares { calibration: VALIDATION_SHARE, test: 0.0 };
-        let inner = match &self.roles.time {
-            Some(time) if self.options.embargo.is_none() => by_time(&split.train, time, shares),
-            _ => by_customer(
-                &split.train,
-                &self.roles.keys,
-                &self.target.positive,
-                shares,
-                // Another seed: rows that were kept from the test are not kept from validation.
-                rekindle_models::seed::mix2(self.options.seed, 1),
-            ),
-        };
-        self.check_part("training", &inner.train)?;
-        self.check_part("validation", &inner.calibration)?;
-        Ok((inner.train, inner.calibration))
-    }
-
-    fn check_part(&self, part: &'static str, rows: &[u32]) -> Result<()> {
-        let positives = rows.iter().filter(|&&row| self.target.positive[row as usize]).count();
-        match positives == 0 || positives == rows.len() {
-            true => Err(self.too_few(part, rows)),
-            false => Ok(()),
-        }
-    }
-
-    fn too_few(&self, part: &'static str, rows: &[u32]) -> Error {
-        let positives = rows.iter().filter(|&&row| self.target.positive[row as usize]).count();
-        let todo = match self.roles.time {
-            Some(_) => {
-                "expected both classes in each span of time; bring more rows or other shares"
-            }
-            None => "expected both classes in each part; bring more rows or other shares",
-        };
-        Error::TooFewRows { part, rows: rows.len(), positives, todo }
+    /// Better parameters, where they are to be looked for.
+    fn tuned(
+        &self,
+        data: &Dataset<'_>,
+        validation: &Dataset<'_>,
+        table: Option<&BinnedTable>,
+    ) -> Result<Option<Tuned>> {
+        let Some(tuning) = self.options.tuning else { return Ok(None) };
+        let params = self.params();
+        let own = table.is_none().then(|| BinnedTable::new(data, params.max_bin));
+        let table = table.or(own.as_ref()).expect("a table of all targets, or of this one");
+        let rule = self.options.threshold_rule();
+        let ground = Ground { table, data, validation, keys: &self.roles.keys, rule };
+        let say = |step: &str| (self.progress)(&format!("{}: {step}", self.name));
+        tune(&params, tuning, &ground, &say).map(Some)
     }
 
     /// Fits the classifier asked for, or all of them, and the best once more on all training rows.
     fn choose(
         &self,
+        params: Boosting,
         fit_data: &Dataset<'_>,
         validation: &Dataset<'_>,
         train: &Dataset<'_>,
@@ -399,7 +227,7 @@ impl<'a> Task<'a> {
         let seed = self.options.seed;
         let logistic = Logistic::default();
         let forest = Forest { seed, ..Forest::default() };
-        let boosting = Binned { params: Boosting { seed, ..self.options.boosting.clone() }, table };
+        let boosting = Binned { params, table };
         let all: [&dyn Classifier; 3] = [&boosting, &logistic, &forest];
         let fit = |classifier: &dyn Classifier| -> Result<Fitted> {
             let (name, rows) = (classifier.name(), train.rows.len());
@@ -441,21 +269,14 @@ impl<'a> Task<'a> {
         Ok((fit(all[order[0]])?, order.iter().map(candidate).collect()))
     }
 
-    fn warnings(&self, single: &[SingleFeature], threshold: &Threshold) -> Vec<String> {
-        let mut warnings = self.roles.warnings.clone();
+    fn warnings(&self, threshold: &Threshold) -> Vec<String> {
+        let mut warnings = Vec::new();
         let unanswered = self.frame.rows() - self.target.answered.len();
         if unanswered > 0 {
             warnings.push(format!(
                 "{unanswered} of {} rows have no {} and were left out",
                 self.frame.rows(),
                 self.target.column
-            ));
-        }
-        for feature in single.iter().filter(|f| f.roc_auc >= LEAK_AUC) {
-            warnings.push(format!(
-                "{} alone reaches a ROC AUC of {:.3}: it may be known only after the fact; \
-                 if so, leave it out: --exclude-for \"{}={}\"",
-                feature.feature, feature.roc_auc, self.target.column, feature.feature
             ));
         }
         if !threshold.met {
@@ -499,6 +320,7 @@ impl<'a> Task<'a> {
             missing_markers: self.options.missing.clone(),
             rows,
             training_time,
+            leaks: self.leak_entries(),
             threshold: ThresholdEntry {
                 value: threshold.value,
                 rule: threshold.rule.describe(),

@@ -12,7 +12,7 @@ use crate::attributes::AttributesSpec;
 use crate::error::{Error, Result};
 use crate::families::Features;
 use crate::ingest::{LogRules, Source, SourceSpec};
-use crate::question::{Days, Eligible, Question};
+use crate::question::{Days, Eligible, PRESETS, Question, Questions};
 
 /// All of the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -174,6 +174,26 @@ pub struct LimitsTable {
     pub confidence: Option<f64>,
 }
 
+impl LimitsTable {
+    fn check(&self) -> Result<()> {
+        let rates =
+            [("max_error_rate", self.max_error_rate), ("max_miss_rate", self.max_miss_rate)];
+        for (key, rate) in rates.iter().filter_map(|(key, rate)| Some((key, (*rate)?))) {
+            if !(0.0..=1.0).contains(&rate) {
+                return Err(Error::BadOptions(format!(
+                    "limits.{key} = {rate}: expected 0 to 1, as 0.45 for 45 %"
+                )));
+            }
+        }
+        match self.confidence.filter(|confidence| !(0.5..1.0).contains(confidence)) {
+            None => Ok(()),
+            Some(confidence) => Err(Error::BadOptions(format!(
+                "limits.confidence = {confidence}: expected 0.5 to below 1, as 0.95"
+            ))),
+        }
+    }
+}
+
 impl Project {
     /// Reads a project.
     ///
@@ -209,7 +229,7 @@ impl Project {
         if self.sources.is_empty() {
             return bad("no [[source]]; expected at least one log".to_owned());
         }
-        Zone::named(&self.log.timezone)?;
+        self.check_zones()?;
         for (key, share) in [
             ("log.max_bad_lines", self.log.max_bad_lines),
             ("features.min_support", self.features.min_support),
@@ -244,11 +264,16 @@ impl Project {
                 );
             }
         }
-        if let Some(costs) = self.costs
-            && !(costs.false_positive > 0.0 && costs.miss > 0.0)
+        for (key, cost) in self
+            .costs
+            .iter()
+            .flat_map(|costs| [("false_positive", costs.false_positive), ("miss", costs.miss)])
         {
-            return bad("[costs]: expected numbers above 0".to_owned());
+            if !(cost > 0.0 && cost.is_finite()) {
+                return bad(format!("costs.{key} = {cost}: expected a number above 0"));
+            }
         }
+        self.limits.check()?;
         self.questions()?;
         if self.labels.is_none() {
             self.cutoffs()?;
@@ -257,6 +282,25 @@ impl Project {
         self.checked_sources()?;
         self.customers.validate()?;
         self.attributes.iter().try_for_each(AttributesSpec::validate)
+    }
+
+    /// Whether time zones are some, of the log and of its sources.
+    fn check_zones(&self) -> Result<()> {
+        let sources = (1..).zip(&self.sources);
+        let of_sources = sources.filter_map(|(number, source)| {
+            Some((format!("timezone of source {number}"), source.timezone.as_ref()?))
+        });
+        let all =
+            std::iter::once(("log.timezone".to_owned(), &self.log.timezone)).chain(of_sources);
+        for (key, name) in all {
+            if let Err(error) = Zone::named(name) {
+                let near = Zone::nearest(name);
+                let near =
+                    near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+                return Err(Error::BadOptions(format!("{key}: {error}{near}")));
+            }
+        }
+        Ok(())
     }
 
     /// The sources, checked.
@@ -296,28 +340,37 @@ impl Project {
     ///
     /// # Errors
     /// When a target is malformed.
-    pub fn questions(&self) -> Result<Vec<(String, Question)>> {
-        self.targets
-            .iter()
-            .map(|(name, table)| Ok((name.clone(), self.question(name, table)?)))
-            .collect()
+    pub fn questions(&self) -> Result<Questions> {
+        let question = |(name, table): (&String, &TargetTable)| {
+            Ok((name.clone(), self.question(name, table)?))
+        };
+        let by_name = self.targets.iter().map(question).collect::<Result<_>>()?;
+        Ok(Questions { by_name, customers: self.customer_rules() })
     }
 
     fn question(&self, name: &str, table: &TargetTable) -> Result<Question> {
         let known = Question::preset(name, &self.log.purchase, table.horizon);
         let own = table.does.is_some() || table.do_not.is_some();
-        let blank = Question {
+        if let Some(near) =
+            nearest_name(name, PRESETS.into_iter()).filter(|_| known.is_none() && !own)
+        {
+            return Err(Error::BadOptions(format!(
+                "targets.{name}: found no do and no do_not, expected one of them; did you mean {near:?}, which \
+                 needs none?"
+            )));
+        }
+        let mut question = known.unwrap_or_else(|| Question {
             does: None,
             do_not: None,
             times: 1,
             horizon: table.horizon,
             gap: Days::default(),
             eligible: Eligible::default(),
-        };
-        let mut question = match known {
-            Some(known) if !own => known,
-            _ => Question { does: table.does.clone(), do_not: table.do_not.clone(), ..blank },
-        };
+        });
+        if own {
+            // Another deed, asked of the same people.
+            (question.does, question.do_not) = (table.does.clone(), table.do_not.clone());
+        }
         question.times = table.times.unwrap_or(question.times);
         question.gap = table.gap;
         if let Some(eligible) = &table.eligible {
@@ -338,7 +391,13 @@ impl Project {
             panel.cutoffs.iter().map(|text| at("cutoffs", text)).collect::<Result<_>>()?;
         match (&panel.first, &panel.last, panel.every) {
             (Some(first), Some(last), Some(every)) if every.0 > 0 => {
+                let (from, to) = (first, last);
                 let (first, last) = (at("first", first)?, at("last", last)?);
+                if first > last {
+                    return Err(Error::BadOptions(format!(
+                        "[panel]: first = {from:?} is after last = {to:?}; expected it before"
+                    )));
+                }
                 // Days of the local clock: a step over a change of it is an hour shorter or longer.
                 let zone = Zone::named(&self.log.timezone)?;
                 let start = zone.local(first);
@@ -434,7 +493,24 @@ mod tests {
         check("", "[panel] has no cutoff");
         check("[panel]\nfirst = \"2024-01-01\"\n", "first, last and every");
         check("[panel]\ncutoffs = [\"1.6.2024\"]\n", "expected a date");
-        check(&format!("{panel}[log]\ntimezone = \"Mars\"\n"), "IANA");
+        check(&format!("{panel}[log]\ntimezone = \"Mars\"\n"), "log.timezone: ");
+        let near = |name: &str| format!("{panel}[log]\ntimezone = \"{name}\"\n");
+        check(&near("Europe/Pairs"), "did you mean \"Europe/Paris\"?");
+        check(&near("berlin"), "did you mean \"Europe/Berlin\"?");
+        check(&near("Mars"), "IANA");
+        check(&format!("{panel}[log]\nduplicates = \"dorp\"\n"), "did you mean \"drop\"?");
+        check(&format!("{panel}[targets.chruned]\nhorizon = \"9d\"\n"), "did you mean \"churned\"");
+        check(
+            &format!("{panel}[limits]\nmax_error_rate = 45\n"),
+            "limits.max_error_rate = 45: expected 0 to 1",
+        );
+        check(&format!("{panel}[limits]\nconfidence = 95\n"), "limits.confidence = 95");
+        check(
+            &format!("{panel}[costs]\nfalse_positive = inf\nmiss = 1\n"),
+            "costs.false_positive = inf",
+        );
+        let turned = "[panel]\nfirst = \"2024-06-01\"\nlast = \"2024-05-01\"\nevery = \"7d\"\n";
+        check(turned, "first = \"2024-06-01\" is after last = \"2024-05-01\"");
         check(&format!("{panel}[log]\nmax_bad_lines = 2\n"), "expected 0 to 1");
         check(&format!("{panel}[targets.left]\nhorizon = \"9d\"\n"), "no do and no do_not");
         check(&format!("{panel}[features]\nwindows = [\"7 days\"]\n"), "expected days");
@@ -451,6 +527,11 @@ mod tests {
         let first = 1_717_192_800_000; // 2024-05-31T22:00:00Z
         assert_eq!(project.cutoffs().unwrap(), [first, first + 30 * 86_400_000]);
         let questions = project.questions().unwrap();
-        assert_eq!(questions[0].1, Question::preset("churned", "purchase", Days(90)).unwrap());
+        let churned = Question::preset("churned", "purchase", Days(90)).unwrap();
+        assert_eq!(questions.by_name[0].1, churned);
+        let own = format!("{text}do_not = {{ min_amount = 50 }}\n");
+        let own = Project::parse(&own, "rekindle.toml").unwrap().questions().unwrap();
+        assert_eq!(own.by_name[0].1.eligible, churned.eligible);
+        assert_eq!(own.by_name[0].1.do_not.as_ref().unwrap().min_amount, Some(50.0));
     }
 }

@@ -4,7 +4,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rekindle_models::behaviour::{DAY_MS, Dictionaries, History, Matcher, Selector, Timeline};
+use rekindle_models::behaviour::{
+    DAY_MS, Dictionaries, History, Matcher, Selector, Timeline, Zone,
+};
+use rekindle_models::customer::{
+    BoundRules, CustomerRules, LapseTier, LifecycleStage, Scratch, describe,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -95,18 +100,61 @@ pub struct Eligible {
     /// Who never did this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub never: Option<Selector>,
+    /// Who is in one of these lapse tiers at the cutoff, by the rules of `[customers]`; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<LapseTier>,
+    /// Who is in one of these lifecycle stages at the cutoff, by the same rules; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<LifecycleStage>,
+}
+
+/// All that is asked, and the rules by which lapse tiers and stages of the eligible are told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Questions {
+    /// The questions by target.
+    pub by_name: Vec<(String, Question)>,
+    /// Who is lapsed, loyal or of a tier.
+    pub customers: CustomerRules,
+}
+
+impl Questions {
+    /// The names of the targets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// What events the questions look at, each a selector; the purchases behind tiers and stages among them.
+    pub fn selectors(&self) -> Vec<Selector> {
+        let mut questions = self.by_name.iter().map(|(_, question)| question);
+        let asked = questions.clone().flat_map(Question::selectors).cloned();
+        let purchases = questions.any(|question| question.eligible.by_state());
+        let kinds = purchases
+            .then(|| Selector { kinds: self.customers.purchase.clone(), ..Selector::default() });
+        asked.chain(kinds).collect()
+    }
+}
+
+impl Eligible {
+    /// Whether it asks for a lapse tier or a lifecycle stage.
+    fn by_state(&self) -> bool {
+        !(self.tiers.is_empty() && self.stages.is_empty())
+    }
 }
 
 fn once() -> u32 {
     1
 }
 
+/// The names of targets that every business asks.
+pub const PRESETS: [&str; 6] =
+    ["retained", "churned", "paid", "repaid", "reactivated", "converted"];
+
 impl Question {
     /// One of the targets that every business asks, about purchases of a kind.
     ///
     /// `retained` and `churned` are asked of who purchased in the horizon's length before the cutoff,
-    /// `paid` of all, `repaid` of who has purchased once at least, `reactivated` of who has not for as
-    /// long as the horizon, `converted` of who never has.
+    /// `paid` of all, `repaid` of who has purchased once at least, `reactivated` of who is lapsed,
+    /// `converted` of who never has purchased.
     pub fn preset(name: &str, purchase: &str, horizon: Days) -> Option<Question> {
         let bought = || Some(Selector::kind(purchase));
         let active = || Eligible { did: bought(), within: Some(horizon), ..Eligible::default() };
@@ -116,7 +164,9 @@ impl Question {
             "churned" => (false, active()),
             "paid" => (true, Eligible::default()),
             "repaid" => (true, customer()),
-            "reactivated" => (true, Eligible { silent_for: Some(horizon), ..customer() }),
+            "reactivated" => {
+                (true, Eligible { stages: vec![LifecycleStage::Lapsed], ..Eligible::default() })
+            }
             "converted" => (true, Eligible { never: bought(), ..Eligible::default() }),
             _ => return None,
         };
@@ -174,6 +224,8 @@ impl Question {
 #[derive(Debug, Clone)]
 pub struct Asked {
     questions: Vec<Matched>,
+    /// Where a question asks for a tier or a stage.
+    rules: Option<(BoundRules, Zone)>,
 }
 
 /// A question with matchers for its selectors.
@@ -188,11 +240,8 @@ struct Matched {
 impl Asked {
     /// # Errors
     /// When a question is malformed, or names a kind, channel or product group that `names` does not.
-    pub fn new<'a>(
-        questions: impl IntoIterator<Item = (&'a String, &'a Question)>,
-        names: &Dictionaries,
-    ) -> Result<Asked> {
-        let matched = |(name, question): (&String, &Question)| {
+    pub fn new(questions: &Questions, zone: &Zone, names: &Dictionaries) -> Result<Asked> {
+        let matched = |(name, question): &(String, Question)| {
             question.validate(name)?;
             let what = format!("targets.{name}");
             let matcher = |selector: &Selector| Matcher::new(&what, selector, names);
@@ -204,8 +253,16 @@ impl Asked {
                 question: question.clone(),
             })
         };
-        let questions = questions.into_iter().map(matched).collect::<Result<_>>()?;
-        Ok(Asked { questions })
+        let by_name = &questions.by_name;
+        let by_state = by_name.iter().any(|(_, question)| question.eligible.by_state());
+        // Tiers and stages follow from purchases alone.
+        let rules =
+            CustomerRules { returns: Vec::new(), visit: Vec::new(), ..questions.customers.clone() };
+        let rules = by_state.then(|| rules.bind(&names.kinds)).transpose()?;
+        Ok(Asked {
+            questions: by_name.iter().map(matched).collect::<Result<_>>()?,
+            rules: rules.map(|rules| (rules, zone.clone())),
+        })
     }
 
     /// Number of questions.
@@ -227,11 +284,24 @@ impl Asked {
         timeline: &Timeline<'_>,
         history: &History<'_>,
         known: bool,
+        scratch: &mut Scratch,
         answers: &mut [f64],
     ) {
         let known = known || !history.events().is_empty();
+        let state =
+            self.rules.as_ref().map(|(rules, zone)| describe(history, rules, zone, scratch));
+        let fits = |eligible: &Eligible| {
+            state.as_ref().is_none_or(|state| {
+                let tier =
+                    |tiers: &[LapseTier]| state.lapse_tier.is_some_and(|t| tiers.contains(&t));
+                (eligible.tiers.is_empty() || tier(&eligible.tiers))
+                    && (eligible.stages.is_empty()
+                        || eligible.stages.contains(&state.lifecycle_stage))
+            })
+        };
         for (matched, answer) in self.questions.iter().zip(answers) {
-            *answer = match known && matched.is_asked(history) {
+            let is_asked = known && fits(&matched.question.eligible) && matched.is_asked(history);
+            *answer = match is_asked {
                 true => f64::from(u8::from(matched.answer(timeline, history.cutoff()))),
                 false => f64::NAN,
             };
@@ -302,8 +372,10 @@ mod tests {
         let history = timeline.history(CUTOFF, &mut kept);
         let mut answers = [0.5];
         let name = "asked".to_owned();
-        let asked = Asked::new([(&name, question)], &names()).unwrap();
-        asked.answer(&timeline, &history, known, &mut answers);
+        let questions =
+            Questions { by_name: vec![(name, question.clone())], ..Questions::default() };
+        let asked = Asked::new(&questions, &Zone::default(), &names()).unwrap();
+        asked.answer(&timeline, &history, known, &mut Scratch::default(), &mut answers);
         (!answers[0].is_nan()).then_some(answers[0] == 1.0)
     }
 
@@ -327,8 +399,10 @@ mod tests {
         check("paid", &[5.0], &[], None);
         check("repaid", &[-500.0, 5.0], &[], Some(true));
         check("repaid", &[5.0], &[-1.0], None);
-        check("reactivated", &[-91.0, 5.0], &[-1.0], Some(true));
-        check("reactivated", &[-90.0, 5.0], &[], None);
+        check("reactivated", &[-180.0, 5.0], &[-1.0], Some(true));
+        check("reactivated", &[-180.0, 90.0], &[], Some(false));
+        check("reactivated", &[-179.0, 5.0], &[], None);
+        check("reactivated", &[5.0], &[-200.0], None);
         check("converted", &[5.0], &[-1.0], Some(true));
         check("converted", &[-400.0, 5.0], &[-1.0], None);
         assert_eq!(Question::preset("left", "purchase", Days(90)), None);
@@ -347,6 +421,21 @@ mod tests {
         for name in ["churned", "retained", "repaid", "reactivated"] {
             check(name, &[5.0], None, None);
         }
+    }
+
+    #[test]
+    fn tiers_and_stages_say_who_is_asked() {
+        let asked = |eligible: &str, purchases: &[f64]| {
+            let text = format!("do = {{}}\nhorizon = \"9d\"\neligible = {{ {eligible} }}");
+            answer(&toml::from_str(&text).unwrap(), purchases, &[-400.0]).is_some()
+        };
+        assert!(asked("tiers = ['drowsy', 'dormant']", &[-30.0]));
+        assert!(!asked("tiers = ['drowsy', 'dormant']", &[-29.0]));
+        assert!(!asked("tiers = ['drowsy', 'dormant']", &[-90.0]));
+        assert!(!asked("tiers = ['awake']", &[]));
+        assert!(asked("stages = ['potential']", &[]));
+        assert!(asked("stages = ['repeat']", &[-40.0, -20.0]));
+        assert!(!asked("stages = ['repeat'], tiers = ['drowsy']", &[-40.0, -20.0]));
     }
 
     #[test]
@@ -371,7 +460,9 @@ mod tests {
     #[test]
     fn a_kind_that_is_nowhere_is_refused() {
         let question = Question::preset("paid", "purchse", Days(3)).unwrap();
-        let error = Asked::new([(&"paid".to_owned(), &question)], &names()).unwrap_err();
+        let by_name = vec![("paid".to_owned(), question)];
+        let questions = Questions { by_name, ..Questions::default() };
+        let error = Asked::new(&questions, &Zone::default(), &names()).unwrap_err();
         assert!(error.to_string().contains("did you mean \"purchase\""), "{error}");
     }
 }

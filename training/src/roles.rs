@@ -21,8 +21,6 @@ pub struct Roles {
     pub weight: Vec<f64>,
     /// The time of every row, where a column was named.
     pub time: Option<Vec<f64>>,
-    /// What the user should know, a sentence each.
-    pub warnings: Vec<String>,
 }
 
 impl Roles {
@@ -59,7 +57,6 @@ impl Roles {
                 None => vec![1.0; frame.rows()],
             },
             time: time.map(|place| times(frame, place)).transpose()?,
-            warnings: look_alikes(frame, &features),
             not_features,
         })
     }
@@ -190,20 +187,4 @@ fn times(frame: &Frame, place: usize) -> Result<Vec<f64>> {
             Err(bad(row, format!("no time (as {missing} rows in all)")))
         }
     }
-}
-
-/// Columns that look like ids: text that is different in nearly every row.
-fn look_alikes(frame: &Frame, features: &[usize]) -> Vec<String> {
-    let unique = |&&place: &&usize| match &frame.schema().fields()[place].kind {
-        Kind::Categorical(levels) => frame.rows() >= 100 && levels.len() * 10 > frame.rows() * 9,
-        Kind::Numeric | Kind::Boolean | Kind::Date(_) => false,
-    };
-    let warning = |&place: &usize| {
-        let column = name(frame, place);
-        format!(
-            "column {column} has another text in nearly every row and is taken as a category: \
-             if it names the customer, say --id {column}, else --exclude {column}"
-        )
-    };
-    features.iter().filter(unique).map(warning).collect()
 }

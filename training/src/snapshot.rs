@@ -11,7 +11,9 @@ use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -47,6 +49,9 @@ pub struct About {
     pub cutoffs: usize,
     /// The targets' columns.
     pub targets: Vec<TargetAbout>,
+    /// Columns of attributes of which some values have no time of knowing: the user says they never change.
+    #[serde(default)]
+    pub untimed: Vec<String>,
 }
 
 /// A target of a snapshot.
@@ -180,11 +185,17 @@ enum To<W: Write + Send> {
     Csv(W),
 }
 
-/// A block as it goes into a file.
-pub enum Encoded {
-    /// Columns of a row group.
-    Group(Vec<ArrowColumnChunk>),
-    /// Lines.
+/// Rows as they go into a file; none where there are no columns or lines.
+pub struct Encoded(Rows<ArrowColumnChunk>);
+
+/// Rows that more are added to: of one row group.
+pub struct Open {
+    rows: Rows<ArrowColumnWriter>,
+    bytes: usize,
+}
+
+enum Rows<C> {
+    Columns(Vec<C>),
     Lines(Vec<u8>),
 }
 
@@ -211,6 +222,9 @@ impl<W: Write + Send> Snapshots<W> {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
             .set_statistics_enabled(EnabledStatistics::None)
+            // Pages are held encoded until their row group is whole; the index of pages until the end.
+            .set_data_page_row_count_limit(PAGE_ROWS)
+            .set_offset_index_disabled(true)
             .set_key_value_metadata(Some(vec![KeyValue::new(ABOUT_KEY.to_owned(), json)]));
         for feature in about.features.features.iter().filter(|f| !f.metric.info().whole) {
             // A dictionary of numbers that hardly repeat is as long as the column.
@@ -242,21 +256,21 @@ impl<W: Write + Send> Snapshots<W> {
         self.encoder.clone()
     }
 
-    /// Appends an encoded block; the file's order is that of the calls.
+    /// Appends encoded rows; the file's order is that of the calls.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn append(&mut self, block: Encoded) -> std::result::Result<(), ParquetError> {
-        match (&mut self.to, block) {
-            (To::Parquet(writer), Encoded::Group(chunks)) if !chunks.is_empty() => {
+    pub fn append(&mut self, rows: Encoded) -> std::result::Result<(), ParquetError> {
+        match (&mut self.to, rows.0) {
+            (To::Parquet(writer), Rows::Columns(chunks)) if !chunks.is_empty() => {
                 let mut group = writer.next_row_group()?;
                 for chunk in chunks {
                     chunk.append_to_row_group(&mut group)?;
                 }
                 group.close()?;
             }
-            (To::Csv(to), Encoded::Lines(lines)) => to.write_all(&lines)?,
-            // A block without rows; an encoder makes what its own file takes.
+            (To::Csv(to), Rows::Lines(lines)) => to.write_all(&lines)?,
+            // No rows; an encoder makes what its own file takes.
             _ => {}
         }
         Ok(())
@@ -302,14 +316,36 @@ impl Encoder {
         }
     }
 
-    /// Encodes a block; nothing for a block without rows.
+    /// No rows yet.
+    pub fn open(&self) -> Open {
+        let rows = match &self.factory {
+            Some(_) => Rows::Columns(Vec::new()),
+            None => Rows::Lines(Vec::new()),
+        };
+        Open { rows, bytes: 0 }
+    }
+
+    /// Adds a block's rows.
     ///
     /// # Errors
     /// When a column cannot be encoded.
-    pub fn encode(&self, block: &Block) -> std::result::Result<Encoded, ParquetError> {
-        match &self.factory {
-            Some(factory) => self.group(factory, block).map(Encoded::Group),
-            None => Ok(Encoded::Lines(self.lines(block))),
+    pub fn add(&self, block: &Block, open: &mut Open) -> std::result::Result<(), ParquetError> {
+        if block.customers.is_empty() {
+            return Ok(());
+        }
+        open.bytes += size_of_val(&block.features[..]);
+        match (&self.factory, &mut open.rows) {
+            (Some(factory), Rows::Columns(writers)) => {
+                if writers.is_empty() {
+                    *writers = factory.create_column_writers(0)?;
+                }
+                self.columns(block, writers)
+            }
+            (_, Rows::Columns(_)) => Ok(()),
+            (_, Rows::Lines(lines)) => {
+                lines.extend(self.lines(block));
+                Ok(())
+            }
         }
     }
 
@@ -346,21 +382,16 @@ impl Encoder {
         *self.schema.field(2 + place).data_type() == DataType::Utf8
     }
 
-    fn group(
+    fn columns(
         &self,
-        factory: &ArrowRowGroupWriterFactory,
         block: &Block,
-    ) -> std::result::Result<Vec<ArrowColumnChunk>, ParquetError> {
-        if block.customers.is_empty() {
-            return Ok(Vec::new());
-        }
+        writers: &mut [ArrowColumnWriter],
+    ) -> std::result::Result<(), ParquetError> {
         let cutoffs = PrimitiveArray::<TimestampMillisecondType>::from(block.cutoffs.clone());
         let first: [ArrayRef; 2] = [
             Arc::new(StringArray::from_iter_values(&block.customers)),
             Arc::new(cutoffs.with_timezone("UTC")),
         ];
-        let mut writers = factory.create_column_writers(0)?.into_iter();
-        let mut chunks = Vec::with_capacity(self.schema.fields().len());
         let features = columns(&block.features, self.features).enumerate();
         let features = features.map(|(place, cells)| match self.is_text(place) {
             true => texts(&cells, &block.texts),
@@ -368,17 +399,38 @@ impl Encoder {
         });
         let targets = columns(&block.answers, self.targets).map(numbers);
         let columns = first.iter().cloned().chain(features).chain(targets);
-        for (field, column) in self.schema.fields().iter().zip(columns) {
-            let mut writer = writers.next().expect("a writer for each column");
+        for ((field, column), writer) in self.schema.fields().iter().zip(columns).zip(writers) {
             for leaf in compute_leaves(field, &column)? {
                 writer.write(&leaf)?;
             }
-            chunks.push(writer.close()?);
         }
-        Ok(chunks)
+        Ok(())
     }
 }
 
+impl Open {
+    /// Bytes of the features that were added, before they were encoded.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Ends the rows.
+    ///
+    /// # Errors
+    /// When a column cannot be encoded.
+    pub fn close(self) -> std::result::Result<Encoded, ParquetError> {
+        Ok(Encoded(match self.rows {
+            Rows::Columns(writers) => {
+                let chunks = writers.into_iter().map(ArrowColumnWriter::close);
+                Rows::Columns(chunks.collect::<std::result::Result<_, _>>()?)
+            }
+            Rows::Lines(lines) => Rows::Lines(lines),
+        }))
+    }
+}
+
+/// Rows of a page.
+pub(crate) const PAGE_ROWS: usize = 2_048;
 /// Rows that are turned into columns at a time: so few that theirs and the columns' pages are all at hand.
 const AT_A_TIME: usize = 64;
 

@@ -112,9 +112,10 @@ impl Verdict {
     /// 1. fewer than 20 rows of a class: not enough data;
     /// 2. a rate above its limit: unusable; nobody predicted positive under an error limit: unusable;
     /// 3. an AUC not above the baseline's: unusable;
-    /// 4. a rate within its limit, but its one-sided Wilson bound is not: not enough data;
-    /// 5. an AUC above the baseline's, but not with confidence: not enough data;
-    /// 6. else usable.
+    /// 4. no limits, and a threshold that tells nobody from the others: unusable;
+    /// 5. a rate within its limit, but its one-sided Wilson bound is not: not enough data;
+    /// 6. an AUC above the baseline's, but not with confidence: not enough data;
+    /// 7. else usable.
     pub fn judge(evidence: &Evidence<'_>, limits: &Limits) -> Verdict {
         let confusion = evidence.confusion;
         let negatives = confusion.rows - confusion.positive_rows;
@@ -126,7 +127,12 @@ impl Verdict {
                  needed to judge",
                 confusion.positive_rows, confusion.rows
             );
-            return not_enough(reason, (more > 0).then_some(more));
+            let reason = match more {
+                0 => reason,
+                _ => format!("{reason}: {more} more with it"),
+            };
+            let more_positives = (more > 0).then_some(more);
+            return Verdict { verdict: Word::NotEnoughData, reason, more_positives };
         }
         let rates = [
             Rate {
@@ -150,6 +156,14 @@ impl Verdict {
             let reason = format!(
                 "its ranking is no better than the {} by itself (ROC AUC {:+.4})",
                 evidence.baseline, gain.value
+            );
+            return Verdict { verdict: Word::Unusable, reason, more_positives: None };
+        }
+        let limited = rates.iter().any(|rate| rate.limit.is_some());
+        if let Some(alike) = all_alike(confusion).filter(|_| !limited) {
+            let reason = format!(
+                "{alike}, so that its decisions are worth no more than that; set limits ([limits], \
+                 --max-error-rate) or costs ([costs]) for a threshold that tells customers apart"
             );
             return Verdict { verdict: Word::Unusable, reason, more_positives: None };
         }
@@ -183,6 +197,23 @@ impl Verdict {
     }
 }
 
+/// Share of the rows from which on a decision is that of all.
+const AS_GOOD_AS_ALL: f64 = 0.99;
+
+/// Whether a threshold decides alike of as good as all rows, in words.
+fn all_alike(confusion: &Confusion) -> Option<String> {
+    let (predicted, rows) = (confusion.predicted_positive_rows, confusion.rows);
+    let share = predicted as f64 / rows as f64;
+    let told = |what: &str| {
+        format!("the threshold predicts {predicted} of {rows} rows positive: as good as {what}")
+    };
+    match share {
+        share if share >= AS_GOOD_AS_ALL => Some(told("all")),
+        _ if predicted == 0 => Some(told("none")),
+        _ => None,
+    }
+}
+
 fn not_enough(reason: String, more_positives: Option<u64>) -> Verdict {
     let reason = match more_positives {
         Some(more) => format!("{reason}; about {more} more rows with the target would tell"),
@@ -208,9 +239,10 @@ fn usable_reason(rates: &[Rate], evidence: &Evidence<'_>, limits: &Limits) -> St
         "ranks better than the {} (ROC AUC {:+.4}, at worst {:+.4})",
         evidence.baseline, evidence.auc_gain.value, evidence.auc_gain.low
     );
-    match within.is_empty() {
-        true => format!("it {beats}; no limits for error rate and miss rate were set"),
-        false => format!("{}, and it {beats}", within.join(" and ")),
+    match (within.is_empty(), all_alike(evidence.confusion)) {
+        (true, _) => format!("it {beats}; no limits for error rate and miss rate were set"),
+        (false, None) => format!("{}, and it {beats}", within.join(" and ")),
+        (false, Some(alike)) => format!("{}, and it {beats}; but {alike}", within.join(" and ")),
     }
 }
 
@@ -325,9 +357,21 @@ mod tests {
             ((800, 533, 8_000, 200), both, (-0.01, -0.02), Word::Unusable, "no better"),
             ((800, 533, 8_000, 200), both, (0.01, -0.01), Word::NotEnoughData, "not surely"),
             // Nothing to judge by.
-            ((10, 2, 400, 5), both, good, Word::NotEnoughData, "about 5 more rows"),
+            ((10, 2, 400, 5), both, good, Word::NotEnoughData, "needed to judge: 5 more with it"),
             ((400, 2, 3, 50), both, good, Word::NotEnoughData, "450 of 455"),
             ((0, 0, 400, 50), both, good, Word::Unusable, "nobody is predicted positive"),
+            // Everybody, or nobody, where nothing is asked.
+            (
+                (500, 400, 0, 0),
+                (None, None),
+                good,
+                Word::Unusable,
+                "900 of 900 rows positive: as good as all",
+            ),
+            ((500, 391, 9, 0), (None, None), good, Word::Unusable, "as good as all"),
+            ((500, 390, 10, 0), (None, None), good, Word::Usable, "no limits"),
+            ((0, 0, 400, 50), (None, None), good, Word::Unusable, "as good as none"),
+            ((900, 100, 0, 0), (Some(0.2), None), good, Word::Usable, "but the threshold predicts"),
         ] {
             let verdict = judge(counts, limits, gain);
             assert_eq!(verdict.verdict, expected, "{counts:?} {verdict:?}");

@@ -41,6 +41,9 @@ pub struct Manifest {
     pub rows: RowCounts,
     /// First and last time of the training rows, where a time column was named.
     pub training_time: Option<TimeRange>,
+    /// Features suspected of knowing the answer, and what was done about them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<LeakEntry>,
     /// From which probability a customer is predicted positive.
     pub threshold: ThresholdEntry,
     /// How margins become probabilities, with its numbers.
@@ -135,6 +138,22 @@ pub struct TimeRange {
     pub first: f64,
     /// The last time.
     pub last: f64,
+}
+
+/// A feature suspected of knowing the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeakEntry {
+    /// The feature.
+    pub feature: String,
+    /// The target it tells: `column=value`. For others it is a feature as any.
+    pub target: String,
+    /// What it was tested for: `by value`, `by missing or not`, `by construction`, `by time`, `by identity`.
+    pub test: String,
+    /// Figures, in words.
+    pub evidence: String,
+    /// `excluded`; `allowed`, as the user said; or `warned`: it stays.
+    pub action: String,
 }
 
 /// The threshold and where it comes from.

@@ -15,7 +15,7 @@ mod wire;
 
 pub use file::Artifact;
 pub use manifest::{
-    Candidate, FeatureEntry, FeatureKind, Manifest, PartCount, RowCounts, TargetEntry,
+    Candidate, FeatureEntry, FeatureKind, LeakEntry, Manifest, PartCount, RowCounts, TargetEntry,
     ThresholdEntry, TimeRange, VerdictEntry,
 };
 pub use registry::{Registry, check_model_name};

@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 
 use crate::behaviour::DAY_MS;
 use crate::error::{Error, Result};
+use crate::frame::nearest_name;
 
 /// A time zone as the offsets it has had and will have, so that an offset is found without the
 /// zone's rules.
@@ -55,6 +56,17 @@ impl Zone {
             changes.push((after, new));
         }
         Ok(Zone { name: name.to_owned(), changes })
+    }
+
+    /// The zone whose name is most likely meant: by the whole name, as `Europe/Pari`, or by its place alone, as
+    /// `berlin`.
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        let names = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+        let place = |zone: &&str| {
+            zone.rsplit_once('/').is_some_and(|(_, place)| place.eq_ignore_ascii_case(name))
+        };
+        let near = nearest_name(name, names());
+        names().find(place).or_else(|| names().find(|zone| near.as_deref() == Some(zone)))
     }
 
     /// Its name.

@@ -1,7 +1,7 @@
 //! The table itself: columns of equal length under a schema.
 
 use crate::error::{Error, Result};
-use crate::frame::schema::{Kind, Schema};
+use crate::frame::schema::{Field, Kind, Schema};
 
 /// The code of a categorical cell with no value.
 pub const MISSING_CODE: u32 = u32::MAX;
@@ -76,6 +76,25 @@ impl Frame {
             }
         }
         Ok(Frame { schema, columns, rows })
+    }
+
+    /// The table with more columns after its own, which are not copied.
+    ///
+    /// # Errors
+    /// As [`Frame::new`], and when a name is taken.
+    pub fn with_columns(self, more: Vec<(Field, Column)>) -> Result<Frame> {
+        let (fields, columns): (Vec<Field>, Vec<Column>) = more.into_iter().unzip();
+        let fields = self.schema.fields().iter().cloned().chain(fields).collect();
+        let columns = self.columns.into_iter().chain(columns).collect();
+        Frame::new(Schema::new(fields)?, columns)
+    }
+
+    /// The table's first columns.
+    pub fn first_columns(self, count: usize) -> Frame {
+        let places: Vec<usize> = (0..count.min(self.columns.len())).collect();
+        let schema = self.schema.select(&places);
+        let columns = self.columns.into_iter().take(count).collect();
+        Frame { schema, columns, rows: self.rows }
     }
 
     /// Names and kinds of the columns.

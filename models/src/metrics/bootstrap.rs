@@ -2,7 +2,7 @@
 //! replacement. Draws follow from the seed alone, on any number of threads.
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Judged, Ranked};
 use crate::seed::{mix2, unit};
@@ -11,7 +11,7 @@ use crate::seed::{mix2, unit};
 const DRAWS: u64 = 200;
 
 /// A figure and where it may lie.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The figure; NaN (null in JSON) where it is not defined.
     pub value: f64,

@@ -64,6 +64,18 @@ impl Attributes {
         &self.texts
     }
 
+    /// The attributes of which some values are known [`ALWAYS`].
+    pub fn untimed(&self) -> impl Iterator<Item = &Attribute> {
+        let mut untimed = vec![false; self.list.len()];
+        let always = self.entries.iter().filter(|entry| entry.known_at == ALWAYS);
+        always.for_each(|entry| untimed[usize::from(entry.attribute)] = true);
+        self.list
+            .iter()
+            .zip(untimed)
+            .filter(|(_, untimed)| *untimed)
+            .map(|(attribute, _)| attribute)
+    }
+
     /// How often a customer had different values of an attribute known at the same time.
     pub fn contradictions(&self) -> u64 {
         self.contradictions

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::commands::log::{LogArgs, gather, log_end, settled};
 use crate::commands::{Talk, format_of, print, write_whole};
 use crate::customers::{Customers, bound};
+use crate::panel::check_begun;
 use crate::project::Project;
 use crate::report::{passages_terminal, shares_terminal};
 
@@ -58,6 +59,10 @@ impl CustomersCommand {
                 zone.text(*late),
                 zone.text(end)
             );
+        }
+        // Attributes may tell of customers before the first event.
+        if project.attributes.is_empty() {
+            check_begun(&cutoffs, report.first_event().unwrap_or(end), &zone)?;
         }
         let before = cutoffs.iter().copied().max().unwrap_or(i64::MAX);
         log.attributes = settled(told, &zone, before, talk)?;

@@ -68,10 +68,10 @@ impl Demo {
 
         talk.say("2. from the log to snapshots");
         let (snapshots, registry) = (folder.join("snapshots.parquet"), folder.join("registry"));
-        build(&path, &project, &LogArgs::default(), &snapshots, talk)?;
+        let left_out = build(&path, &project, &LogArgs::default(), &snapshots, talk)?;
 
         talk.say("3. learning, judging, saving");
-        let learning = Learning { seed: self.seed, no_promote: false, json: false };
+        let learning = Learning { seed: self.seed, no_promote: false, json: false, left_out };
         let code = learn(&project, &snapshots, &registry, learning, talk)?;
         Last { cutoff, truth: &truth, folder }.show(&world, &snapshots, &registry)?;
         Ok(code)

@@ -9,14 +9,15 @@ use rekindle_models::behaviour::{Duplicates, FeatureSpec, Zone};
 
 use crate::attributes::AttributeLog;
 use crate::build::{self, GatheredLog};
-use crate::commands::log::{LogArgs, gather, log_end, settled};
+use crate::commands::log::{LogArgs, gather, log_end, settled, warn_of_silence};
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
 use crate::ingest::ReadReport;
-use crate::panel::{Cutoffs, Panel, Population, check_covered};
+use crate::panel::{Cutoffs, Panel, Population, check_begun, check_covered, one_sided};
 use crate::project::Project;
 use crate::report::populations_terminal;
 use crate::sheet::Format;
 use crate::snapshot::{About, CUSTOMER, CUTOFF, FINGERPRINT, Snapshots};
+use crate::support::feature_spec;
 
 /// Build snapshots of features and targets from logs
 #[derive(Debug, Args)]
@@ -69,7 +70,7 @@ impl FeaturesCommand {
             print(&all.map(|(name, text)| format!("{name}\t{text}\n")).collect::<String>())?;
             return Ok(0);
         }
-        let written = built.write(&project, &log, &self.output, talk)?;
+        let written = built.write(&project, (&mut log, self.log.limit()), &self.output, talk)?;
         if self.json {
             let summary = Summary {
                 log: &report,
@@ -123,7 +124,15 @@ impl Prepared {
         let mut all: Vec<i64> = match &cutoffs {
             Cutoffs::Common(cutoffs) => {
                 let end = log_end(project, report, &zone)?;
-                check_covered(&questions, cutoffs, end, &zone)?;
+                warn_of_silence(report, end, &zone, talk);
+                let start = report.first_event().unwrap_or(end);
+                check_covered(&questions, cutoffs, (start, end), &zone)?;
+                // Attributes may tell of customers before the first event.
+                if project.attributes.is_empty()
+                    && let Some(early) = check_begun(cutoffs, start, &zone)?
+                {
+                    talk.say(&format!("warning: {early}"));
+                }
                 cutoffs.clone()
             }
             Cutoffs::Each(labels) => labels.values().flatten().map(|(cutoff, _)| *cutoff).collect(),
@@ -146,11 +155,11 @@ impl Prepared {
             );
         }
         log.attributes = settled(told, &zone, before, talk)?;
-        let spec = build::feature_spec(log, project, before)
+        let spec = feature_spec(log, project, before)
             .with_context(|| format!("failed to choose features before {}", zone.text(before)))?;
         let label = project.labels.as_ref().map(|labels| labels.target.as_str());
         let columns = spec.columns();
-        for target in questions.iter().map(|(name, _)| name.as_str()).chain(label) {
+        for target in questions.names().chain(label) {
             if [CUSTOMER, CUTOFF, FINGERPRINT].contains(&target)
                 || columns.iter().any(|column| column == target)
             {
@@ -167,15 +176,18 @@ impl Prepared {
     pub(super) fn write(
         &self,
         project: &Project,
-        log: &GatheredLog,
+        (log, limit): (&mut GatheredLog, u64),
         output: &Path,
         talk: Talk,
     ) -> Result<build::Written> {
-        let about = build::about(&self.spec, project, self.cutoffs)?;
+        let about = build::about(&self.spec, project, self.cutoffs, &log.attributes)?;
         let format = match format_of(output)? {
             Format::Ndjson => bail!("{}: expected .parquet or .csv", output.display()),
             format => format,
         };
+        // Reading is over; its share of the memory, and of the events' what wide rows need besides, is for writing.
+        let writing = build::writing_bytes(log, &self.panel);
+        log.events.shrink_to(limit.saturating_sub(writing))?;
         let bar = Bar::new(talk, "building");
         let events = log.events.events();
         let watch = |built: build::Built| {
@@ -203,6 +215,12 @@ impl Prepared {
             write_whole(&About::beside(output), |to| to.write_all(json.as_bytes()))?;
         }
         let built = built.context("nothing was written")?;
+        for (target, found) in one_sided(&built.populations) {
+            talk.say(&format!(
+                "warning: targets.{target}: {found}, so that there is nothing to learn; expected some with it and \
+                 some without: see its do or do_not (kinds, min_amount, times), its horizon, and eligible"
+            ));
+        }
         if built.not_in_log > 0 {
             talk.say(&format!(
                 "{} customers with labels or attributes are not in the log",

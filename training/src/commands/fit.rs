@@ -9,6 +9,7 @@ use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::{Frame, ReadKind, read};
 use rekindle_models::threshold::ThresholdRule;
 
+use crate::commands::select::FeaturesLock;
 use crate::commands::{ReadArgs, Talk, colour, print};
 use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
@@ -16,6 +17,7 @@ use crate::pipeline::{Trained, fit};
 use crate::report::{Report, markdown, terminal};
 use crate::snapshot::{self, About, CUSTOMER};
 use crate::split::Shares;
+use crate::tune::{Budget, Objective, Tuning};
 use crate::verdict::{Limits, Word};
 
 /// Fit models on a table, judge and save them
@@ -51,9 +53,9 @@ pub struct Fit {
     json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Learning")]
-struct LearningArgs {
+pub(super) struct LearningArgs {
     /// Column that names the customer: never a feature, and what rows are split by
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
@@ -74,11 +76,17 @@ struct LearningArgs {
     #[arg(long, value_name = "COLUMN")]
     recency: Option<String>,
     /// Columns that are no features; several: A,B
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMN")]
     exclude: Vec<String>,
     /// A column that is no feature for one target
     #[arg(long, value_name = "TARGET=COLUMN")]
     exclude_for: Vec<String>,
+    /// A feature that stays though it seems to know the answer; several: A,B
+    #[arg(long, value_name = "FEATURE")]
+    allow_leak: Vec<String>,
+    /// List of `rekindle select`: learn from its features
+    #[arg(long, value_name = "FILE")]
+    features: Option<PathBuf>,
     /// Classifier; auto compares all on validation rows
     #[arg(long, value_enum, default_value_t = Model::Auto)]
     model: Model,
@@ -86,6 +94,13 @@ struct LearningArgs {
     /// 'monotone_constraints={recency_days=1}'; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     param: Vec<String>,
+    /// Look for better parameters of the booster: as many fits, or about so long, as 60s; those given with
+    /// --param stay
+    #[arg(long, value_name = "FITS or 60s")]
+    budget: Option<Budget>,
+    /// What the parameters are to be best at, on validation rows
+    #[arg(long, value_enum, default_value_t = Objective::RocAuc, requires = "budget")]
+    objective: Objective,
     /// Share of customers for calibration and the threshold
     #[arg(long, value_name = "SHARE", default_value_t = Shares::default().calibration)]
     calibration_share: f64,
@@ -156,35 +171,51 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Fit {
-    pub(super) fn run(mut self, talk: Talk) -> Result<u8> {
-        let about = snapshot::about(&self.table)?;
-        if let Some(about) = &about {
-            self.learning.of_snapshots(about, &self.target)?;
-        }
-        let limits = self.limits.limits();
-        let mut reading = self.reading.options();
-        reading.skip = self.learning.exclude.clone();
-        for (column, kind) in
-            [(&self.learning.id, ReadKind::Categorical), (&self.learning.weight, ReadKind::Numeric)]
-        {
-            if let Some(column) = column {
-                reading.kinds.insert(column.clone(), kind);
-            }
-        }
-        if let Some(about) = &about {
-            let said = snapshot::reading(&self.table, about);
-            reading.skip.extend(said.skip);
-            said.kinds.into_iter().for_each(|(column, kind)| {
-                reading.kinds.entry(column).or_insert(kind);
-            });
-        }
-        let mut options = self.learning.options(&self.target, limits, &reading.missing)?;
-        options.feature_spec = about.map(|about| about.features);
-        talk.say(&format!("reading {}", self.table.display()));
-        let frame = read(&self.table, &reading)?;
-        talk.say(&format!("{} rows, {} columns", frame.rows(), frame.schema().len()));
+    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        let how = (&self.reading, self.limits.limits());
+        let (frame, options) =
+            table_and_options(self.learning, &self.table, &self.target, how, talk)?;
         learn(frame, &options, &self.output, self.no_promote, self.json, talk)
     }
+}
+
+/// Reads the table, and says what to learn from it: of snapshots as they say themselves.
+pub(super) fn table_and_options(
+    mut learning: LearningArgs,
+    table: &Path,
+    targets: &[String],
+    (reading, limits): (&ReadArgs, Limits),
+    talk: Talk,
+) -> Result<(Frame, FitOptions)> {
+    let about = snapshot::about(table)?;
+    if let Some(about) = &about {
+        learning.of_snapshots(about, targets)?;
+    }
+    let mut reading = reading.options();
+    reading.skip = listed(&learning.exclude);
+    for (column, kind) in
+        [(&learning.id, ReadKind::Categorical), (&learning.weight, ReadKind::Numeric)]
+    {
+        if let Some(column) = column {
+            reading.kinds.insert(column.clone(), kind);
+        }
+    }
+    if let Some(about) = &about {
+        let said = snapshot::reading(table, about);
+        reading.skip.extend(said.skip);
+        said.kinds.into_iter().for_each(|(column, kind)| {
+            reading.kinds.entry(column).or_insert(kind);
+        });
+    }
+    let mut options = learning.options(targets, limits, &reading.missing)?;
+    if let Some(about) = about {
+        options.untimed = about.untimed;
+        options.feature_spec = Some(about.features);
+    }
+    talk.say(&format!("reading {}", table.display()));
+    let frame = read(table, &reading)?;
+    talk.say(&format!("{} rows, {} columns", frame.rows(), frame.schema().len()));
+    Ok((frame, options))
 }
 
 /// Learns every target of a table, judges and saves the models, and returns the exit code.
@@ -279,6 +310,28 @@ pub(super) fn report_of(model: &Trained, version: u32) -> Report<'_> {
         model.evaluation.as_ref(),
         &model.warnings,
     )
+    .with_tuned(model.tuned.as_ref())
+}
+
+/// Names as typed, divided at commas outside brackets: features have some, as `sum(purchase.amount, 30d)`.
+fn listed(given: &[String]) -> Vec<String> {
+    let mut names = Vec::new();
+    for text in given {
+        let (mut depth, mut first) = (0_i32, 0);
+        for (at, letter) in text.char_indices() {
+            match letter {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                ',' if depth <= 0 => {
+                    names.push(&text[first..at]);
+                    first = at + 1;
+                }
+                _ => {}
+            }
+        }
+        names.push(&text[first..]);
+    }
+    names.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 /// Parameters as typed: each is a line of TOML.
@@ -353,8 +406,17 @@ impl LearningArgs {
             embargo: self.embargo,
             feature_spec: None,
             recency: self.recency.clone(),
-            exclude: self.exclude.clone(),
+            exclude: listed(&self.exclude),
             exclude_for: self.exclude_for.iter().map(pair).collect::<Result<_>>()?,
+            allow_leak: listed(&self.allow_leak),
+            untimed: Vec::new(),
+            features: match &self.features {
+                None => None,
+                Some(path) => {
+                    let lock = FeaturesLock::read(path)?;
+                    Some(lock.targets.into_iter().map(|(t, chosen)| (t, chosen.features)).collect())
+                }
+            },
             model: match self.model {
                 Model::Auto => ModelChoice::Auto,
                 Model::Logistic => ModelChoice::Logistic,
@@ -362,6 +424,7 @@ impl LearningArgs {
                 Model::Boosting => ModelChoice::Boosting,
             },
             boosting: boosting(&self.param, self.model)?,
+            tuning: self.budget.map(|budget| Tuning { budget, objective: self.objective }),
             shares: Shares { calibration: self.calibration_share, test: self.test_share },
             threshold,
             limits,
@@ -369,5 +432,21 @@ impl LearningArgs {
             population: self.population.clone(),
             missing: missing.to_vec(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_divided_at_commas_that_no_name_has() {
+        let check = |given: &[&str], expected: &[&str]| {
+            let given: Vec<String> = given.iter().map(|text| (*text).to_owned()).collect();
+            assert_eq!(listed(&given), expected);
+        };
+        check(&["a, b", "c"], &["a", "b", "c"]);
+        check(&["sum(purchase.amount, 30d),x"], &["sum(purchase.amount, 30d)", "x"]);
+        check(&["a) (odd),b", ","], &["a) (odd)", "b"]);
     }
 }

@@ -274,6 +274,7 @@ fn manifest(
             test: PartCount::default(),
         },
         training_time: None,
+        leaks: Vec::new(),
         threshold: ThresholdEntry {
             value: scorer.threshold,
             rule: "one half, as nothing was known of the model".to_owned(),

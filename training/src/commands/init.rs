@@ -1,5 +1,6 @@
 //! `rekindle init`: looks at a log and writes a first project file, with comments.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -40,8 +41,7 @@ impl Init {
             );
         }
         let look = look(&self.log, stores())?;
-        let guess = Guess::new(&self.path()?, &look);
-        let seen = read(&guess, talk)?;
+        let (guess, seen) = read_best(Guess::new(&self.path()?, &look), talk)?;
         let text = guess.project(&seen);
         Project::parse(&text, &self.output.display().to_string())
             .context("the first project file that was guessed cannot be used: write one by hand")?;
@@ -63,6 +63,20 @@ impl Init {
         let here = std::env::current_dir().context("failed to find the current folder")?;
         Ok(here.join(&self.log).to_string_lossy().into_owned())
     }
+}
+
+/// Reads the log as it was guessed and, where day and month may be the other way round, so too: what reads
+/// more lines is taken.
+fn read_best(mut guess: Guess, talk: Talk) -> Result<(Guess, Seen)> {
+    let seen = read(&guess, talk)?;
+    let Some(other) = guess.other_way() else { return Ok((guess, seen)) };
+    let other_seen = read(&other, Talk { quiet: true })?;
+    match other_seen.bad_lines().cmp(&seen.bad_lines()) {
+        Ordering::Less => return Ok((other, other_seen)),
+        Ordering::Equal => talk.say(&guess.note_either_way(&other)),
+        Ordering::Greater => {}
+    }
+    Ok((guess, seen))
 }
 
 /// Reads all of the log as it was guessed, and keeps what the project file should say of it.

@@ -49,6 +49,11 @@ impl LogArgs {
         let own = project.parent().unwrap_or_else(|| Path::new(""));
         self.data.clone().unwrap_or_else(|| own.to_owned())
     }
+
+    /// Bytes that the log may take.
+    pub(super) fn limit(&self) -> u64 {
+        self.memory_limit.as_u64()
+    }
 }
 
 /// Reads a project's logs. What they tell of attributes is [`settled`] once it is clear when one looks.
@@ -67,7 +72,7 @@ pub(super) fn gather(
         want_lines: project.labels.as_ref().is_some_and(|l| l.cutoff_after_last_line.is_some()),
     };
     let spill = memory.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
-    let limit = memory.memory_limit.as_u64();
+    let limit = memory.limit();
     let for_events = limit.saturating_sub(AT_WORK.as_u64()).max(limit / 4);
     let gathering = Gathering::new(for_events, &spill, project.measures().len())?;
     let names = LogNames::default();
@@ -112,10 +117,18 @@ pub(super) fn settled(
 
 /// Where a log ends: as the project says, else just after its last event.
 pub(super) fn log_end(project: &Project, report: &ReadReport, zone: &Zone) -> Result<i64> {
+    let Some(last) = report.last_event() else {
+        match project.log_end()? {
+            Some(end) => bail!(
+                "the log has no event before {}, where [log] says that it ends; expected a later end",
+                zone.text(end)
+            ),
+            None => bail!("the log has no event"),
+        }
+    };
     if let Some(end) = project.log_end()? {
         return Ok(end);
     }
-    let Some(last) = report.last_event() else { bail!("the log has no event") };
     if let Some(stray) = report.stray() {
         bail!(
             "{} of the log's events come more than 30 days after all others, the last at {}; expected a log \
@@ -128,6 +141,21 @@ pub(super) fn log_end(project: &Project, report: &ReadReport, zone: &Zone) -> Re
         );
     }
     Ok(last + 1)
+}
+
+/// The days after which silence at a log's end is told.
+const SILENT_DAYS: i64 = 30;
+
+/// Says so where a log is said to end long after its last event: silence until then counts as such.
+pub(super) fn warn_of_silence(report: &ReadReport, end: i64, zone: &Zone, talk: Talk) {
+    if let Some(last) = report.last_event().filter(|last| end - last > SILENT_DAYS * DAY_MS) {
+        talk.say(&format!(
+            "warning: [log] says that it ends {}, but its last event is at {}: all are taken for silent \
+             since; correct end where the log is not complete until then",
+            zone.text(end),
+            zone.text(last)
+        ));
+    }
 }
 
 /// Options of object stores: they take their credentials from the environment, as their own tools do.

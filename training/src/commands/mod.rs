@@ -12,6 +12,7 @@ mod log;
 mod models;
 mod run;
 mod score;
+mod select;
 mod simulate;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,7 @@ enum Command {
     Run(run::Run),
     Customers(customers::CustomersCommand),
     Fit(Box<fit::Fit>),
+    Select(Box<select::Select>),
     Evaluate(evaluate::Evaluate),
     Score(score::Score),
     Models(models::Models),
@@ -76,6 +78,7 @@ impl Cli {
             Command::Run(run) => run.run(talk),
             Command::Customers(customers) => customers.run(talk),
             Command::Fit(fit) => fit.run(talk),
+            Command::Select(select) => select.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(),
             Command::Score(score) => score.run(talk),
             Command::Models(models) => models.run(),
@@ -93,9 +96,10 @@ struct Talk {
 }
 
 impl Talk {
+    /// Says it where somebody listens: a standard error that is closed (`2>&1 | head`) ends no work.
     fn say(self, message: &str) {
         if !self.quiet {
-            eprintln!("{message}");
+            let _ = writeln!(std::io::stderr(), "{message}");
         }
     }
 }

@@ -13,11 +13,12 @@ use crate::commands::log::{LogArgs, gather};
 use crate::commands::{Talk, fit};
 use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
+use crate::panel::one_sided;
 use crate::project::Project;
 use crate::report::populations_terminal;
 use crate::snapshot::{self, CUSTOMER};
 use crate::split::Shares;
-use crate::verdict::Limits;
+use crate::verdict::{Limits, Word};
 
 /// From logs to judged models: build snapshots, learn every target, judge and save
 #[derive(Debug, Args)]
@@ -57,45 +58,55 @@ impl Run {
                 self.project.display()
             );
         }
-        build(&self.project, &project, &self.log, &self.snapshots, talk)?;
-        learn(
-            &project,
-            &self.snapshots,
-            &self.output,
-            Learning { seed: self.seed, no_promote: self.no_promote, json: self.json },
-            talk,
-        )
+        let one_sided = build(&self.project, &project, &self.log, &self.snapshots, talk)?;
+        let asked = project.targets.len().max(1);
+        if one_sided.len() == asked {
+            bail!(
+                "{}: no target has both answers: {}; nothing can be learned",
+                self.project.display(),
+                one_sided.join(", ")
+            );
+        }
+        let learning = Learning {
+            seed: self.seed,
+            no_promote: self.no_promote,
+            json: self.json,
+            left_out: one_sided,
+        };
+        learn(&project, &self.snapshots, &self.output, learning, talk)
     }
 }
 
 /// How models are learned and kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Learning {
     pub seed: u64,
     pub no_promote: bool,
     pub json: bool,
+    /// Targets that cannot be learned.
+    pub left_out: Vec<String>,
 }
 
-/// Builds the snapshots of a project.
+/// Builds the snapshots of a project. Returns the targets that all or nobody has: they cannot be learned.
 pub(super) fn build(
     path: &Path,
     project: &Project,
-    log: &LogArgs,
+    memory: &LogArgs,
     snapshots: &Path,
     talk: Talk,
-) -> Result<()> {
-    let folder = log.folder(path);
-    let (mut log, report, told) = gather(&folder, project, log, talk)?;
-    let prepared = Prepared::new(&folder, project, (&mut log, told), &report, talk)?;
+) -> Result<Vec<String>> {
+    let folder = memory.folder(path);
+    let (mut gathered, report, told) = gather(&folder, project, memory, talk)?;
+    let prepared = Prepared::new(&folder, project, (&mut gathered, told), &report, talk)?;
     talk.say(&format!("building {} features", prepared.spec.columns().len()));
-    let written = prepared.write(project, &log, snapshots, talk)?;
+    let written = prepared.write(project, (&mut gathered, memory.limit()), snapshots, talk)?;
     talk.say(&format!(
         "{}: {} rows\n{}",
         snapshots.display(),
         written.rows,
         populations_terminal(&written.populations)
     ));
-    Ok(())
+    Ok(one_sided(&written.populations).into_iter().map(|(target, _)| target).collect())
 }
 
 /// Learns every target of a project's snapshots.
@@ -112,19 +123,25 @@ pub(super) fn learn(
     let reading = snapshot::reading(snapshots, &about);
     let frame = read(snapshots, &reading)?;
     let limits = Limits::default();
+    let names = about.targets.iter().map(|target| &target.name);
+    let learned = names.filter(|name| !learning.left_out.contains(name));
     let options = FitOptions {
-        targets: about.targets.iter().map(|t| TargetSpec { given: t.name.clone() }).collect(),
+        targets: learned.map(|name| TargetSpec { given: name.clone() }).collect(),
         id: Some(CUSTOMER.to_owned()),
         repeated_ids: true,
         weight: None,
         time: about.time(),
         embargo: about.embargo_days(|_| true),
         feature_spec: Some(about.features),
+        untimed: about.untimed,
         recency: None,
-        exclude: Vec::new(),
+        exclude: learning.left_out.clone(),
         exclude_for: Vec::new(),
+        allow_leak: project.features.allow_leak.clone(),
+        features: None,
         model: ModelChoice::Auto,
         boosting: Boosting::default(),
+        tuning: None,
         shares: Shares::default(),
         threshold: project.costs.map(|costs| ThresholdRule::Cost {
             false_positive: costs.false_positive,
@@ -139,5 +156,11 @@ pub(super) fn learn(
         population: "customers of the project's snapshots whom each target is asked of".to_owned(),
         missing: reading.missing,
     };
-    fit::learn(frame, &options, registry, learning.no_promote, learning.json, talk)
+    let code = fit::learn(frame, &options, registry, learning.no_promote, learning.json, talk)?;
+    // A target that could not be learned could not be judged.
+    Ok(if learning.left_out.is_empty() || code != 0 {
+        code
+    } else {
+        Word::NotEnoughData.exit_code()
+    })
 }

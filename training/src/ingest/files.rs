@@ -176,7 +176,10 @@ impl Glob {
         let pattern = Pattern::new(&rest.join("/")).map_err(bad)?;
         let parts = rest.iter().take_while(|part| **part != "**").map(|part| Pattern::new(part));
         let parts = parts.collect::<std::result::Result<_, _>>().map_err(bad)?;
-        Ok(Glob { base: folder.join(base), pattern, parts, depth })
+        let base = folder.join(base);
+        // No folder is the current one, which has no empty name.
+        let base = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
+        Ok(Glob { base, pattern, parts, depth })
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
@@ -222,10 +225,15 @@ impl LogFile {
         let mut start = Vec::new();
         self.open(&AtomicU64::new(0))?.take(4096).read_to_end(&mut start)?;
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-        Ok(match start.trim_ascii_start().first() {
-            Some(b'{') => FileFormat::Ndjson,
-            _ => FileFormat::Csv,
-        })
+        match start.trim_ascii_start() {
+            [b'{', ..] => Ok(FileFormat::Ndjson),
+            [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{") => {
+                Err(io::Error::other(
+                    "found a JSON array, expected NDJSON: a JSON object a line, as `jq -c '.[]'` makes of it",
+                ))
+            }
+            _ => Ok(FileFormat::Csv),
+        }
     }
 
     /// Its first bytes as they are stored; fewer where it has fewer.
@@ -252,5 +260,33 @@ impl Read for Counted<'_> {
         let read = self.bytes.read(to)?;
         self.read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_without_a_folder_finds_files_of_the_current_one() {
+        // Tests run in the crate's folder.
+        let found = |glob: &str| on_disk(glob, Path::new("")).unwrap().len();
+        assert_eq!(found("Cargo.tom?"), 1);
+        assert_eq!(found("./Cargo.tom?"), 1);
+        assert_eq!(found("*/lib.rs"), 1);
+    }
+
+    #[test]
+    fn a_json_array_is_told_from_csv_and_ndjson() {
+        let format = |text: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let path = file.path().display().to_string();
+            on_disk(&path, Path::new("")).unwrap()[0].format(None)
+        };
+        assert_eq!(format("{\"a\": 1}\n").unwrap(), FileFormat::Ndjson);
+        assert_eq!(format("[id],[name]\n1,2\n").unwrap(), FileFormat::Csv);
+        let error = format("\n[\n  {\"a\": 1}\n]\n").unwrap_err().to_string();
+        assert!(error.contains("expected NDJSON"), "{error}");
     }
 }

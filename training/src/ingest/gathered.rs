@@ -113,7 +113,10 @@ impl Gathered {
 
     /// Spills chunks until they and [`ROOMS_A_THREAD`] rooms for each thread of the pool are within `limit` bytes, or
     /// nothing is left to spill.
-    pub(super) fn shrink_to(&mut self, limit: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the disk does not take them.
+    pub fn shrink_to(&mut self, limit: u64) -> Result<()> {
         let rooms = (rayon::current_num_threads() * ROOMS_A_THREAD) as u64;
         let rooms = self.room_bytes().saturating_mul(rooms);
         let mut used = self.memory_bytes().saturating_add(rooms);

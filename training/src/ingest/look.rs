@@ -89,6 +89,7 @@ fn csv(file: &LogFile) -> Result<Vec<Sampled>> {
         names: &names,
         places: &places,
         missing: &missing,
+        commas: &[],
     };
     let block = blocks.next_block().map_err(|e| bad(e.to_string()))?;
     Ok(block.map_or_else(Vec::new, |block| of_rows(&names, &csv.read(&block).rows)))
@@ -127,19 +128,32 @@ pub fn time_format(cells: &[Option<String>]) -> Option<&'static str> {
     }
     // Numbers since 1970 are told apart by their size: years 1990 to 2060.
     let numbers: Vec<f64> = cells.iter().take(1_000).flatten().flat_map(|c| c.parse()).collect();
-    if numbers.len() == there {
-        let within = |scale: f64| numbers.iter().all(|n| (0.63e9..2.84e9).contains(&(n / scale)));
+    let most = |n: usize| n as f64 >= NEARLY_ALL * there as f64;
+    if most(numbers.len()) {
+        let is_within = |n: &&f64, scale: f64| (0.63e9..2.84e9).contains(&(**n / scale));
+        let within = |scale: f64| most(numbers.iter().filter(|n| is_within(n, scale)).count());
         let scales = [(1.0, "epoch_s"), (1e3, "epoch_ms"), (1e6, "epoch_us"), (1e9, "epoch_ns")];
         if let Some((_, name)) = scales.into_iter().find(|(scale, _)| within(*scale)) {
             return Some(name);
         }
     }
-    let (zone, column) = (Zone::default(), Cells::Texts(texts));
-    TIME_FORMATS.into_iter().find(|name| {
-        let format = TimeFormat::parse(name).expect("the formats of the list are some");
-        let read = format.instants(&column, &zone).iter().flatten().count();
-        read as f64 >= 0.95 * there as f64
-    })
+    let column = Cells::Texts(texts);
+    TIME_FORMATS.into_iter().find(|name| most(read_by(name, &column)))
+}
+
+/// Share of some cells from which on they are of a kind: a few may be bad.
+pub const NEARLY_ALL: f64 = 0.95;
+
+/// How many cells a format reads as times.
+fn read_by(format: &str, column: &Cells) -> usize {
+    let format = TimeFormat::parse(format).expect("the formats of the list are some");
+    format.instants(column, &Zone::default()).iter().flatten().count()
+}
+
+/// The format with day and month the other way round.
+pub fn other_way(format: &str) -> Option<&'static str> {
+    let other = format.replace("%d/%m", "%m/%d");
+    TIME_FORMATS.into_iter().find(|known| other != format && *known == other)
 }
 
 /// Formats tried, the day before the month where both would do.
@@ -175,6 +189,10 @@ mod tests {
         check(&["1714521600", "1717156800"], Some("epoch_s"));
         check(&["1714521600000"], Some("epoch_ms"));
         check(&["20240501", "20240531"], Some("%Y%m%d"));
+        let mut most = vec!["1714521600000"; 99];
+        most.push("yesterday");
+        check(&most, Some("epoch_ms"));
+        check(&["1714521600000", "yesterday"], None);
         check(&["1", "2", "17"], None);
         check(&["12.5", "20"], None);
         check(&["12345678", "87654321"], None);

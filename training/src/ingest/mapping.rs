@@ -4,6 +4,7 @@ use arrow_array::{Array, RecordBatch};
 use rekindle_models::behaviour::{Events, NONE};
 
 use crate::error::Result;
+use crate::ingest::decimal::with_point;
 use crate::ingest::evaluate::{Cells, NotNumbers, evaluate};
 use crate::ingest::expression::Expression;
 use crate::ingest::naming::{Owners, codes, products};
@@ -169,7 +170,13 @@ impl Work<'_> {
             let Some(ms) = when.times[row].filter(|_| unread.is_none()) else {
                 let (column, cells) =
                     unread.map_or(("time", &when.cells), |r| ("received_at", &r.cells));
-                self.count(Fault::BadTime, row, || format!("found {column} {}", shown(cells, row)));
+                let format = &self.mapping.time_format;
+                self.count(Fault::BadTime, row, || {
+                    let texts = cells.texts();
+                    let found = texts.is_valid(row).then(|| texts.value(row).trim());
+                    let expected = format.expected(found);
+                    format!("found {column} {}, expected {expected}", shown(cells, row))
+                });
                 continue;
             };
             if self.reading.end.is_some_and(|end| ms >= end) {
@@ -225,7 +232,8 @@ impl Work<'_> {
         let asked = if mapping.kind.is_some() { &happened.rows } else { sound };
         for row in asked.iter().map(|&row| row as usize) {
             if self.bad[row] {
-                self.count(Fault::NotANumber, row, || "found no finite number".to_owned());
+                let cells = &self.rows.cells;
+                self.count(Fault::NotANumber, row, || not_a_number(mapping, cells, row));
             }
         }
         Ok(happened)
@@ -338,6 +346,25 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// The first cell of a row that should have been a number and is none, with its column.
+fn not_a_number(mapping: &Mapping, rows: &RecordBatch, row: usize) -> String {
+    for name in mapping.columns_of_numbers() {
+        let Some(column) = rows.column_by_name(name) else { continue };
+        let cell = Cells::Column(column.slice(row, 1));
+        let mut bad = vec![false];
+        cell.numbers(&mut bad);
+        if bad[0] {
+            let comma = with_point(cell.texts().value(0).trim()).is_some();
+            let todo = match comma {
+                true => "; decimal = \",\" in the source reads such numbers of CSV files",
+                false => "",
+            };
+            return format!("found {name} {}, expected a finite number{todo}", shown(&cell, 0));
+        }
+    }
+    "found no finite number".to_owned()
 }
 
 /// Longest text shown of a cell.

@@ -17,6 +17,7 @@ mod tally;
 mod naming;
 mod segment;
 
+mod decimal;
 mod mapping;
 
 mod files;
@@ -42,8 +43,9 @@ mod tests;
 pub use batch::{EventBatch, Ids, LogNames, Names};
 pub use customers::CustomerId;
 pub(crate) use customers::{Customers, Register};
+pub(crate) use decimal::with_point;
 pub use gathered::{Gathered, Partition, ROOMS_A_THREAD, Room};
-pub use look::{Look, Sampled, look, time_format};
+pub use look::{Look, NEARLY_ALL, Sampled, look, other_way, time_format};
 pub use partitions::Gathering;
 pub use reading::{
     Progress, ReadReport, ReadingOptions, Sink, SourceReport, Stray, Trait, TraitValue,

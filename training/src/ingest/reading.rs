@@ -308,8 +308,10 @@ impl Task<'_> {
         self.check_columns(file, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
         let at = |name: &String| header.iter().position(|known| known == name).unwrap_or(0);
         let places: Vec<usize> = names.iter().map(at).collect();
+        let commas = self.source.with_commas(names);
         let csv = Csv {
             delimiter: blocks.delimiter(),
+            commas: &commas,
             width: header.len(),
             names,
             places: &places,

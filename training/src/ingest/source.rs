@@ -22,6 +22,9 @@ pub struct SourceSpec {
     pub format: Option<FileFormat>,
     /// The character between the fields of CSV files; without it the likeliest of `,` `;` tab and `|`.
     pub delimiter: Option<char>,
+    /// What parts the fraction of a number in CSV files: `.` without it, or `,`, as in `1.234,50`. Of the columns
+    /// in `amount`, `measures` and `unpivot`.
+    pub decimal: Option<char>,
     /// Cells of CSV files that count as missing, besides empty ones.
     pub missing: Option<Vec<String>>,
     /// A service whose exports need no mapping; what is said besides it wins.
@@ -111,6 +114,8 @@ pub struct Source {
     pub(super) paths: Vec<String>,
     pub(super) format: Option<FileFormat>,
     pub(super) delimiter: Option<u8>,
+    /// Whether numbers of CSV files have a decimal comma.
+    pub(super) comma: bool,
     pub(super) missing: Vec<String>,
     pub(super) mapping: Mapping,
     /// Those of the mapping's columns that the project names itself, not its preset.
@@ -270,16 +275,30 @@ impl Source {
                 bad(format!("delimiter = {c:?}; expected an ASCII character, as \";\""))
             })
         });
+        let comma = match spec.decimal {
+            None | Some('.') => false,
+            Some(',') => true,
+            Some(other) => {
+                return Err(bad(format!("decimal = \"{other}\"; expected \".\" or \",\"")));
+            }
+        };
         let usual = || ReadOptions::default().missing;
         Ok(Source {
             paths,
             format: spec.format,
             delimiter: delimiter.transpose()?,
+            comma,
             missing: spec.missing.clone().unwrap_or_else(usual),
             named: typed.named(&mapping.columns()),
             mapping,
             name,
         })
+    }
+
+    /// Which of some columns of a CSV file have numbers with a decimal comma.
+    pub(super) fn with_commas(&self, columns: &[String]) -> Vec<bool> {
+        let of_numbers = self.mapping.columns_of_numbers();
+        columns.iter().map(|name| self.comma && of_numbers.contains(&name.as_str())).collect()
     }
 }
 
@@ -314,6 +333,13 @@ pub(super) fn without_secrets(path: &str) -> String {
 }
 
 impl Mapping {
+    /// The columns that measures are made of, perhaps with repetition.
+    pub fn columns_of_numbers(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.unpivot.iter().map(String::as_str).collect();
+        self.measures.iter().flatten().for_each(|measure| measure.columns(&mut names));
+        names
+    }
+
     /// The columns that are needed, without repetition.
     pub fn columns(&self) -> Vec<String> {
         let single = [&self.received, &self.kind, &self.product, &self.group, &self.channel];

@@ -13,6 +13,7 @@ use rekindle_models::frame::CsvBlock;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::ingest::decimal;
 use crate::ingest::mapping::{Lines, Rows};
 
 /// The lines of a block, and those that are no records.
@@ -61,6 +62,8 @@ pub(super) struct Csv<'a> {
     pub places: &'a [usize],
     /// Cells that count as missing.
     pub missing: &'a [String],
+    /// For each column whether it has numbers with a decimal comma; none has where this is empty.
+    pub commas: &'a [bool],
 }
 
 impl Csv<'_> {
@@ -90,10 +93,13 @@ impl Csv<'_> {
                 columns.malformed.push((line, "found bytes that are not UTF-8".to_owned()));
                 continue;
             }
-            for (cell, builder) in cells.zip(&mut columns.builders) {
+            for (place, (cell, builder)) in cells.zip(&mut columns.builders).enumerate() {
                 let text = std::str::from_utf8(cell).unwrap_or_default().trim();
                 match text.is_empty() || self.missing.iter().any(|missing| missing == text) {
                     true => builder.append_null(),
+                    false if self.commas.get(place) == Some(&true) => {
+                        builder.append_value(decimal::cell(text));
+                    }
                     false => builder.append_value(text),
                 }
             }

@@ -51,6 +51,29 @@ impl TimeFormat {
         })
     }
 
+    /// What it expects, with an example, and what a cell that is none of it looks like, if that is clear.
+    pub fn expected(&self, found: Option<&str>) -> String {
+        let expected = match self {
+            TimeFormat::Iso => "a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\"".to_owned(),
+            TimeFormat::Epoch(Epoch::Seconds) => "seconds since 1970, as 1717146307".to_owned(),
+            TimeFormat::Epoch(Epoch::Milliseconds) => "milliseconds since 1970".to_owned(),
+            TimeFormat::Epoch(Epoch::Microseconds) => "microseconds since 1970".to_owned(),
+            TimeFormat::Epoch(Epoch::Nanoseconds) => "nanoseconds since 1970".to_owned(),
+            TimeFormat::Pattern(pattern) => format!("a time as {pattern:?} has it"),
+        };
+        let digits = found.map_or(0, |text| match text.bytes().all(|b| b.is_ascii_digit()) {
+            true => text.len(),
+            false => 0,
+        });
+        let known = [(10, "epoch_s"), (13, "epoch_ms"), (16, "epoch_us"), (19, "epoch_ns")];
+        match known.iter().find(|(length, _)| *length == digits) {
+            Some((_, format)) => {
+                format!("{expected}; {digits} digits look like time_format = {format:?}")
+            }
+            None => expected,
+        }
+    }
+
     /// The cells in milliseconds since 1970 UTC; `None` where a cell is no instant. What has no zone
     /// of its own is on the clock of `zone`.
     pub fn instants(&self, cells: &Cells, zone: &Zone) -> Vec<Option<i64>> {

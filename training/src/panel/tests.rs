@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::attributes::{ALWAYS, AttributeLog, AttributeValue};
-use crate::question::Days;
+use crate::question::{Days, Question};
 use rekindle_models::behaviour::{AttributeKind, Duplicates, Feature, Metric, Selector, Window};
 
 const START: i64 = 15_000 * DAY_MS;
@@ -22,6 +22,10 @@ fn spec() -> FeatureSpec {
     }
 }
 
+fn asking(name: &str, question: Question) -> Questions {
+    Questions { by_name: vec![(name.to_owned(), question)], ..Questions::default() }
+}
+
 fn purchases(days: &[i64]) -> Events {
     Events {
         times: days.iter().map(|d| START + d * DAY_MS).collect(),
@@ -34,7 +38,7 @@ fn purchases(days: &[i64]) -> Events {
 fn a_row_stands_for_each_cutoff_at_which_a_customer_is_asked() {
     let churned = Question::preset("churned", "purchase", Days(30)).unwrap();
     let cutoffs: Vec<i64> = [0, 30, 60, 90].map(|d| START + d * DAY_MS).to_vec();
-    let questions = [("churned".to_owned(), churned)];
+    let questions = asking("churned", churned);
     let panel = Panel::new(&spec(), &questions, None, Cutoffs::Common(cutoffs.clone())).unwrap();
     let (mut room, mut block) = (panel.scratch(), Block::default());
     let events = purchases(&[10, 20, 40, 200]);
@@ -55,7 +59,8 @@ fn labelled_customers_have_a_row_each_though_they_never_did_anything() {
         ("a".to_owned(), vec![(START + 15 * DAY_MS, 1.0)]),
         ("b".to_owned(), vec![(START, 0.0)]),
     ]);
-    let panel = Panel::new(&spec(), &[], Some("dropout"), Cutoffs::Each(labels)).unwrap();
+    let panel =
+        Panel::new(&spec(), &Questions::default(), Some("dropout"), Cutoffs::Each(labels)).unwrap();
     let (mut room, mut block) = (panel.scratch(), Block::default());
     let events = purchases(&[10, 20]);
     panel.add("a", &Timeline::new(&events, 0..2), &mut room, &mut block);
@@ -93,7 +98,7 @@ fn who_is_known_by_attributes_alone_is_asked_whether_they_convert() {
     let attributes = told(&mut spec);
     let converted = Question::preset("converted", "purchase", Days(10)).unwrap();
     let cutoffs = Cutoffs::Common([20, 30, 40].map(|d| START + d * DAY_MS).to_vec());
-    let panel = Panel::new(&spec, &[("converted".to_owned(), converted)], None, cutoffs)
+    let panel = Panel::new(&spec, &asking("converted", converted), None, cutoffs)
         .unwrap()
         .with_attributes(Arc::clone(&attributes))
         .unwrap();
@@ -119,7 +124,8 @@ fn attributes_of_the_spec_are_there_and_of_their_kind() {
     let error = |change: &dyn Fn(&mut FeatureSpec)| {
         let mut spec = spec.clone();
         change(&mut spec);
-        let panel = Panel::new(&spec, &[], None, Cutoffs::Common(Vec::new())).unwrap();
+        let panel =
+            Panel::new(&spec, &Questions::default(), None, Cutoffs::Common(Vec::new())).unwrap();
         panel.with_attributes(Arc::clone(&attributes)).unwrap_err().to_string()
     };
     let named = error(&|spec| spec.attributes[1].name = "citi".to_owned());
@@ -130,9 +136,49 @@ fn attributes_of_the_spec_are_there_and_of_their_kind() {
 
 #[test]
 fn a_horizon_beyond_the_log_is_refused() {
-    let questions = [("paid".to_owned(), Question::preset("paid", "purchase", Days(30)).unwrap())];
+    let questions = asking("paid", Question::preset("paid", "purchase", Days(30)).unwrap());
     let (end, utc) = (START + 30 * DAY_MS, Zone::default());
-    check_covered(&questions, &[START], end, &utc).unwrap();
-    let error = check_covered(&questions, &[START, START + 1], end, &utc).unwrap_err().to_string();
+    let log = (START - DAY_MS, end);
+    check_covered(&questions, &[START], log, &utc).unwrap();
+    let error = check_covered(&questions, &[START, START + 1], log, &utc).unwrap_err().to_string();
     assert!(error.contains("take the cutoff 2011-01-26 or an earlier one"), "{error}");
+    // A log as long as the horizon has no cutoff after its first event.
+    let log = (START, end);
+    let error = check_covered(&questions, &[START + 1], log, &utc).unwrap_err().to_string();
+    assert!(error.contains("no cutoff of this log, which begins 2011-01-26"), "{error}");
+}
+
+#[test]
+fn cutoffs_before_the_log_are_told() {
+    let utc = Zone::default();
+    let (early, late) = (START - DAY_MS, START + DAY_MS);
+    assert_eq!(check_begun(&[late], START, &utc).unwrap(), None);
+    let warned = check_begun(&[early, late], START, &utc).unwrap().unwrap();
+    assert!(warned.contains("1 of 2 cutoffs (2011-01-25 to 2011-01-25)"), "{warned}");
+    let error = check_begun(&[early], START, &utc).unwrap_err().to_string();
+    assert!(error.contains("first event, 2011-01-26"), "{error}");
+}
+
+#[test]
+fn targets_that_all_or_nobody_has_are_told() {
+    let of = |target: &str, eligible, positives| Population {
+        target: target.to_owned(),
+        cutoff: None,
+        eligible,
+        positives,
+    };
+    let populations = [
+        of("none", 5, 0),
+        of("some", 5, 0),
+        of("all", 5, 5),
+        of("none", 7, 0),
+        of("some", 7, 1),
+        of("all", 1, 1),
+        of("nobody", 0, 0),
+    ];
+    let told = one_sided(&populations);
+    let told: Vec<String> = told.iter().map(|(name, found)| format!("{name}: {found}")).collect();
+    assert_eq!(told[0], "none: none of the 12 rows has the target");
+    assert_eq!(told[1], "all: all of the 6 rows have the target");
+    assert!(told[2].starts_with("nobody: nobody is asked") && told.len() == 3, "{told:?}");
 }

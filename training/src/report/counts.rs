@@ -1,11 +1,8 @@
 //! Counts of customers as a person reads them on the terminal: who was asked what, and who is what.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
-
 use crate::customers::Share;
 use crate::panel::Population;
-use crate::report::{grouped, percent};
+use crate::report::{grouped, percent, table};
 
 /// Who was asked what, when, and how many said yes; nothing where nothing was asked.
 pub fn populations_terminal(populations: &[Population]) -> String {
@@ -20,7 +17,7 @@ pub fn populations_terminal(populations: &[Population]) -> String {
     if populations.is_empty() {
         return String::new();
     }
-    format!("\n{}", table(&["target", "cutoff", "eligible", "with target", "base rate"], rows))
+    format!("\n{}", table(&["target", "cutoff", "eligible", "with target", "base rate"], 2, rows))
 }
 
 /// How many customers are of each sort.
@@ -32,23 +29,7 @@ pub fn shares_terminal(shares: &[Share]) -> String {
         let part = percent(share.customers as f64 / all(share.what) as f64);
         [share.what.to_owned(), share.is.to_owned(), whole(share.customers), part]
     });
-    table(&["", "", "customers", "share"], rows)
-}
-
-/// A table whose columns after the second are numbers.
-fn table<const N: usize>(header: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(header.as_slice());
-    rows.for_each(|row| {
-        table.add_row(row);
-    });
-    for column in 2..N {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.to_string().lines().map(|line| format!("  {}\n", line.trim_end())).collect()
+    table(&["", "", "customers", "share"], 2, rows)
 }
 
 fn whole(number: u64) -> String {

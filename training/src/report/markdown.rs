@@ -1,6 +1,6 @@
 //! The report as Markdown, for pull requests and archives.
 
-use crate::report::{Report, compared, grouped, percent};
+use crate::report::{Report, compared, grouped, percent, tuned};
 
 /// The report as one Markdown page.
 pub fn markdown(report: &Report<'_>) -> String {
@@ -60,6 +60,19 @@ pub fn markdown(report: &Report<'_>) -> String {
         page.extend(evaluation.ece_bins.iter().map(|bin| {
             format!("| {:.4} | {:.4} | {:.0} |\n", bin.probability, bin.rate, bin.weight)
         }));
+    }
+    if !report.leaks.is_empty() {
+        page += "\n## Leak guard\n\n| feature | target | test | evidence | action |\n|---|---|---|---|---|\n";
+        page.extend(report.leaks.iter().map(|leak| {
+            let cells = [&leak.feature, &leak.target, &leak.test, &leak.evidence, &leak.action];
+            format!("| {} |\n", cells.map(|text| cell(text)).join(" | "))
+        }));
+    }
+    if let Some(tried) = report.tuned {
+        page += &format!("\n## Parameters\n\n{}.\n\n", tuned::found(tried));
+        page += &format!("| {} |\n|{}\n", tuned::COLUMNS.join(" | "), "---:|".repeat(11));
+        let rows = tried.trials.iter().map(tuned::cells);
+        page.extend(rows.map(|row| format!("| {} |\n", row.join(" | "))));
     }
     if !report.warnings.is_empty() {
         page += "\n## Warnings\n\n";

@@ -3,17 +3,23 @@
 mod counts;
 mod markdown;
 mod passages;
+mod selected;
 mod terminal;
+mod tuned;
 
 pub use counts::{populations_terminal, shares_terminal};
 pub use markdown::markdown;
 pub use passages::{passages_markdown, passages_terminal};
+pub use selected::{SelectedReport, selected_terminal};
 pub use terminal::terminal;
 
-use rekindle_models::artifact::Manifest;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use rekindle_models::artifact::{LeakEntry, Manifest};
 use serde::Serialize;
 
 use crate::evaluate::Evaluation;
+use crate::tune::Tuned;
 
 /// All that a report shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,6 +46,11 @@ pub struct Report<'a> {
     pub calibration: &'a str,
     /// How the threshold was chosen.
     pub threshold_rule: &'a str,
+    /// Features suspected of knowing the answer, and what was done about them.
+    pub leaks: &'a [LeakEntry],
+    /// The parameters that were tried, where better ones were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<&'a Tuned>,
     /// The judgement; null where no rows were kept for it.
     pub evaluation: Option<&'a Evaluation>,
     /// What the user should know.
@@ -68,6 +79,8 @@ impl<'a> Report<'a> {
             candidates: &manifest.candidates,
             calibration,
             threshold_rule: &manifest.threshold.rule,
+            leaks: &manifest.leaks,
+            tuned: None,
             evaluation,
             warnings,
         }
@@ -85,6 +98,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// The same with the parameters that were tried.
+    pub fn with_tuned(self, tuned: Option<&'a Tuned>) -> Report<'a> {
+        Report { tuned, ..self }
+    }
+
     /// Why this classifier, in a sentence.
     fn choice(&self) -> String {
         match self.candidates {
@@ -98,6 +116,24 @@ impl<'a> Report<'a> {
             _ => "as asked for".to_owned(),
         }
     }
+}
+
+/// A table on the terminal, whose columns from one place on are numbers.
+fn table<const N: usize>(
+    header: &[&str; N],
+    numbers_from: usize,
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(header.as_slice());
+    table.add_rows(rows);
+    for column in numbers_from..N {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.to_string().lines().map(|line| format!("  {}\n", line.trim_end())).collect()
 }
 
 /// A share in per cent.

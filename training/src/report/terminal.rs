@@ -1,9 +1,8 @@
 //! The report as a person reads it in a terminal.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use rekindle_models::artifact::LeakEntry;
 
-use crate::report::{Report, compared, grouped, percent};
+use crate::report::{Report, compared, grouped, percent, table, tuned};
 use crate::verdict::Word;
 
 /// Width of the names on the left.
@@ -36,6 +35,9 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
         ),
     );
     line("classifier", format!("{}: {}", report.classifier, report.choice()));
+    if let Some(tried) = report.tuned {
+        line("parameters", tuned::found(tried));
+    }
     line("calibration", report.calibration.to_owned());
     let Some(evaluation) = report.evaluation else {
         line(
@@ -67,17 +69,10 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
         ),
     );
     let rule = &evaluation.baselines.rule;
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(["", "model", "base rate", &format!("{} ({})", rule.name, rule.feature)]);
-    table.add_rows(compared(evaluation));
-    for column in 1..4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    let header = ["", "model", "base rate", &format!("{} ({})", rule.name, rule.feature)];
+    let figures = table(&header, 1, compared(evaluation).into_iter());
     lines.push(String::new());
-    lines.extend(table.to_string().lines().map(|line| format!("  {}", line.trim_end())));
+    lines.extend(figures.lines().map(str::to_owned));
     lines.push(format!(
         "  [intervals: {:.0} %; rates by Wilson, the rest by bootstrap; the rule predicts at least \
          as many positive as the model]",
@@ -87,12 +82,27 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
 }
 
 fn finish(mut lines: Vec<String>, report: &Report<'_>, colour: bool) -> String {
+    lines.extend(leaks_terminal(report.leaks));
+    if let Some(tried) = report.tuned {
+        lines.push(String::new());
+        let trials = table(&tuned::COLUMNS, 0, tuned::shown(tried).into_iter());
+        lines.extend(trials.lines().map(str::to_owned));
+    }
     if !report.warnings.is_empty() {
         lines.push(String::new());
     }
     let mark = if colour { "\x1b[33mwarning\x1b[0m" } else { "warning" };
     lines.extend(report.warnings.iter().map(|warning| format!("  {mark}: {warning}")));
     lines.join("\n") + "\n"
+}
+
+/// Features suspected of knowing the answer, a line each.
+pub(super) fn leaks_terminal(leaks: &[LeakEntry]) -> Vec<String> {
+    let head = [String::new(), "  leak guard".to_owned()].into_iter().filter(|_| !leaks.is_empty());
+    let line = |leak: &LeakEntry| {
+        format!("    {}: {} {}: {}", leak.action, leak.feature, leak.test, leak.evidence)
+    };
+    head.chain(leaks.iter().map(line)).collect()
 }
 
 fn sentence(reason: &str) -> String {

@@ -69,9 +69,21 @@ fn every_sort_of_fault_is_counted_and_treated_as_it_is_said() {
             ),
         }
         check(Fault::NoCustomer, &[(4, "found none")]);
-        check(Fault::BadTime, &[(5, "found time \"soon\""), (6, "found time none")]);
+        check(
+            Fault::BadTime,
+            &[
+                (
+                    5,
+                    "found time \"soon\", expected a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\"",
+                ),
+                (
+                    6,
+                    "found time none, expected a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\"",
+                ),
+            ],
+        );
         check(Fault::NoKind, &[(7, "found none")]);
-        check(Fault::NotANumber, &[(8, "found no finite number")]);
+        check(Fault::NotANumber, &[(8, "found amount \"many\", expected a finite number")]);
         check(Fault::AfterEnd, &[(9, "found time \"2025-01-01\"")]);
         check(Fault::NegativePurchase, &[(10, "found the amount -3")]);
         check(Fault::OtherCurrency, &[(11, "found the amount 4")]);
@@ -120,7 +132,7 @@ fn more_bad_lines_than_may_be_stop_it_and_the_first_of_them_are_told() {
     let error = at(0.4).unwrap_err().to_string();
     for part in [
         "6 of 11 lines are bad (54.5 %), more than max_bad_lines = 0.4",
-        "log.csv: line 5: found time \"soon\"",
+        "log.csv: line 5: found time \"soon\", expected a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\"",
         "log.csv: line 3: found 3 fields, expected 5",
         "source 1 (log.csv): 1 file, 11 lines, 5 events",
     ] {

@@ -266,9 +266,17 @@ fn places_in_parquet_are_rows_of_the_file() {
     ]);
     let folder = folder(&[("log.parquet", &bytes)]);
     let found = read_log(folder.path(), &plain("log.parquet"), &Asked::default()).unwrap();
-    assert_eq!(found.faults(Fault::BadTime), ["log.parquet: row 1000: found time \"soon\""]);
+    assert_eq!(
+        found.faults(Fault::BadTime),
+        [
+            "log.parquet: row 1000: found time \"soon\", expected a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\""
+        ]
+    );
     assert_eq!(found.faults(Fault::NoCustomer), ["log.parquet: row 1400: found none"]);
     assert_eq!(found.faults(Fault::NoKind), ["log.parquet: row 700: found none"]);
-    assert_eq!(found.faults(Fault::NotANumber), ["log.parquet: row 701: found no finite number"]);
+    assert_eq!(
+        found.faults(Fault::NotANumber),
+        ["log.parquet: row 701: found amount \"x\", expected a finite number"]
+    );
     assert_eq!(found.tally().events, 1_497);
 }

@@ -38,7 +38,10 @@ fn missing_markers_are_missing() {
     assert_eq!(found.tally().faults[&Fault::NotANumber].lines, 1);
     let found = csv(log, "").unwrap();
     assert_eq!(found.tally().faults[&Fault::NoCustomer].lines, 1);
-    assert_eq!(found.faults(Fault::NotANumber), ["log.csv: line 4: found no finite number"]);
+    assert_eq!(
+        found.faults(Fault::NotANumber),
+        ["log.csv: line 4: found amount \"-\", expected a finite number"]
+    );
 }
 
 #[test]
@@ -63,7 +66,8 @@ fn the_least_number_of_64_bits_is_a_bad_time() {
     let log = b"customer,time,kind,amount\na,1704153600000,buy,1\na,-9223372036854775808,buy,1\n";
     let found = csv(log, "time_format = \"epoch_ms\"").unwrap();
     assert_eq!(told(&found), ["a 1 buy 1"]);
-    let bad = "log.csv: line 3: found time \"-9223372036854775808\"";
+    let bad =
+        "log.csv: line 3: found time \"-9223372036854775808\", expected milliseconds since 1970";
     assert_eq!(found.faults(Fault::BadTime), [bad]);
 }
 
@@ -81,7 +85,12 @@ fn a_received_time_that_cannot_be_read_is_a_bad_time() {
     let mut all = found.all();
     all.sort();
     assert_eq!(all, expected);
-    assert_eq!(found.faults(Fault::BadTime), ["log.csv: line 4: found received_at \"soon\""]);
+    assert_eq!(
+        found.faults(Fault::BadTime),
+        [
+            "log.csv: line 4: found received_at \"soon\", expected a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\""
+        ]
+    );
 }
 
 #[test]
@@ -105,8 +114,10 @@ fn unpivoted_columns_become_events_of_their_names() {
     let asked = Asked { want_lines: true, ..Asked::default() };
     let found = read_log(folder.path(), spec, &asked).unwrap();
     assert_eq!(told(&found), ["a 1 calls 3", "a 2 texts 2.5", "a 4 texts 1"]);
-    let bad =
-        ["log.csv: line 4: found no finite number", "log.csv: line 5: found no finite number"];
+    let bad = [
+        "log.csv: line 4: found texts \"inf\", expected a finite number",
+        "log.csv: line 5: found calls \"many\", expected a finite number",
+    ];
     assert_eq!(found.faults(Fault::NotANumber), bad);
     assert_eq!(found.lines.len(), 4);
 }
@@ -123,7 +134,10 @@ fn counts_below_0_are_no_events_and_are_counted() {
     let below = ["log.csv: line 2: found calls = -3", "log.csv: line 3: found calls = -1"];
     assert_eq!(found.faults(Fault::NegativeCount), below);
     // A line is bad once.
-    assert_eq!(found.faults(Fault::NotANumber), ["log.csv: line 5: found no finite number"]);
+    assert_eq!(
+        found.faults(Fault::NotANumber),
+        ["log.csv: line 5: found texts \"many\", expected a finite number"]
+    );
     assert_eq!(found.tally().bad_lines(), 3);
 }
 
@@ -156,5 +170,44 @@ fn fields_over_several_lines_keep_the_count_of_lines() {
     let log =
         b"customer,time,kind,amount,note\na,2024-01-02,buy,1,\"two\nlines\"\na,soon,buy,1,x\n";
     let found = csv(log, "").unwrap();
-    assert_eq!(found.faults(Fault::BadTime), ["log.csv: line 4: found time \"soon\""]);
+    assert_eq!(
+        found.faults(Fault::BadTime),
+        [
+            "log.csv: line 4: found time \"soon\", expected a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\""
+        ]
+    );
+}
+
+#[test]
+fn numbers_with_a_decimal_comma_are_read_where_the_source_says_so() {
+    let log = b"customer;time;kind;amount\na;2024-01-02;buy;9,99\na;2024-01-02;10;1.234,5\n\
+        a;2024-01-02;buy;2.500\na;2024-01-02;buy;9.99\n";
+    let found = csv(log, "decimal = \",\"").unwrap();
+    let amounts: Vec<String> =
+        found.all().iter().map(|e| e.rsplit(' ').next().unwrap().to_owned()).collect();
+    let mut sorted = amounts.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["1234.5", "2500", "9.99", "NaN"], "{amounts:?}");
+    let bad = "log.csv: line 5: found amount \"9.99 (a decimal point)\", expected a finite number";
+    assert_eq!(found.faults(Fault::NotANumber), [bad]);
+    // Where it does not, the message says what to do.
+    let found = csv(log, "").unwrap();
+    let bad = found.faults(Fault::NotANumber);
+    assert!(
+        bad[0].contains("line 2: found amount \"9,99\"") && bad[0].contains("decimal = \",\""),
+        "{bad:?}"
+    );
+    let error = csv(log, "decimal = \";\"").unwrap_err().to_string();
+    assert!(error.contains("expected \".\" or \",\""), "{error}");
+}
+
+#[test]
+fn a_bad_time_is_told_with_what_it_looks_like() {
+    let log = b"customer,time,kind,amount\na,1704153600000,buy,1\n";
+    let found = csv(log, "").unwrap();
+    let bad = found.faults(Fault::BadTime);
+    assert!(bad[0].contains("13 digits look like time_format = \"epoch_ms\""), "{bad:?}");
+    let found = csv(log, "time_format = \"%d.%m.%Y\"").unwrap();
+    let bad = found.faults(Fault::BadTime);
+    assert!(bad[0].contains("expected a time as \"%d.%m.%Y\" has it"), "{bad:?}");
 }

@@ -80,7 +80,12 @@ fn faults_in_a_store_name_its_url() {
     let url = format!("{root}/log.csv");
     let found = read_log(Path::new(""), &plain(&url), &Asked::default()).unwrap();
     let example = &found.tally().faults[&Fault::BadTime].examples[0];
-    assert_eq!(*example, format!("{url}: line 2: found time \"soon\""));
+    assert_eq!(
+        *example,
+        format!(
+            "{url}: line 2: found time \"soon\", expected a time as \"2024-05-31\" or \"2024-05-31T09:05:07Z\""
+        )
+    );
 }
 
 #[test]
