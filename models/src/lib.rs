@@ -16,6 +16,8 @@ pub mod frame;
 
 pub mod dataset;
 
+pub mod pattern;
+
 pub mod seed;
 
 pub mod behaviour;

@@ -1,22 +1,30 @@
 //! The kernel allocates nothing per event: counted by an allocator of this test's own.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
 use rekindle_models::behaviour::{
     DAY_MS, Duplicates, Events, Feature, FeatureSpec, Kernel, Metric, Selector, Timeline, Window,
 };
 use rekindle_models::seed::mix2;
 
-/// The system's allocator, counting what is asked of it.
+/// The system's allocator, counting what is asked of it by each thread: the threads of the test's own
+/// harness ask too, whenever they like.
 struct Counting;
 
-static ASKED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
 
-// SAFETY: every call is handed to the system's allocator as it came; counting touches no memory of it.
+fn count() {
+    ASKED.with(|asked| asked.set(asked.get() + 1));
+}
+
+// SAFETY: every call is handed to the system's allocator as it came; counting touches no memory of it,
+// and a thread's counter is a number in place, made without allocating and never dropped.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: the caller's promises are the system allocator's.
         unsafe { System.alloc(layout) }
     }
@@ -27,7 +35,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ASKED.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: as above.
         unsafe { System.realloc(at, layout, size) }
     }
@@ -83,10 +91,10 @@ fn a_customer_with_many_events_costs_no_more_allocations_than_one_with_few() {
     let (mut scratch, mut kept) = (kernel.scratch(), Events::default());
     let mut row = vec![0.0; kernel.width()];
     let mut asked = |events: &Events| {
-        let before = ASKED.load(Ordering::Relaxed);
+        let before = ASKED.get();
         let timeline = Timeline::new(events, 0..events.len());
         kernel.fill(&timeline.history(CUTOFF, &mut kept), &mut scratch, &mut row);
-        ASKED.load(Ordering::Relaxed) - before
+        ASKED.get() - before
     };
     let (many, few) = (customer(20_000), customer(20));
     // The first makes room that is kept.

@@ -155,29 +155,45 @@ pub(crate) struct Addends {
     pub missing: f64,
 }
 
+impl Line {
+    fn addend(&self, x: f64) -> f64 {
+        if x.is_nan() {
+            return self.missing;
+        }
+        let x = x.clamp(self.low, self.high);
+        self.slope * self.squash.map_or(x, |scale| (x / scale).asinh())
+    }
+}
+
+impl Addends {
+    fn addend(&self, cell: f64) -> f64 {
+        match cell.is_nan() {
+            true => self.missing,
+            false if cell == UNKNOWN_LEVEL => self.unknown,
+            false => self.levels[cell as usize],
+        }
+    }
+}
+
 impl FittedLogistic {
     /// The log odds of the target for a row of cells.
     pub fn margin(&self, row: &[f64]) -> f64 {
-        let mut margin = self.intercept;
+        let numbers = self.numbers.iter().map(|line| line.addend(row[line.feature]));
+        let categories = self.categories.iter().map(|a| a.addend(row[a.feature]));
+        // One after the other, from the intercept: sums depend on their order.
+        numbers.chain(categories).fold(self.intercept, |margin, addend| margin + addend)
+    }
+
+    /// What each cell of a row adds to the margin besides the intercept; 0 for features that are not asked for.
+    /// Missing cells and unknown levels add their own. `addends` has as many places as the row cells.
+    pub fn addends_into(&self, row: &[f64], addends: &mut [f64]) {
+        addends.fill(0.0);
         for line in &self.numbers {
-            let x = row[line.feature];
-            margin += match x.is_nan() {
-                true => line.missing,
-                false => {
-                    let x = x.clamp(line.low, line.high);
-                    line.slope * line.squash.map_or(x, |scale| (x / scale).asinh())
-                }
-            };
+            addends[line.feature] = line.addend(row[line.feature]);
         }
-        for addends in &self.categories {
-            let cell = row[addends.feature];
-            margin += match cell.is_nan() {
-                true => addends.missing,
-                false if cell == UNKNOWN_LEVEL => addends.unknown,
-                false => addends.levels[cell as usize],
-            };
+        for category in &self.categories {
+            addends[category.feature] = category.addend(row[category.feature]);
         }
-        margin
     }
 
     /// The margins of rows.
