@@ -101,6 +101,8 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         rows: RowCounts { train: part.clone(), calibration: part.clone(), test: part },
         training_time: None,
         leaks: Vec::new(),
+        influence: None,
+        groups: BTreeMap::new(),
         threshold: ThresholdEntry { value: 0.5, rule: "one half".to_owned(), met: true },
         calibration: CalibrationEntry::of(&scorer.calibration),
         candidates: Vec::new(),

@@ -26,6 +26,9 @@ pub mod labels;
 pub mod split;
 pub mod verdict;
 
+mod ranks;
+mod shadow;
+
 pub mod options;
 pub mod roles;
 
@@ -40,6 +43,8 @@ mod task;
 pub mod tune;
 
 pub mod pipeline;
+
+pub mod influence;
 
 pub mod select;
 

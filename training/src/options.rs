@@ -43,6 +43,8 @@ pub struct FitOptions {
     /// By target ([`Target::name`](crate::label::Target::name)), the columns that are features; `None`: all
     /// that are not excluded.
     pub features: Option<BTreeMap<String, Vec<String>>>,
+    /// Groups of features by the user's own names, for influence shares: name, patterns with `*`.
+    pub groups: BTreeMap<String, Vec<String>>,
     /// Which classifier.
     pub model: ModelChoice,
     /// Parameters of the booster; its seed is [`FitOptions::seed`].
@@ -108,6 +110,7 @@ pub(crate) mod tests {
             allow_leak: Vec::new(),
             untimed: Vec::new(),
             features: None,
+            groups: BTreeMap::new(),
             model: ModelChoice::Auto,
             boosting: Boosting::default(),
             tuning: None,

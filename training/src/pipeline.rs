@@ -24,9 +24,11 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Question, evaluate};
+use crate::label::Target;
 use crate::options::{FitOptions, ModelChoice};
 use crate::roles::Roles;
-use crate::task::{Asked, Task, common_rows};
+use crate::split::Split;
+use crate::task::{Asked, Task, common_table};
 use crate::tune::{Ground, Tuned, tune};
 
 /// A fitted model with its judgement.
@@ -40,6 +42,10 @@ pub struct Trained {
     pub warnings: Vec<String>,
     /// The parameters that were tried, where better ones were looked for.
     pub tuned: Option<Tuned>,
+    /// The answers by row of the table.
+    pub target: Target,
+    /// The rows it was made from and judged on.
+    pub split: Split,
     /// The best features by themselves, best first.
     pub single_features: Vec<SingleFeature>,
 }
@@ -62,23 +68,39 @@ pub fn fit(frame: &Frame, options: &FitOptions, progress: &dyn Fn(&str)) -> Resu
     let tasks = asked.tasks(frame, options, progress)?;
     let fingerprint = frame.fingerprint();
     let table = match options.model {
-        ModelChoice::Auto | ModelChoice::Boosting => common_table(&tasks),
+        ModelChoice::Auto | ModelChoice::Boosting => tasks.first().and_then(|first| {
+            let rows: Vec<&[u32]> = tasks.iter().map(|task| task.split.train.as_slice()).collect();
+            let features: BTreeSet<usize> =
+                tasks.iter().flat_map(|task| task.features.clone()).collect();
+            let features: Vec<usize> = features.into_iter().collect();
+            progress(&format!("binning {} features", features.len()));
+            let data = Dataset { features: &features, ..first.data(&[]) };
+            common_table(&data, &rows, options.boosting.max_bin)
+        }),
         ModelChoice::Logistic | ModelChoice::Forest => None,
     };
     tasks.iter().map(|task| task.run(&fingerprint, table.as_ref())).collect()
 }
 
-/// All features of all targets in bins: cut once for all. Cuts are learned from rows that every target
-/// trains on; `None` where those are few, so that each target needs a table of its own.
-fn common_table(tasks: &[Task<'_>]) -> Option<BinnedTable> {
-    let first = tasks.first()?;
-    let trained: Vec<&[u32]> = tasks.iter().map(|task| task.split.train.as_slice()).collect();
-    let rows = common_rows(first.frame.rows(), &trained)?;
-    let features: BTreeSet<usize> = tasks.iter().flat_map(|task| task.features.clone()).collect();
-    let features: Vec<usize> = features.into_iter().collect();
-    (first.progress)(&format!("binning {} features", features.len()));
-    let data = Dataset { rows: &rows, features: &features, ..first.data(&rows) };
-    Some(BinnedTable::new(&data, first.options.boosting.max_bin))
+/// Fits a model's classifier once more, as it was fitted, to other columns: those of the dataset, of which `table` has
+/// bins.
+///
+/// # Errors
+/// When the fit fails.
+pub(crate) fn fit_again(
+    model: &Trained,
+    data: &Dataset<'_>,
+    table: Option<&BinnedTable>,
+    options: &FitOptions,
+) -> Result<Fitted> {
+    let seed = options.seed;
+    let asked = || Boosting { seed, ..options.boosting.clone() };
+    let params = model.tuned.as_ref().map_or_else(asked, |tuned| tuned.params.clone());
+    Ok(match &model.artifact.scorer.model {
+        Fitted::Boosting(_) => Binned { params, table }.fit(data)?,
+        Fitted::Logistic(_) => Logistic::default().fit(data)?,
+        Fitted::Forest(_) => Forest { seed, ..Forest::default() }.fit(data)?,
+    })
 }
 
 /// The booster on a table that was cut before, where there is one.
@@ -155,7 +177,8 @@ impl Task<'_> {
             self.roles.time_range(&split.train),
         );
         let artifact = Artifact { manifest, scorer, baseline };
-        Ok(Trained { artifact, evaluation, warnings, tuned, single_features })
+        let (target, split) = (self.target.clone(), self.split.clone());
+        Ok(Trained { artifact, evaluation, warnings, tuned, target, split, single_features })
     }
 
     /// How the model's features are made from events and attributes: `None` unless all of them are, in
@@ -321,6 +344,8 @@ impl Task<'_> {
             rows,
             training_time,
             leaks: self.leak_entries(),
+            influence: None,
+            groups: self.options.groups.clone(),
             threshold: ThresholdEntry {
                 value: threshold.value,
                 rule: threshold.rule.describe(),

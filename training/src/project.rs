@@ -42,6 +42,9 @@ pub struct Project {
     /// Labels that are given, instead of questions.
     #[serde(default)]
     pub labels: Option<Labels>,
+    /// Groups of features by names of one's own: patterns with `*`.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// What wrong decisions cost: the threshold is then the cheapest.
     #[serde(default)]
     pub costs: Option<Costs>,

@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use rekindle_models::artifact::LeakEntry;
+use rekindle_models::classifiers::boosting::BinnedTable;
 use rekindle_models::dataset::Dataset;
-use rekindle_models::frame::Frame;
+use rekindle_models::frame::{Frame, nearest_name};
+use rekindle_models::pattern::matches;
 use rekindle_models::seed::{hash_text, mix2};
 
 use crate::error::{Error, Result};
@@ -36,6 +38,7 @@ impl Asked {
         let targets: Vec<Target> =
             options.targets.iter().map(|spec| spec.find(frame)).collect::<Result<_>>()?;
         let roles = Roles::find(frame, options, &targets)?;
+        check_groups(frame, options)?;
         let names = model_names(&targets)?;
         Ok(Asked { targets, names, roles })
     }
@@ -320,14 +323,35 @@ fn check_options(options: &FitOptions) -> Result<()> {
     Ok(())
 }
 
-/// Rows that all sets have; `None` where those are fewer than half of the smallest set.
-pub(crate) fn common_rows(rows: usize, sets: &[&[u32]]) -> Option<Vec<u32>> {
-    let mut met = vec![0_usize; rows];
-    sets.iter().copied().flatten().for_each(|&row| met[row as usize] += 1);
+/// Every pattern of a group means a column.
+fn check_groups(frame: &Frame, options: &FitOptions) -> Result<()> {
+    let names = || frame.schema().fields().iter().map(|field| field.name.as_str());
+    for (group, patterns) in &options.groups {
+        for pattern in patterns.iter().filter(|p| !names().any(|name| matches(p, name))) {
+            let near = nearest_name(pattern, names());
+            let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
+            return Err(Error::BadOptions(format!(
+                "group {group}: the pattern {pattern} means no column{near}; expected a name of a column, in which * \
+                 stands for any letters"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The features of a dataset in bins: cut once for several targets. Cuts are learned from rows that every target
+/// trains on; `None` where those are fewer than half of the smallest set, so that each target needs a table of its own.
+pub(crate) fn common_table(
+    data: &Dataset<'_>,
+    trained: &[&[u32]],
+    max_bin: usize,
+) -> Option<BinnedTable> {
+    let mut met = vec![0_usize; data.frame.rows()];
+    trained.iter().copied().flatten().for_each(|&row| met[row as usize] += 1);
     let common: Vec<u32> =
-        (0..).zip(&met).filter(|(_, n)| **n == sets.len()).map(|(row, _)| row).collect();
-    let fewest = sets.iter().map(|set| set.len()).min()?;
-    (2 * common.len() >= fewest).then_some(common)
+        (0..).zip(&met).filter(|(_, n)| **n == trained.len()).map(|(row, _)| row).collect();
+    let fewest = trained.iter().map(|rows| rows.len()).min()?;
+    (2 * common.len() >= fewest).then(|| BinnedTable::new(&data.with_rows(&common), max_bin))
 }
 
 /// One model's name per target: its column, with the value where one column has several targets, and

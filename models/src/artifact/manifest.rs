@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::behaviour::FeatureSpec;
 use crate::error::Result;
 use crate::frame::{DateFormat, Field, Kind, Schema};
+use crate::metrics::Interval;
 
 /// The readable part of a saved model: where it comes from, what it asks for, how good it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,12 @@ pub struct Manifest {
     /// Features suspected of knowing the answer, and what was done about them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<LeakEntry>,
+    /// What part each feature has in the predictions; `None` where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub influence: Option<Influence>,
+    /// Groups of features by the user's own names: name, patterns.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// From which probability a customer is predicted positive.
     pub threshold: ThresholdEntry,
     /// How margins become probabilities, with its numbers.
@@ -154,6 +161,48 @@ pub struct LeakEntry {
     pub evidence: String,
     /// `excluded`; `allowed`, as the user said; or `warned`: it stays.
     pub action: String,
+}
+
+/// What part each feature has in a model's predictions, on rows that were not learned from. In each list shares add up
+/// to 1 (all are 0 where the model tells nobody apart), the largest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Influence {
+    /// Rows explained.
+    pub rows: usize,
+    /// Features with shuffled rows that the same classifier was fitted on once more, beside the others.
+    pub shadows: usize,
+    /// The largest share that one of them got, 0 to 1: what has less may be noise.
+    pub noise_line: f64,
+    /// By feature.
+    pub features: Vec<Share>,
+    /// By behaviour, all windows together; empty where features were not made from events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behaviours: Vec<Share>,
+    /// By the events that are told of, attributes together; empty where features were not made from events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Share>,
+    /// By the user's own groups; empty where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Share>,
+}
+
+/// The part of a feature, or of some together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The feature or the group.
+    pub name: String,
+    /// Features that it is.
+    pub features: usize,
+    /// Mean absolute contribution to the margin (of a group: the sum of its features'), divided by the sum over all
+    /// features, 0 to 1, with a bootstrap interval over customers.
+    pub share: Interval,
+    /// `up`: the more, the likelier; `down`: the more, the less likely; `up when missing`, `down when missing`; the
+    /// levels that go furthest; `both ways`; `none`.
+    pub direction: String,
+    /// Whether the share (of a group: that of one of its features) is above the noise line.
+    pub above_noise: bool,
 }
 
 /// The threshold and where it comes from.

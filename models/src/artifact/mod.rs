@@ -15,8 +15,8 @@ mod wire;
 
 pub use file::Artifact;
 pub use manifest::{
-    Candidate, FeatureEntry, FeatureKind, LeakEntry, Manifest, PartCount, RowCounts, TargetEntry,
-    ThresholdEntry, TimeRange, VerdictEntry,
+    Candidate, FeatureEntry, FeatureKind, Influence, LeakEntry, Manifest, PartCount, RowCounts,
+    Share, TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,
 };
 pub use registry::{Registry, check_model_name};
 pub use wire::Calibration as CalibrationEntry;

@@ -21,6 +21,14 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// A figure between the quantiles of what the draws of a bootstrap gave for it. `confidence`: 0.5 to 1. Draws that
+    /// are not finite do not count; without others both ends are NaN.
+    pub fn of_draws(value: f64, drawn: Vec<f64>, confidence: f64) -> Interval {
+        between(value, drawn, (1.0 - confidence) / 2.0)
+    }
+}
+
 /// A measure of ranked rows under the weights given, in the ranking's order.
 pub type Measure = fn(&Ranked, &[f64]) -> f64;
 
@@ -51,8 +59,7 @@ impl<'a> Bootstrap<'a> {
             .collect();
         let interval = |(place, measure): (usize, &Measure)| {
             let drawn = draws.iter().map(|draw| draw[place]).collect();
-            let tail = (1.0 - self.confidence) / 2.0;
-            between(measure(ranked, ranked.weights()), drawn, tail)
+            Interval::of_draws(measure(ranked, ranked.weights()), drawn, self.confidence)
         };
         measures.iter().enumerate().map(interval).collect()
     }
@@ -71,10 +78,9 @@ impl<'a> Bootstrap<'a> {
 
     /// The weights of a draw, in the ranking's order.
     fn weights(&self, ranked: &Ranked, draw: u64) -> Vec<f64> {
-        let salt = mix2(self.seed, draw);
         let times = |row: &u32| {
             let key = self.group.map_or(u64::from(*row), |group| group[*row as usize]);
-            poisson_of_mean_1(unit(mix2(salt, key)))
+            times_drawn(self.seed, draw, key)
         };
         ranked.order().iter().zip(ranked.weights()).map(|(row, w)| w * times(row)).collect()
     }
@@ -89,6 +95,11 @@ fn between(value: f64, mut drawn: Vec<f64>, tail: f64) -> Interval {
     }
     let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
     Interval { value, low: at(tail).min(value), high: at(1.0 - tail).max(value) }
+}
+
+/// How often a draw of the bootstrap that follows from the seed takes the rows of a customer: a Poisson(1) number.
+pub fn times_drawn(seed: u64, draw: u64, key: u64) -> f64 {
+    poisson_of_mean_1(unit(mix2(mix2(seed, draw), key)))
 }
 
 /// A Poisson(1) number from a uniform one, by its distribution function.

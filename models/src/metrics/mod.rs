@@ -4,7 +4,7 @@ mod bootstrap;
 mod confusion;
 mod ranking;
 
-pub use bootstrap::{Bootstrap, Interval, Measure};
+pub use bootstrap::{Bootstrap, Interval, Measure, times_drawn};
 pub use confusion::{Confusion, effective_rows, wilson, wilson_upper};
 pub use ranking::{Bin, Ranked};
 

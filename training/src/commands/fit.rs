@@ -1,5 +1,6 @@
 //! `rekindle fit`: a table in, judged and saved models out.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,10 +12,11 @@ use rekindle_models::threshold::ThresholdRule;
 
 use crate::commands::select::FeaturesLock;
 use crate::commands::{ReadArgs, Talk, colour, print};
+use crate::influence::add_influence;
 use crate::label::TargetSpec;
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::{Trained, fit};
-use crate::report::{Report, markdown, terminal};
+use crate::report::{Report, influence_svg, markdown, terminal};
 use crate::snapshot::{self, About, CUSTOMER};
 use crate::split::Shares;
 use crate::tune::{Budget, Objective, Tuning};
@@ -48,6 +50,9 @@ pub struct Fit {
     /// Leave the version in force as it is
     #[arg(long)]
     no_promote: bool,
+    /// Do not tell what part features have in the predictions: saves a fit
+    #[arg(long)]
+    no_influence: bool,
     /// Print the reports as JSON, one a line
     #[arg(long)]
     json: bool,
@@ -87,6 +92,10 @@ pub(super) struct LearningArgs {
     /// List of `rekindle select`: learn from its features
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+    /// A name for features that a pattern with * means, as 'visits=*visit*', to add their influence shares; may be
+    /// given several times
+    #[arg(long, value_name = "NAME=PATTERN")]
+    group: Vec<String>,
     /// Classifier; auto compares all on validation rows
     #[arg(long, value_enum, default_value_t = Model::Auto)]
     model: Model,
@@ -175,7 +184,12 @@ impl Fit {
         let how = (&self.reading, self.limits.limits());
         let (frame, options) =
             table_and_options(self.learning, &self.table, &self.target, how, talk)?;
-        learn(frame, &options, &self.output, self.no_promote, self.json, talk)
+        let saving = Saving {
+            registry: &self.output,
+            no_promote: self.no_promote,
+            influence: !self.no_influence,
+        };
+        learn(frame, &options, saving, self.json, talk)
     }
 }
 
@@ -218,21 +232,34 @@ pub(super) fn table_and_options(
     Ok((frame, options))
 }
 
+/// What is saved of models, and where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Saving<'a> {
+    /// The registry's folder.
+    pub registry: &'a Path,
+    /// Whether the version in force stays.
+    pub no_promote: bool,
+    /// Whether influence shares are told.
+    pub influence: bool,
+}
+
 /// Learns every target of a table, judges and saves the models, and returns the exit code.
 pub(super) fn learn(
     frame: Frame,
     options: &FitOptions,
-    output: &Path,
-    no_promote: bool,
+    saving: Saving<'_>,
     json: bool,
     talk: Talk,
 ) -> Result<u8> {
-    let trained = fit(&frame, options, &|step| talk.say(step))?;
-    drop(frame);
-    let registry = Registry::create(output)?;
+    let say = |step: &str| talk.say(step);
+    let mut trained = fit(&frame, options, &say)?;
+    if saving.influence {
+        add_influence(frame, options, &mut trained, &say)?;
+    }
+    let registry = Registry::create(saving.registry)?;
     let mut words = Vec::new();
     for model in &trained {
-        let version = save(&registry, model, no_promote, talk)?;
+        let version = save(&registry, model, saving.no_promote, talk)?;
         let report = report_of(model, version);
         print(&match json {
             true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
@@ -261,10 +288,11 @@ pub(super) fn save(
     check_question(registry, &model.artifact.manifest)?;
     let next = registry.versions(name)?.last().map_or(1, |last| last + 1);
     let report = report_of(model, next);
-    let version = registry.add(
-        &model.artifact,
-        &[("report.json", report.json().as_bytes()), ("report.md", markdown(&report).as_bytes())],
-    )?;
+    let (json, page) = (report.json(), markdown(&report));
+    let plot = report.influence.and_then(|shares| influence_svg(&report.target, shares));
+    let mut files = vec![("report.json", json.as_bytes()), ("report.md", page.as_bytes())];
+    files.extend(plot.as_ref().map(|plot| ("influence.svg", plot.as_bytes())));
+    let version = registry.add(&model.artifact, &files)?;
     let folder = registry.folder(name, version);
     let unusable = model.evaluation.as_ref().is_some_and(|e| e.verdict.verdict == Word::Unusable);
     let held_back = unusable && registry.current(name)?.is_some();
@@ -332,6 +360,21 @@ fn listed(given: &[String]) -> Vec<String> {
         names.push(&text[first..]);
     }
     names.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+/// Groups as typed, by name.
+fn groups(given: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for one in given {
+        let parts = one
+            .split_once('=')
+            .filter(|(name, pattern)| !name.trim().is_empty() && !pattern.trim().is_empty());
+        let (name, pattern) = parts.with_context(|| {
+            format!("--group {one}: expected NAME=PATTERN, as 'visits=*visit*'")
+        })?;
+        groups.entry(name.trim().to_owned()).or_default().push(pattern.trim().to_owned());
+    }
+    Ok(groups)
 }
 
 /// Parameters as typed: each is a line of TOML.
@@ -417,6 +460,7 @@ impl LearningArgs {
                     Some(lock.targets.into_iter().map(|(t, chosen)| (t, chosen.features)).collect())
                 }
             },
+            groups: groups(&self.group)?,
             model: match self.model {
                 Model::Auto => ModelChoice::Auto,
                 Model::Logistic => ModelChoice::Logistic,

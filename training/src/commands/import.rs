@@ -275,6 +275,8 @@ fn manifest(
         },
         training_time: None,
         leaks: Vec::new(),
+        influence: None,
+        groups: BTreeMap::new(),
         threshold: ThresholdEntry {
             value: scorer.threshold,
             rule: "one half, as nothing was known of the model".to_owned(),

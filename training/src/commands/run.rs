@@ -139,6 +139,7 @@ pub(super) fn learn(
         exclude_for: Vec::new(),
         allow_leak: project.features.allow_leak.clone(),
         features: None,
+        groups: project.groups.clone(),
         model: ModelChoice::Auto,
         boosting: Boosting::default(),
         tuning: None,
@@ -156,7 +157,8 @@ pub(super) fn learn(
         population: "customers of the project's snapshots whom each target is asked of".to_owned(),
         missing: reading.missing,
     };
-    let code = fit::learn(frame, &options, registry, learning.no_promote, learning.json, talk)?;
+    let saving = fit::Saving { registry, no_promote: learning.no_promote, influence: true };
+    let code = fit::learn(frame, &options, saving, learning.json, talk)?;
     // A target that could not be learned could not be judged.
     Ok(if learning.left_out.is_empty() || code != 0 {
         code

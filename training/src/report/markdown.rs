@@ -1,6 +1,11 @@
 //! The report as Markdown, for pull requests and archives.
 
-use crate::report::{Report, compared, grouped, percent, tuned};
+use rekindle_models::artifact::Influence;
+
+use crate::report::{Report, compared, grouped, influence, percent, tuned};
+
+/// Most shares that are shown of a list.
+const SHARES: usize = 30;
 
 /// The report as one Markdown page.
 pub fn markdown(report: &Report<'_>) -> String {
@@ -68,6 +73,7 @@ pub fn markdown(report: &Report<'_>) -> String {
             format!("| {} |\n", cells.map(|text| cell(text)).join(" | "))
         }));
     }
+    page += &report.influence.map(influence_markdown).unwrap_or_default();
     if let Some(tried) = report.tuned {
         page += &format!("\n## Parameters\n\n{}.\n\n", tuned::found(tried));
         page += &format!("| {} |\n|{}\n", tuned::COLUMNS.join(" | "), "---:|".repeat(11));
@@ -79,6 +85,17 @@ pub fn markdown(report: &Report<'_>) -> String {
         page.extend(report.warnings.iter().map(|warning| format!("- {warning}\n")));
     }
     page
+}
+
+fn influence_markdown(influence: &Influence) -> String {
+    let mut page = "\n## Influence\n".to_owned();
+    for list in influence::lists(influence) {
+        let columns = influence::COLUMNS.join(" | ");
+        page += &format!("\n| {} | {columns} |\n|---|---:|---:|---|---|\n", list.what);
+        let rows = influence::rows(&list, SHARES).into_iter();
+        page.extend(rows.map(|row| format!("| {} |\n", row.map(|text| cell(&text)).join(" | "))));
+    }
+    page + &format!("\nOf {}.\n", influence::meaning(influence))
 }
 
 /// Text that stays within its cell.

@@ -1,8 +1,10 @@
 //! A model's judgement for people and machines: on the terminal, as Markdown, as JSON.
 
 mod counts;
+mod influence;
 mod markdown;
 mod passages;
+mod plot;
 mod selected;
 mod terminal;
 mod tuned;
@@ -10,12 +12,13 @@ mod tuned;
 pub use counts::{populations_terminal, shares_terminal};
 pub use markdown::markdown;
 pub use passages::{passages_markdown, passages_terminal};
+pub use plot::influence_svg;
 pub use selected::{SelectedReport, selected_terminal};
 pub use terminal::terminal;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use rekindle_models::artifact::{LeakEntry, Manifest};
+use rekindle_models::artifact::{Influence, LeakEntry, Manifest};
 use serde::Serialize;
 
 use crate::evaluate::Evaluation;
@@ -48,6 +51,9 @@ pub struct Report<'a> {
     pub threshold_rule: &'a str,
     /// Features suspected of knowing the answer, and what was done about them.
     pub leaks: &'a [LeakEntry],
+    /// What part each feature has in the predictions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub influence: Option<&'a Influence>,
     /// The parameters that were tried, where better ones were looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuned: Option<&'a Tuned>,
@@ -80,6 +86,7 @@ impl<'a> Report<'a> {
             calibration,
             threshold_rule: &manifest.threshold.rule,
             leaks: &manifest.leaks,
+            influence: manifest.influence.as_ref(),
             tuned: None,
             evaluation,
             warnings,

@@ -1,12 +1,15 @@
 //! The report as a person reads it in a terminal.
 
-use rekindle_models::artifact::LeakEntry;
+use rekindle_models::artifact::{Influence, LeakEntry};
 
-use crate::report::{Report, compared, grouped, percent, table, tuned};
+use crate::report::{Report, compared, grouped, influence, percent, table, tuned};
 use crate::verdict::Word;
 
 /// Width of the names on the left.
 const NAME: usize = 14;
+
+/// Most shares that are shown of a list.
+const SHARES: usize = 12;
 
 /// The report as lines of text; `colour` where it goes to a terminal that wants it.
 pub fn terminal(report: &Report<'_>, colour: bool) -> String {
@@ -83,6 +86,7 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
 
 fn finish(mut lines: Vec<String>, report: &Report<'_>, colour: bool) -> String {
     lines.extend(leaks_terminal(report.leaks));
+    lines.extend(report.influence.map(influence_terminal).unwrap_or_default());
     if let Some(tried) = report.tuned {
         lines.push(String::new());
         let trials = table(&tuned::COLUMNS, 0, tuned::shown(tried).into_iter());
@@ -94,6 +98,21 @@ fn finish(mut lines: Vec<String>, report: &Report<'_>, colour: bool) -> String {
     let mark = if colour { "\x1b[33mwarning\x1b[0m" } else { "warning" };
     lines.extend(report.warnings.iter().map(|warning| format!("  {mark}: {warning}")));
     lines.join("\n") + "\n"
+}
+
+/// Shares of the predictions, a table for each list.
+fn influence_terminal(influence: &Influence) -> Vec<String> {
+    let mut lines = Vec::new();
+    for list in influence::lists(influence) {
+        let [features, share, direction, test] = influence::COLUMNS;
+        let rows = influence::rows(&list, SHARES).into_iter();
+        let rows = rows.map(|[name, of, share, way, test]| [name, way, test, of, share]);
+        let shown = table(&[list.what, direction, test, features, share], 3, rows);
+        lines.push(String::new());
+        lines.extend(shown.lines().map(str::to_owned));
+    }
+    lines.push(format!("  [{}]", influence::meaning(influence)));
+    lines
 }
 
 /// Features suspected of knowing the answer, a line each.

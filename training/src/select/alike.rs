@@ -4,6 +4,8 @@ use rayon::prelude::*;
 use rekindle_models::dataset::Dataset;
 use rekindle_models::seed::mix2;
 
+use crate::ranks::{correlation, ranks};
+
 /// Most rows that features are compared on.
 const MOST_ROWS: usize = 20_000;
 
@@ -27,14 +29,11 @@ pub fn alike(data: &Dataset<'_>, order: &[usize], least: f64) -> Vec<Alike> {
     }
     let data = data.with_rows(&rows);
     let ranks: Vec<Option<Vec<f32>>> =
-        order.par_iter().map(|&feature| ranks(&data, feature)).collect();
+        order.par_iter().map(|&feature| ranks_of(&data, feature)).collect();
     let mut groups: Vec<(usize, Alike)> = Vec::new();
     for (place, &feature) in order.iter().enumerate() {
         let like = |of: usize| match (&ranks[of], &ranks[place]) {
-            (Some(a), Some(b)) => {
-                let product: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum();
-                product.abs() >= least
-            }
+            (Some(a), Some(b)) => correlation(a, b).abs() >= least,
             _ => false,
         };
         match groups.par_iter().position_first(|(of, _)| like(*of)) {
@@ -45,29 +44,13 @@ pub fn alike(data: &Dataset<'_>, order: &[usize], least: f64) -> Vec<Alike> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// Mean ranks, centred and of length 1, so that a product is a correlation; `None` for categories and for what is
-/// always the same.
-fn ranks(data: &Dataset<'_>, feature: usize) -> Option<Vec<f32>> {
+/// The ranks of a feature; `None` for categories, too.
+fn ranks_of(data: &Dataset<'_>, feature: usize) -> Option<Vec<f32>> {
     if data.levels(feature).is_some() {
         return None;
     }
-    let cells: Vec<f64> = data
-        .cells(feature)
-        .iter()
-        .map(|cell| if cell.is_nan() { f64::NEG_INFINITY } else { *cell })
-        .collect();
-    let mut order: Vec<u32> = (0..cells.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| cells[a as usize].total_cmp(&cells[b as usize]));
-    let mut ranks = vec![0.0; cells.len()];
-    let middle = (cells.len() as f64 - 1.0) / 2.0;
-    let mut first = 0;
-    for run in order.chunk_by(|&a, &b| cells[a as usize] == cells[b as usize]) {
-        let rank = first as f64 + (run.len() as f64 - 1.0) / 2.0 - middle;
-        run.iter().for_each(|&row| ranks[row as usize] = rank);
-        first += run.len();
-    }
-    let length = ranks.iter().map(|rank| rank * rank).sum::<f64>().sqrt();
-    (length > 0.0).then(|| ranks.iter().map(|rank| (rank / length) as f32).collect())
+    let missing_last = |cell: f64| if cell.is_nan() { f64::NEG_INFINITY } else { cell };
+    ranks(&data.cells(feature).into_iter().map(missing_last).collect::<Vec<f64>>())
 }
 
 #[cfg(test)]

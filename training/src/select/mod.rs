@@ -21,10 +21,11 @@ use crate::options::FitOptions;
 use crate::roles::Roles;
 use crate::select::alike::alike;
 use crate::select::figures::Figures;
-use crate::task::{Asked, Chooser, Task, common_rows};
+use crate::shadow::Shadowed;
+use crate::task::{Asked, Chooser, Task, common_table};
 
 pub use batches::{Batches, parse_list};
-pub use worth::{Shadowed, worth};
+pub use worth::worth;
 
 /// Deals of the customers over which a feature's worth is averaged. What a feature that knows nothing learned by heart is
 /// another thing in each, so that chance grows less with their number; more are worth their time where rows are few.
@@ -193,16 +194,19 @@ impl Ground {
         say: &dyn Fn(&str),
     ) -> Result<Vec<Selected>> {
         let learned: Vec<&[u32]> = self.choosers.iter().map(|c| c.learn.as_slice()).collect();
-        let common = common_rows(self.shadowed.frame.rows(), &learned);
-        let common = common.map(|rows| {
-            let all: Vec<usize> = self.choosers.iter().flat_map(|c| c.features.clone()).collect();
-            self.binned(&rows, all, options)
-        });
+        let all: Vec<usize> = self.choosers.iter().flat_map(|c| c.features.clone()).collect();
+        let max_bin = options.fit.boosting.max_bin;
+        let all = self.with_shadows(all);
+        let common = common_table(&self.data(&self.choosers[0], &all, &[]), &learned, max_bin);
         let mut selected = Vec::new();
         for chooser in &self.choosers {
             let own = match &common {
                 Some(_) => None,
-                None => Some(self.binned(&chooser.learn, chooser.features.clone(), options)),
+                None => {
+                    let features = self.with_shadows(chooser.features.clone());
+                    let data = self.data(chooser, &features, &chooser.learn);
+                    Some(BinnedTable::new(&data, max_bin))
+                }
             };
             let table =
                 common.as_ref().or(own.as_ref()).expect("a table of all, or of this target");
@@ -218,25 +222,22 @@ impl Ground {
         Ok(selected)
     }
 
-    /// Features and shadows in bins.
-    fn binned(
-        &self,
-        rows: &[u32],
-        mut features: Vec<usize>,
-        options: &SelectOptions,
-    ) -> BinnedTable {
+    /// Features and shadows, each once.
+    fn with_shadows(&self, mut features: Vec<usize>) -> Vec<usize> {
         features.extend(&self.shadowed.shadows);
         features.sort_unstable();
         features.dedup();
-        let chooser = &self.choosers[0];
-        let data = Dataset {
-            frame: &self.shadowed.frame,
-            features: &features,
-            rows,
-            target: &chooser.target.positive,
-            weight: &self.roles.weight,
-        };
-        BinnedTable::new(&data, options.fit.boosting.max_bin)
+        features
+    }
+
+    fn data<'a>(
+        &'a self,
+        chooser: &'a Chooser,
+        features: &'a [usize],
+        rows: &'a [u32],
+    ) -> Dataset<'a> {
+        let (target, weight) = (&chooser.target.positive, &self.roles.weight);
+        Dataset { frame: &self.shadowed.frame, features, rows, target, weight }
     }
 }
 
@@ -296,13 +297,7 @@ impl Search<'_> {
     }
 
     fn data<'b>(&'b self, features: &'b [usize], rows: &'b [u32]) -> Dataset<'b> {
-        Dataset {
-            frame: &self.ground.shadowed.frame,
-            features,
-            rows,
-            target: &self.chooser.target.positive,
-            weight: &self.ground.roles.weight,
-        }
+        self.ground.data(self.chooser, features, rows)
     }
 
     fn name(&self, place: usize) -> String {

@@ -8,6 +8,7 @@ use rekindle_models::seed::unit;
 use super::*;
 use crate::label::TargetSpec;
 use crate::options::ModelChoice;
+use crate::shadow::Shadowed;
 
 const ROWS: u64 = 12_000;
 const FEATURES: u64 = 30;

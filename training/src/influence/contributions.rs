@@ -1,0 +1,102 @@
+//! How far each feature moves a model's margin, row by row: exactly for trees that add up and for logistic
+//! regression, by swapping cells for forests. Sums nothing up.
+
+use rekindle_models::classifiers::Fitted;
+use rekindle_models::classifiers::logistic::FittedLogistic;
+use rekindle_models::dataset::Dataset;
+use rekindle_models::explain::Explainer;
+use rekindle_models::frame::{Binding, Rows};
+
+/// Rows of the training part that tell what a logistic regression expects of a feature.
+const EXPECTED_FROM: usize = 100_000;
+
+/// A model asked for contributions to its margin.
+pub(super) enum Contributions<'a> {
+    /// Exact Shapley values of trees.
+    Trees(Explainer),
+    /// What a cell adds, less what the training rows' cells add in the mean: the Shapley values of a sum.
+    Addends { model: &'a FittedLogistic, expected: Vec<f64> },
+    /// How far the margin falls when a cell is taken from another of the rows.
+    Swaps { model: &'a Fitted, donors: Rows },
+}
+
+impl<'a> Contributions<'a> {
+    /// `learned` are the rows that the model was fitted on, `explained` those that will be asked for.
+    pub(super) fn new(
+        model: &'a Fitted,
+        learned: &Dataset<'_>,
+        explained: &Dataset<'_>,
+    ) -> Contributions<'a> {
+        match model {
+            Fitted::Boosting(trees) => Contributions::Trees(Explainer::new(trees)),
+            Fitted::Logistic(logistic) => {
+                let step = learned.rows.len().div_ceil(EXPECTED_FROM);
+                let rows: Vec<u32> = learned.rows.iter().step_by(step).copied().collect();
+                let learned = learned.with_rows(&rows);
+                let expected = expected_addends(logistic, &learned);
+                Contributions::Addends { model: logistic, expected }
+            }
+            Fitted::Forest(_) => Contributions::Swaps { model, donors: explained.to_rows() },
+        }
+    }
+
+    /// The contributions of some of the rows to explain, `first..first + rows.len()` of them: row-major, a number a
+    /// feature.
+    pub(super) fn of(&self, first: usize, rows: &Rows) -> Vec<f64> {
+        let width = rows.width();
+        match self {
+            Contributions::Trees(explainer) => {
+                let all = explainer.contributions(rows);
+                all.chunks_exact(width + 1).flat_map(|row| &row[..width]).copied().collect()
+            }
+            Contributions::Addends { model, expected } => {
+                let mut all = vec![0.0; rows.len() * width];
+                for (row, out) in rows.iter().zip(all.chunks_exact_mut(width)) {
+                    model.addends_into(row, out);
+                    out.iter_mut().zip(expected).for_each(|(addend, expected)| *addend -= expected);
+                }
+                all
+            }
+            Contributions::Swaps { model, donors } => swapped(model, donors, first, rows),
+        }
+    }
+}
+
+fn expected_addends(model: &FittedLogistic, data: &Dataset<'_>) -> Vec<f64> {
+    let binding = Binding::new(&data.schema(), data.frame.schema())
+        .expect("the features are columns of the frame itself");
+    let width = data.features.len();
+    let (mut sums, mut weights, mut addends) = (vec![0.0; width], 0.0, vec![0.0; width]);
+    for rows in data.rows.chunks(1_024) {
+        let cells = binding.rows_at(data.frame, rows);
+        for (row, cells) in rows.iter().zip(cells.iter()) {
+            let weight = data.weight[*row as usize];
+            model.addends_into(cells, &mut addends);
+            sums.iter_mut().zip(&addends).for_each(|(sum, addend)| *sum += weight * addend);
+            weights += weight;
+        }
+    }
+    sums.into_iter().map(|sum| sum / weights).collect()
+}
+
+/// The donor of a row stands half of all rows further on.
+fn swapped(model: &Fitted, donors: &Rows, first: usize, rows: &Rows) -> Vec<f64> {
+    let (width, all) = (rows.width(), donors.len());
+    let margins = model.margins(rows);
+    let mut contributions = vec![0.0; rows.len() * width];
+    let mut cells = rows.cells().to_vec();
+    for feature in 0..width {
+        for (place, row) in cells.chunks_exact_mut(width).enumerate() {
+            row[feature] = donors.row((first + place + all / 2) % all)[feature];
+        }
+        let with = Rows::from_cells(width, cells);
+        for (place, (margin, swapped)) in margins.iter().zip(model.margins(&with)).enumerate() {
+            contributions[place * width + feature] = margin - swapped;
+        }
+        cells = with.cells().to_vec();
+        for (row, own) in cells.chunks_exact_mut(width).zip(rows.iter()) {
+            row[feature] = own[feature];
+        }
+    }
+    contributions
+}

@@ -1,0 +1,187 @@
+//! Influence shares: what part each feature has in a model's predictions, on rows that were not learned from, and which
+//! shares are noise. Changes no model.
+
+mod contributions;
+mod direction;
+mod groups;
+mod tally;
+
+#[cfg(test)]
+mod tests;
+
+use rekindle_models::artifact::{Influence, Share};
+use rekindle_models::classifiers::Fitted;
+use rekindle_models::classifiers::boosting::BinnedTable;
+use rekindle_models::dataset::Dataset;
+use rekindle_models::frame::Frame;
+use rekindle_models::seed::mix2;
+
+use crate::error::Result;
+use crate::influence::contributions::Contributions;
+use crate::influence::direction::{BOTH_WAYS, direction};
+use crate::influence::groups::Groups;
+use crate::influence::tally::Tally;
+use crate::options::FitOptions;
+use crate::pipeline::{Trained, fit_again};
+use crate::shadow::Shadowed;
+use crate::task::{Asked, common_table};
+
+/// Most rows that are explained; of forests, which are asked once for every feature.
+const MOST_ROWS: (usize, usize) = (20_000, 1_000);
+/// Rows by which directions are told.
+const DIRECTION_ROWS: usize = 2_000;
+
+/// Adds to every model's manifest what part each feature has in its predictions.
+///
+/// A feature's share is its mean absolute contribution to the margin over test rows (calibration rows where there are
+/// none; at most 20,000, of forests 1,000), divided by the sum over all features. Contributions are exact Shapley values
+/// for boosting and logistic regression; for forests, how far a cell taken from another customer moves the margin.
+///
+/// The null test: beside the features stand up to 100 shadows, copies with shuffled rows, and the same classifier is
+/// fitted once more on all of them. The largest share that a shadow gets is the line: what has less may be noise.
+///
+/// # Errors
+/// When a fit fails, or a column has a shadow's name.
+pub fn add_influence(
+    frame: Frame,
+    options: &FitOptions,
+    trained: &mut [Trained],
+    progress: &dyn Fn(&str),
+) -> Result<()> {
+    let asked = Asked::find(&frame, options)?;
+    let places = |model: &Trained| -> Vec<usize> {
+        let fields = model.artifact.scorer.schema.fields().iter();
+        fields.filter_map(|field| frame.schema().place(&field.name)).collect()
+    };
+    let features: Vec<Vec<usize>> = trained.iter().map(places).collect();
+    let mut all = features.concat();
+    all.sort_unstable();
+    all.dedup();
+    let Shadowed { frame, shadows } = Shadowed::new(frame, &all, mix2(options.seed, 2))?;
+    all.extend(&shadows);
+    let boosted = |model: &&Trained| matches!(model.artifact.scorer.model, Fitted::Boosting(_));
+    let learned: Vec<&[u32]> = trained.iter().map(|model| model.split.train.as_slice()).collect();
+    let table = trained.iter().find(boosted).and_then(|model| {
+        let (target, weight) = (&model.target.positive, &asked.roles.weight);
+        let data = Dataset { frame: &frame, features: &all, rows: &[], target, weight };
+        common_table(&data, &learned, options.boosting.max_bin)
+    });
+    let found: Vec<Influence> = trained
+        .iter()
+        .zip(&features)
+        .map(|(model, features)| {
+            let rows = sample(model, &asked.roles.keys, options.seed);
+            let name = &model.artifact.manifest.model_name;
+            progress(&format!("{name}: influence of {} features", features.len()));
+            let ground =
+                Ground { frame: &frame, asked: &asked, options, model, features, rows: &rows };
+            let line = ground.noise_line(&shadows, table.as_ref())?;
+            Ok(Influence { shadows: shadows.len(), ..ground.shares(line) })
+        })
+        .collect::<Result<_>>()?;
+    for (model, influence) in trained.iter_mut().zip(found) {
+        model.artifact.manifest.influence = Some(influence);
+    }
+    Ok(())
+}
+
+/// Rows that the model has not seen, in an order that follows from their customers' hashes.
+fn sample(model: &Trained, keys: &[u64], seed: u64) -> Vec<u32> {
+    let split = &model.split;
+    let mut rows = if split.test.is_empty() { &split.calibration } else { &split.test }.clone();
+    rows.sort_by_key(|&row| (mix2(mix2(seed, 3), keys[row as usize]), row));
+    rows.truncate(match model.artifact.scorer.model {
+        Fitted::Forest(_) => MOST_ROWS.1,
+        Fitted::Boosting(_) | Fitted::Logistic(_) => MOST_ROWS.0,
+    });
+    rows
+}
+
+/// What a model's shares are taken from.
+struct Ground<'a> {
+    frame: &'a Frame,
+    asked: &'a Asked,
+    options: &'a FitOptions,
+    model: &'a Trained,
+    features: &'a [usize],
+    rows: &'a [u32],
+}
+
+impl Ground<'_> {
+    /// The rows to explain, with some columns.
+    fn data<'b>(&'b self, features: &'b [usize]) -> Dataset<'b> {
+        let (target, weight) = (&self.model.target.positive, &self.asked.roles.weight);
+        Dataset { frame: self.frame, features, rows: self.rows, target, weight }
+    }
+
+    /// The largest share that a shadow gets beside the features.
+    fn noise_line(&self, shadows: &[usize], table: Option<&BinnedTable>) -> Result<f64> {
+        let with = [self.features, shadows].concat();
+        let data = self.data(&with);
+        let learned = data.with_rows(&self.model.split.train);
+        let null = fit_again(self.model, &learned, table, self.options)?;
+        let contributions = Contributions::new(&null, &learned, &data);
+        let tally = Tally::new(&contributions, &data, &self.asked.roles.keys, None);
+        let own: Vec<usize> = (0..self.features.len()).collect();
+        let share = |shadow| tally.share(&[shadow], &own, 0.95).value;
+        Ok((own.len()..with.len()).map(share).fold(0.0, f64::max))
+    }
+
+    /// Shares by feature and by group, largest first.
+    fn shares(&self, noise_line: f64) -> Influence {
+        let data = self.data(self.features);
+        let learned = data.with_rows(&self.model.split.train);
+        let contributions = Contributions::new(&self.model.artifact.scorer.model, &learned, &data);
+        let seed = mix2(self.options.seed, 4);
+        let tally = Tally::new(&contributions, &data, &self.asked.roles.keys, Some(seed));
+        let directions = self.directions(&contributions, &data);
+        let all: Vec<usize> = (0..self.features.len()).collect();
+        let confidence = self.options.limits.confidence;
+        let above = |place: &usize| tally.share(&[*place], &all, confidence).value > noise_line;
+        let one = |(name, places): (String, Vec<usize>)| Share {
+            name,
+            features: places.len(),
+            share: tally.share(&places, &all, confidence),
+            direction: together(&places, &directions),
+            above_noise: places.iter().any(above),
+        };
+        let sorted = |groups: Groups| {
+            let mut shares: Vec<Share> = groups.into_iter().map(one).collect();
+            shares
+                .sort_by(|a, b| b.share.value.total_cmp(&a.share.value).then(a.name.cmp(&b.name)));
+            shares
+        };
+        let schema = data.schema();
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name.clone()).collect();
+        let alone = names.iter().cloned().zip(all.iter().map(|&place| vec![place])).collect();
+        let spec = self.model.artifact.manifest.feature_spec.as_ref();
+        let own = Some(&self.options.groups).filter(|groups| !groups.is_empty());
+        Influence {
+            rows: self.rows.len(),
+            shadows: 0,
+            noise_line,
+            features: sorted(alone),
+            behaviours: spec.map_or_else(Vec::new, |s| sorted(groups::behaviours(&names, s))),
+            events: spec.map_or_else(Vec::new, |s| sorted(groups::events(&names, s))),
+            groups: own.map_or_else(Vec::new, |own| sorted(groups::own(&names, own))),
+        }
+    }
+
+    fn directions(&self, contributions: &Contributions<'_>, data: &Dataset<'_>) -> Vec<String> {
+        let data = data.with_rows(&self.rows[..self.rows.len().min(DIRECTION_ROWS)]);
+        let moved = contributions.of(0, &data.to_rows());
+        let width = self.features.len();
+        let of_feature = |(place, field)| {
+            let moved: Vec<f64> = moved.iter().skip(place).step_by(width).copied().collect();
+            direction(field, &data.cells(place), &moved)
+        };
+        data.schema().fields().iter().enumerate().map(of_feature).collect()
+    }
+}
+
+/// The direction of features together: theirs, where all that move anything go one way.
+fn together(places: &[usize], directions: &[String]) -> String {
+    let mut ways = places.iter().map(|&place| &directions[place]).filter(|way| *way != "none");
+    let Some(first) = ways.next() else { return "none".to_owned() };
+    if ways.all(|way| way == first) { first.clone() } else { BOTH_WAYS.to_owned() }
+}
