@@ -271,6 +271,40 @@ fn several_targets_versions_and_exit_codes() {
 }
 
 #[test]
+fn shares_of_the_prediction_are_printed_saved_and_drawn() {
+    let folder = world(1_500);
+    let at = folder.path();
+    let group = ["--group", "silence=recency*", "--json"];
+    let printed: Value = serde_json::from_str(&done(at, &[&FIT[..], &group].concat())).unwrap();
+    let saved: Value =
+        serde_json::from_slice(&fs::read(at.join("registry/churned/1/report.json")).unwrap())
+            .unwrap();
+    let shown = done(at, &["models", "show", "registry/churned"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let influence = &printed["influence"];
+    assert_eq!((influence, influence), (&saved["influence"], &shown["influence"]));
+    for list in ["features", "groups"] {
+        let shares = influence[list].as_array().unwrap().iter();
+        let sum: f64 = shares.map(|share| share["share"]["value"].as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{list}: {sum}");
+    }
+    let names: Vec<&str> =
+        influence["groups"].as_array().unwrap().iter().filter_map(|g| g["name"].as_str()).collect();
+    assert!(names.contains(&"silence") && names.contains(&"others"), "{names:?}");
+    let best = influence["features"][0]["name"].as_str().unwrap();
+    let page = fs::read_to_string(at.join("registry/churned/1/report.md")).unwrap();
+    assert!(page.contains("## Influence") && page.contains(&format!("| {best} | 1 |")), "{page}");
+    let plot = fs::read_to_string(at.join("registry/churned/1/influence.svg")).unwrap();
+    assert!(plot.starts_with("<svg") && plot.contains(best) && plot.contains("noise line"));
+    // Without it nothing of the kind is saved, and the model is the same to the bit.
+    let other = ["--no-influence", "-o", "other"];
+    done(at, &[&FIT[..], &other].concat());
+    assert!(!at.join("other/churned/1/influence.svg").exists());
+    let refusal = refused(at, &[&FIT[..], &["--group", "silence"]].concat());
+    assert!(refusal.contains("--group silence: expected NAME=PATTERN"), "{refusal}");
+}
+
+#[test]
 fn a_feature_that_knows_one_target_is_left_out_for_it_alone_unless_it_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

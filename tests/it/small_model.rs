@@ -102,7 +102,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         training_time: None,
         leaks: Vec::new(),
         influence: None,
-        groups: BTreeMap::new(),
+        groups: Default::default(),
         threshold: ThresholdEntry { value: 0.5, rule: "one half".to_owned(), met: true },
         calibration: CalibrationEntry::of(&scorer.calibration),
         candidates: Vec::new(),

@@ -327,7 +327,7 @@ fn check_options(options: &FitOptions) -> Result<()> {
 fn check_groups(frame: &Frame, options: &FitOptions) -> Result<()> {
     let names = || frame.schema().fields().iter().map(|field| field.name.as_str());
     for (group, patterns) in &options.groups {
-        for pattern in patterns.iter().filter(|p| !names().any(|name| matches(p, name))) {
+        if let Some(pattern) = patterns.iter().find(|p| !names().any(|name| matches(p, name))) {
             let near = nearest_name(pattern, names());
             let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
             return Err(Error::BadOptions(format!(

@@ -9,6 +9,8 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use rekindle_models::artifact::{Influence, Share};
 use rekindle_models::classifiers::Fitted;
 use rekindle_models::classifiers::boosting::BinnedTable;
@@ -28,6 +30,8 @@ use crate::task::{Asked, common_table};
 
 /// Most rows that are explained; of forests, which are asked once for every feature.
 const MOST_ROWS: (usize, usize) = (20_000, 1_000);
+/// Part of a group's share that goes one way where the group is said to.
+const MOST_OF_IT: f64 = 0.75;
 /// Rows by which directions are told.
 const DIRECTION_ROWS: usize = 2_000;
 
@@ -142,7 +146,9 @@ impl Ground<'_> {
             name,
             features: places.len(),
             share: tally.share(&places, &all, confidence),
-            direction: together(&places, &directions),
+            direction: together(&places, &directions, |place| {
+                tally.share(&[place], &all, confidence).value
+            }),
             above_noise: places.iter().any(above),
         };
         let sorted = |groups: Groups| {
@@ -179,9 +185,16 @@ impl Ground<'_> {
     }
 }
 
-/// The direction of features together: theirs, where all that move anything go one way.
-fn together(places: &[usize], directions: &[String]) -> String {
-    let mut ways = places.iter().map(|&place| &directions[place]).filter(|way| *way != "none");
-    let Some(first) = ways.next() else { return "none".to_owned() };
-    if ways.all(|way| way == first) { first.clone() } else { BOTH_WAYS.to_owned() }
+/// The direction of features together: the one in which features with [`MOST_OF_IT`] of their shares go.
+fn together(places: &[usize], directions: &[String], share: impl Fn(usize) -> f64) -> String {
+    let mut by_way: BTreeMap<&str, f64> = BTreeMap::new();
+    for &place in places {
+        *by_way.entry(&directions[place]).or_default() += share(place);
+    }
+    let whole: f64 = by_way.values().sum();
+    if whole == 0.0 {
+        return "none".to_owned();
+    }
+    let most = by_way.into_iter().find(|(_, of_way)| *of_way >= MOST_OF_IT * whole);
+    most.map_or(BOTH_WAYS, |(way, _)| way).to_owned()
 }

@@ -73,9 +73,9 @@ impl<'b> Picture<'_, 'b> {
 
     fn draw(&self, title: &str, shares: &[&Share], influence: &Influence) -> Drawn<'b> {
         self.area.fill(&WHITE)?;
-        self.text(title, (16, 22), 17, INK, HPos::Left)?;
+        self.text(title, (16, 22), 21, INK, HPos::Left)?;
         let rows = format!("influence shares on {} rows not learned from", influence.rows);
-        self.text(&rows, (16, 44), 12, GREY, HPos::Left)?;
+        self.text(&rows, (16, 44), 15, GREY, HPos::Left)?;
         let bottom = HEAD + BAR * shares.len() as i32;
         for (place, share) in shares.iter().enumerate() {
             let middle = HEAD + BAR * place as i32 + BAR / 2;
@@ -88,16 +88,16 @@ impl<'b> Picture<'_, 'b> {
                 self.line((self.at(end), middle - 4), (self.at(end), middle + 4), INK, 1)?;
             }
             let ink = if share.above_noise { INK } else { GREY };
-            self.text(&shortened(&share.name), (NAMES - 8, middle), 12, ink, HPos::Right)?;
+            self.text(&shortened(&share.name), (NAMES - 8, middle), 15, ink, HPos::Right)?;
             let told = format!("{:.1} %", value * 100.0);
-            self.text(&told, (self.at(high) + 8, middle), 12, ink, HPos::Left)?;
+            self.text(&told, (self.at(high) + 8, middle), 15, ink, HPos::Left)?;
         }
         let line = self.at(influence.noise_line);
         for y in (HEAD - 4..bottom).step_by(8) {
             self.line((line, y), (line, (y + 4).min(bottom)), LINE, 1)?;
         }
         let told = format!("noise line: {:.2} %", influence.noise_line * 100.0);
-        self.text(&told, (line, bottom + 14), 12, LINE, HPos::Left)
+        self.text(&told, (line, bottom + 14), 15, LINE, HPos::Left)
     }
 }
 
