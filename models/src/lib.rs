@@ -16,8 +16,6 @@ pub mod frame;
 
 pub mod dataset;
 
-pub mod pattern;
-
 pub mod seed;
 
 pub mod behaviour;

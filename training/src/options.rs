@@ -66,6 +66,11 @@ pub struct FitOptions {
 }
 
 impl FitOptions {
+    /// The booster's parameters, with the seed of all draws.
+    pub fn booster(&self) -> Boosting {
+        Boosting { seed: self.seed, ..self.boosting.clone() }
+    }
+
     /// How the threshold is chosen.
     pub fn threshold_rule(&self) -> ThresholdRule {
         self.threshold.unwrap_or(match self.limits.max_error_rate {

@@ -94,8 +94,8 @@ pub(crate) fn fit_again(
     options: &FitOptions,
 ) -> Result<Fitted> {
     let seed = options.seed;
-    let asked = || Boosting { seed, ..options.boosting.clone() };
-    let params = model.tuned.as_ref().map_or_else(asked, |tuned| tuned.params.clone());
+    let params =
+        model.tuned.as_ref().map_or_else(|| options.booster(), |tuned| tuned.params.clone());
     Ok(match &model.artifact.scorer.model {
         Fitted::Boosting(_) => Binned { params, table }.fit(data)?,
         Fitted::Logistic(_) => Logistic::default().fit(data)?,
@@ -136,7 +136,7 @@ impl Task<'_> {
             None => best_feature,
         };
         let tuned = self.tuned(&fit_data, &validation, table)?;
-        let params = tuned.as_ref().map_or_else(|| self.params(), |tuned| tuned.params.clone());
+        let params = tuned.as_ref().map_or_else(|| self.options.booster(), |t| t.params.clone());
         let (model, candidates) = self.choose(params, &fit_data, &validation, &train, table)?;
         let calibration_data = data(&split.calibration);
         let margins = margins(&model, &calibration_data);
@@ -216,11 +216,6 @@ impl Task<'_> {
             .ok_or_else(|| bad("it is excluded, expected a feature of the model"))
     }
 
-    /// The booster's parameters as asked for.
-    fn params(&self) -> Boosting {
-        Boosting { seed: self.options.seed, ..self.options.boosting.clone() }
-    }
-
     /// Better parameters, where they are to be looked for.
     fn tuned(
         &self,
@@ -229,7 +224,7 @@ impl Task<'_> {
         table: Option<&BinnedTable>,
     ) -> Result<Option<Tuned>> {
         let Some(tuning) = self.options.tuning else { return Ok(None) };
-        let params = self.params();
+        let params = self.options.booster();
         let own = table.is_none().then(|| BinnedTable::new(data, params.max_bin));
         let table = table.or(own.as_ref()).expect("a table of all targets, or of this one");
         let rule = self.options.threshold_rule();

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use glob::Pattern;
 use rekindle_models::artifact::LeakEntry;
 use rekindle_models::classifiers::boosting::BinnedTable;
 use rekindle_models::dataset::Dataset;
 use rekindle_models::frame::{Frame, nearest_name};
-use rekindle_models::pattern::matches;
 use rekindle_models::seed::{hash_text, mix2};
 
 use crate::error::{Error, Result};
@@ -323,17 +323,26 @@ fn check_options(options: &FitOptions) -> Result<()> {
     Ok(())
 }
 
-/// Every pattern of a group means a column.
+/// Every pattern of a group is one, and means a column.
 fn check_groups(frame: &Frame, options: &FitOptions) -> Result<()> {
     let names = || frame.schema().fields().iter().map(|field| field.name.as_str());
-    for (group, patterns) in &options.groups {
-        if let Some(pattern) = patterns.iter().find(|p| !names().any(|name| matches(p, name))) {
-            let near = nearest_name(pattern, names());
-            let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
-            return Err(Error::BadOptions(format!(
-                "group {group}: the pattern {pattern} means no column{near}; expected a name of a column, in which * \
-                 stands for any letters"
-            )));
+    for (group, text) in
+        options.groups.iter().flat_map(|(g, texts)| texts.iter().map(move |t| (g, t)))
+    {
+        let bad = |what: &str| {
+            Err(Error::BadOptions(format!(
+                "group {group}: the pattern {text} {what}; expected a name of a column, in which * stands for any \
+                 letters"
+            )))
+        };
+        match Pattern::new(text) {
+            Err(error) => return bad(&format!("cannot be read: {error}")),
+            Ok(pattern) if !names().any(|name| pattern.matches(name)) => {
+                let near = nearest_name(text, names());
+                let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
+                return bad(&format!("means no column{near}"));
+            }
+            Ok(_) => {}
         }
     }
     Ok(())

@@ -132,6 +132,18 @@ fn any_cell_gets_a_finite_margin() {
 }
 
 #[test]
+fn what_each_cell_adds_sums_up_to_the_margin() {
+    let table = mixed(600);
+    let Fitted::Logistic(fitted) = table.fit(&Logistic::default()) else { panic!("as asked") };
+    let mut addends = vec![0.0; 5];
+    for row in table.rows().iter().take(50) {
+        fitted.addends_into(row, &mut addends);
+        let sum = fitted.intercept + addends.iter().sum::<f64>();
+        assert!((sum - fitted.margin(row)).abs() < 1e-9, "{sum}");
+    }
+}
+
+#[test]
 fn missing_cells_tell_as_much_as_values_do() {
     let target: Vec<bool> = (0..400).map(|row| row % 3 == 0).collect();
     let number = numbers(400, |row| if target[row] { f64::NAN } else { draw(row, 1) });

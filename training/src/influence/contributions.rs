@@ -84,18 +84,14 @@ fn swapped(model: &Fitted, donors: &Rows, first: usize, rows: &Rows) -> Vec<f64>
     let (width, all) = (rows.width(), donors.len());
     let margins = model.margins(rows);
     let mut contributions = vec![0.0; rows.len() * width];
-    let mut cells = rows.cells().to_vec();
     for feature in 0..width {
+        let mut cells = rows.cells().to_vec();
         for (place, row) in cells.chunks_exact_mut(width).enumerate() {
             row[feature] = donors.row((first + place + all / 2) % all)[feature];
         }
-        let with = Rows::from_cells(width, cells);
-        for (place, (margin, swapped)) in margins.iter().zip(model.margins(&with)).enumerate() {
+        let swapped = model.margins(&Rows::from_cells(width, cells));
+        for (place, (margin, swapped)) in margins.iter().zip(swapped).enumerate() {
             contributions[place * width + feature] = margin - swapped;
-        }
-        cells = with.cells().to_vec();
-        for (row, own) in cells.chunks_exact_mut(width).zip(rows.iter()) {
-            row[feature] = own[feature];
         }
     }
     contributions

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rekindle_models::behaviour::FeatureSpec;
-use rekindle_models::pattern::matches;
+use glob::Pattern;
+use rekindle_models::behaviour::{Feature, FeatureSpec};
 
 /// By group, in the order of its first feature: its name and the places of its features.
 pub(super) type Groups = Vec<(String, Vec<usize>)>;
@@ -20,7 +20,7 @@ pub(super) fn behaviours(names: &[String], spec: &FeatureSpec) -> Groups {
                 Some(name) => name.clone(),
                 None => {
                     let feature = feature.clone();
-                    rekindle_models::behaviour::Feature { windows: Vec::new(), ..feature }.name()
+                    Feature { windows: Vec::new(), ..feature }.name()
                 }
             };
             (feature.name(), unwindowed)
@@ -36,12 +36,17 @@ pub(super) fn events(names: &[String], spec: &FeatureSpec) -> Groups {
     grouped(names, |name| of.get(name).cloned().unwrap_or_else(|| "attributes".to_owned()))
 }
 
-/// Groups by the user's names and patterns: the first by name whose pattern a feature matches; `others` for the rest.
+/// Groups by the user's names and patterns, which can be read: the first by name whose pattern a feature matches; `others` for the rest.
 pub(super) fn own(names: &[String], groups: &BTreeMap<String, Vec<String>>) -> Groups {
+    let compiled = |texts: &Vec<String>| -> Vec<Pattern> {
+        texts.iter().filter_map(|text| Pattern::new(text).ok()).collect()
+    };
+    let groups: Vec<(&String, Vec<Pattern>)> =
+        groups.iter().map(|(group, texts)| (group, compiled(texts))).collect();
     grouped(names, |name| {
-        let meant = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
+        let meant = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
         let found = groups.iter().find(|(_, patterns)| meant(patterns));
-        found.map_or_else(|| "others".to_owned(), |(group, _)| group.clone())
+        found.map_or_else(|| "others".to_owned(), |(group, _)| (*group).clone())
     })
 }
 

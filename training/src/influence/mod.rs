@@ -77,10 +77,9 @@ pub fn add_influence(
             let rows = sample(model, &asked.roles.keys, options.seed);
             let name = &model.artifact.manifest.model_name;
             progress(&format!("{name}: influence of {} features", features.len()));
-            let ground =
-                Ground { frame: &frame, asked: &asked, options, model, features, rows: &rows };
-            let line = ground.noise_line(&shadows, table.as_ref())?;
-            Ok(Influence { shadows: shadows.len(), ..ground.shares(line) })
+            let (frame, asked, rows, shadows) = (&frame, &asked, &rows, &shadows);
+            let ground = Ground { frame, asked, options, model, features, shadows, rows };
+            Ok(ground.shares(ground.noise_line(table.as_ref())?))
         })
         .collect::<Result<_>>()?;
     for (model, influence) in trained.iter_mut().zip(found) {
@@ -108,6 +107,7 @@ struct Ground<'a> {
     options: &'a FitOptions,
     model: &'a Trained,
     features: &'a [usize],
+    shadows: &'a [usize],
     rows: &'a [u32],
 }
 
@@ -119,16 +119,14 @@ impl Ground<'_> {
     }
 
     /// The largest share that a shadow gets beside the features.
-    fn noise_line(&self, shadows: &[usize], table: Option<&BinnedTable>) -> Result<f64> {
-        let with = [self.features, shadows].concat();
+    fn noise_line(&self, table: Option<&BinnedTable>) -> Result<f64> {
+        let (own, with) = (self.features.len(), [self.features, self.shadows].concat());
         let data = self.data(&with);
         let learned = data.with_rows(&self.model.split.train);
         let null = fit_again(self.model, &learned, table, self.options)?;
         let contributions = Contributions::new(&null, &learned, &data);
-        let tally = Tally::new(&contributions, &data, &self.asked.roles.keys, None);
-        let own: Vec<usize> = (0..self.features.len()).collect();
-        let share = |shadow| tally.share(&[shadow], &own, 0.95).value;
-        Ok((own.len()..with.len()).map(share).fold(0.0, f64::max))
+        let tally = Tally::new(&contributions, (&data, own), &self.asked.roles.keys, None);
+        Ok(tally.values()[own..].iter().copied().fold(0.0, f64::max))
     }
 
     /// Shares by feature and by group, largest first.
@@ -137,19 +135,16 @@ impl Ground<'_> {
         let learned = data.with_rows(&self.model.split.train);
         let contributions = Contributions::new(&self.model.artifact.scorer.model, &learned, &data);
         let seed = mix2(self.options.seed, 4);
-        let tally = Tally::new(&contributions, &data, &self.asked.roles.keys, Some(seed));
+        let own = self.features.len();
+        let tally = Tally::new(&contributions, (&data, own), &self.asked.roles.keys, Some(seed));
+        let values = tally.values();
         let directions = self.directions(&contributions, &data);
-        let all: Vec<usize> = (0..self.features.len()).collect();
-        let confidence = self.options.limits.confidence;
-        let above = |place: &usize| tally.share(&[*place], &all, confidence).value > noise_line;
         let one = |(name, places): (String, Vec<usize>)| Share {
             name,
             features: places.len(),
-            share: tally.share(&places, &all, confidence),
-            direction: together(&places, &directions, |place| {
-                tally.share(&[place], &all, confidence).value
-            }),
-            above_noise: places.iter().any(above),
+            share: tally.share(&places, self.options.limits.confidence),
+            direction: together(&places, &directions, values),
+            above_noise: places.iter().any(|&place| values[place] > noise_line),
         };
         let sorted = |groups: Groups| {
             let mut shares: Vec<Share> = groups.into_iter().map(one).collect();
@@ -159,17 +154,17 @@ impl Ground<'_> {
         };
         let schema = data.schema();
         let names: Vec<String> = schema.fields().iter().map(|field| field.name.clone()).collect();
-        let alone = names.iter().cloned().zip(all.iter().map(|&place| vec![place])).collect();
+        let alone = names.iter().cloned().zip((0..own).map(|place| vec![place])).collect();
         let spec = self.model.artifact.manifest.feature_spec.as_ref();
-        let own = Some(&self.options.groups).filter(|groups| !groups.is_empty());
+        let groups = Some(&self.options.groups).filter(|groups| !groups.is_empty());
         Influence {
             rows: self.rows.len(),
-            shadows: 0,
+            shadows: self.shadows.len(),
             noise_line,
             features: sorted(alone),
             behaviours: spec.map_or_else(Vec::new, |s| sorted(groups::behaviours(&names, s))),
             events: spec.map_or_else(Vec::new, |s| sorted(groups::events(&names, s))),
-            groups: own.map_or_else(Vec::new, |own| sorted(groups::own(&names, own))),
+            groups: groups.map_or_else(Vec::new, |g| sorted(groups::own(&names, g))),
         }
     }
 
@@ -186,10 +181,10 @@ impl Ground<'_> {
 }
 
 /// The direction of features together: the one in which features with [`MOST_OF_IT`] of their shares go.
-fn together(places: &[usize], directions: &[String], share: impl Fn(usize) -> f64) -> String {
+fn together(places: &[usize], directions: &[String], shares: &[f64]) -> String {
     let mut by_way: BTreeMap<&str, f64> = BTreeMap::new();
     for &place in places {
-        *by_way.entry(&directions[place]).or_default() += share(place);
+        *by_way.entry(&directions[place]).or_default() += shares[place];
     }
     let whole: f64 = by_way.values().sum();
     if whole == 0.0 {

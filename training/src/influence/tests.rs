@@ -169,4 +169,7 @@ fn a_pattern_that_means_no_column_is_refused_with_the_nearest() {
     let options = FitOptions { groups, ..options(ModelChoice::Logistic) };
     let error = fit(&table(), &options, &|_| {}).unwrap_err().to_string();
     assert!(error.contains("rise") && error.contains("nearest is rises"), "{error}");
+    let groups = BTreeMap::from([("movers".to_owned(), vec!["[r".to_owned()])]);
+    let error = fit(&table(), &FitOptions { groups, ..options }, &|_| {}).unwrap_err().to_string();
+    assert!(error.contains("the pattern [r cannot be read"), "{error}");
 }

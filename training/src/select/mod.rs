@@ -292,10 +292,6 @@ impl Weighed {
 }
 
 impl Search<'_> {
-    fn params(&self) -> Boosting {
-        Boosting { seed: self.options.fit.seed, ..self.options.fit.boosting.clone() }
-    }
-
     fn data<'b>(&'b self, features: &'b [usize], rows: &'b [u32]) -> Dataset<'b> {
         self.ground.data(self.chooser, features, rows)
     }
@@ -307,7 +303,7 @@ impl Search<'_> {
     /// What features are worth beside the shadows. A coarser booster than the model's will do: half the trees, each
     /// of twice the weight.
     fn weigh(&self, features: &[usize]) -> Result<Weighed> {
-        let model = self.params();
+        let model = self.options.fit.booster();
         let params = Boosting {
             num_iterations: (model.num_iterations / 2).max(1),
             learning_rate: (model.learning_rate * 2.0).min(1.0),
@@ -332,8 +328,11 @@ impl Search<'_> {
         if features.is_empty() {
             return Ok(None);
         }
-        let model =
-            self.params().fit_binned(self.table, &self.data(features, &self.chooser.learn))?;
+        let model = self
+            .options
+            .fit
+            .booster()
+            .fit_binned(self.table, &self.data(features, &self.chooser.learn))?;
         let validation = self.data(features, &self.chooser.validation);
         Figures::new(&model, &validation, &self.ground.roles.keys, &self.options.fit).map(Some)
     }
