@@ -27,6 +27,8 @@ pub enum ThresholdRule {
         /// Cost of missing a positive row; at least 0, one of the two above 0.
         false_negative: f64,
     },
+    /// The largest profit of a campaign, by what contacting each row would bring.
+    Profit,
     /// The rows most likely positive, at most this share of the weight.
     Top {
         /// Above 0, up to 1.
@@ -60,7 +62,7 @@ impl ThresholdRule {
                 let sure = (0.5..1.0).contains(&confidence);
                 check(sure, "confidence", confidence, "0.5 to below 1, as 0.95")
             }
-            ThresholdRule::F1 => Ok(()),
+            ThresholdRule::F1 | ThresholdRule::Profit => Ok(()),
             ThresholdRule::Cost { false_positive, false_negative } => {
                 let cost = |c: f64| c.is_finite() && c >= 0.0;
                 let expected = "a cost of at least 0";
@@ -87,6 +89,7 @@ impl ThresholdRule {
             ThresholdRule::Cost { false_positive, false_negative } => format!(
                 "lowest cost at {false_positive} for a false positive and {false_negative} for a miss"
             ),
+            ThresholdRule::Profit => "largest profit of the campaign".to_owned(),
             ThresholdRule::Top { share } => format!("top {} %", share * 100.0),
         }
     }
@@ -97,28 +100,37 @@ struct Cut {
     value: f64,
     hits: f64,
     all: f64,
+    /// Money that contacting these rows would bring.
+    gain: f64,
     /// Of the squared weights, for the effective rows.
     weights: (f64, f64),
 }
 
 impl Threshold {
     /// Chooses among the probabilities of the rows given (at least one of each class), in
-    /// O(n log n).
+    /// O(n log n). `gain` is what contacting each row would bring, in money, by
+    /// [`Stakes::gains`](crate::metrics::Stakes::gains); only [`ThresholdRule::Profit`] asks for it.
     ///
     /// # Errors
-    /// When the rule is out of its range or a class is missing.
+    /// When the rule is out of its range, or asks for gains and has none, or a class is missing.
     pub fn choose(
         rule: ThresholdRule,
         probability: &[f64],
         target: &[bool],
         weight: &[f64],
+        gain: Option<&[f64]>,
     ) -> Result<Threshold> {
         rule.validate()?;
         let (positives, rows) = (target.iter().filter(|t| **t).count(), target.len());
         if positives == 0 || positives == rows {
             return Err(Error::OneClass { part: "calibration", positives, rows });
         }
-        let cuts = cuts(probability, target, weight);
+        if rule == ThresholdRule::Profit && gain.is_none() {
+            let (parameter, found) = ("threshold by profit", "no campaign".to_owned());
+            let expected = "a campaign's amounts by row";
+            return Err(Error::BadParameter { parameter, found, expected });
+        }
+        let cuts = cuts(probability, target, weight, gain);
         let last = cuts.last().expect("there is a row");
         let (hits, total) = (last.hits, last.all);
         // The lower the better; of equal cuts the first, with the highest threshold, is taken.
@@ -133,6 +145,7 @@ impl Threshold {
             ThresholdRule::Cost { false_positive, false_negative } => {
                 false_positive * (cut.all - cut.hits) + false_negative * (hits - cut.hits)
             }
+            ThresholdRule::Profit => -cut.gain,
             ThresholdRule::Top { share } => {
                 if cut.all <= share * total * (1.0 + 1e-12) {
                     -cut.all
@@ -144,11 +157,13 @@ impl Threshold {
         let best = cuts.iter().min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("there is a row");
         let met = match rule {
             ThresholdRule::MaxErrorRate { .. } | ThresholdRule::Top { .. } => cost(best) < 0.0,
-            ThresholdRule::F1 | ThresholdRule::Cost { .. } => true,
+            ThresholdRule::F1 | ThresholdRule::Cost { .. } | ThresholdRule::Profit => true,
         };
         let nothing = match rule {
             // To contact nobody costs only the misses; to exceed a capacity is no choice.
             ThresholdRule::Cost { false_negative, .. } => cost(best) > false_negative * hits,
+            // A campaign that loses with everybody is not begun.
+            ThresholdRule::Profit => cost(best) >= 0.0,
             ThresholdRule::Top { .. } => !met,
             ThresholdRule::MaxErrorRate { .. } | ThresholdRule::F1 => false,
         };
@@ -167,16 +182,18 @@ fn effective_rows_of((sum, squares): (f64, f64)) -> f64 {
 }
 
 /// One cut per distinct probability, highest first.
-fn cuts(probability: &[f64], target: &[bool], weight: &[f64]) -> Vec<Cut> {
+fn cuts(probability: &[f64], target: &[bool], weight: &[f64], gain: Option<&[f64]>) -> Vec<Cut> {
     let mut order: Vec<usize> = (0..probability.len()).collect();
     order.sort_by(|&a, &b| probability[b].total_cmp(&probability[a]));
     let mut cuts: Vec<Cut> = Vec::new();
-    let (mut hits, mut all, mut squares) = (0.0, 0.0, 0.0);
+    let (mut hits, mut all, mut squares, mut gained) = (0.0, 0.0, 0.0, 0.0);
     for row in order {
         hits += if target[row] { weight[row] } else { 0.0 };
         all += weight[row];
         squares += weight[row] * weight[row];
-        let cut = Cut { value: probability[row], hits, all, weights: (all, squares) };
+        gained += gain.map_or(0.0, |gain| weight[row] * gain[row]);
+        let weights = (all, squares);
+        let cut = Cut { value: probability[row], hits, all, gain: gained, weights };
         match cuts.last_mut() {
             Some(last) if last.value == probability[row] => *last = cut,
             _ => cuts.push(cut),
@@ -213,6 +230,10 @@ mod tests {
                 ThresholdRule::Cost { false_positive, false_negative } => {
                     (0.0, false_positive * c.false_positives + false_negative * c.false_negatives)
                 }
+                ThresholdRule::Profit => {
+                    // As if each hit brought 3 and each false positive cost 1.
+                    (0.0, c.false_positives - 3.0 * c.true_positives)
+                }
                 ThresholdRule::Top { .. } => unreachable!("not tried"),
             }
         };
@@ -222,6 +243,10 @@ mod tests {
             if a.0 < b.0 || (a.0 == b.0 && a.1 < b.1 - 1e-12) {
                 best = t;
             }
+        }
+        // Where nothing is to be won, nobody is contacted.
+        if rule == ThresholdRule::Profit && score(best).1 >= 0.0 {
+            return values[0].next_up();
         }
         best
     }
@@ -239,8 +264,10 @@ mod tests {
             for rule in [
                 ThresholdRule::MaxErrorRate { limit, confidence: 0.9 },
                 ThresholdRule::F1,
+                ThresholdRule::Profit,
             ] {
-                let chosen = Threshold::choose(rule, &p, &y, &w).unwrap();
+                let gain: Vec<f64> = y.iter().map(|y| if *y { 3.0 } else { -1.0 }).collect();
+                let chosen = Threshold::choose(rule, &p, &y, &w, Some(&gain)).unwrap();
                 prop_assert_eq!(chosen.value, by_trial(rule, &p, &y, &w));
             }
         }
@@ -252,7 +279,7 @@ mod tests {
             let p: Vec<f64> = p.iter().map(|x| f64::from(*x) / 30.0).collect();
             let y: Vec<bool> = (0..p.len()).map(|i| i % 2 == 0).collect();
             let w = vec![1.0; p.len()];
-            let chosen = Threshold::choose(ThresholdRule::Top { share }, &p, &y, &w).unwrap();
+            let chosen = Threshold::choose(ThresholdRule::Top { share }, &p, &y, &w, None).unwrap();
             let taken = p.iter().filter(|p| **p >= chosen.value).count() as f64;
             prop_assert!(taken <= share * p.len() as f64 + 1e-9);
             // The next lower probability would be too many.
@@ -269,9 +296,9 @@ mod tests {
         let p: Vec<f64> = (0..100).map(|i| f64::from(i) / 100.0).collect();
         let y: Vec<bool> = (0..100).map(|i| i % 2 == 0).collect();
         let rule = ThresholdRule::MaxErrorRate { limit: 0.05, confidence: 0.95 };
-        assert!(!Threshold::choose(rule, &p, &y, &[1.0; 100]).unwrap().met);
+        assert!(!Threshold::choose(rule, &p, &y, &[1.0; 100], None).unwrap().met);
         let rule = ThresholdRule::MaxErrorRate { limit: 0.65, confidence: 0.95 };
-        let chosen = Threshold::choose(rule, &p, &y, &[1.0; 100]).unwrap();
+        let chosen = Threshold::choose(rule, &p, &y, &[1.0; 100], None).unwrap();
         assert!(chosen.met && chosen.value == 0.0, "{chosen:?}");
     }
 
@@ -279,8 +306,24 @@ mod tests {
     fn dear_contacts_are_made_to_nobody() {
         let (p, y) = ([0.2, 0.4, 0.6], [false, true, false]);
         let rule = ThresholdRule::Cost { false_positive: 100.0, false_negative: 1.0 };
-        let chosen = Threshold::choose(rule, &p, &y, &[1.0; 3]).unwrap();
+        let chosen = Threshold::choose(rule, &p, &y, &[1.0; 3], None).unwrap();
         assert!(p.iter().all(|p| *p < chosen.value));
+    }
+
+    #[test]
+    fn a_campaign_takes_the_threshold_of_its_largest_profit() {
+        let (p, y, w) = ([0.2, 0.4, 0.6, 0.6], [false, true, true, false], [1.0; 4]);
+        let chosen = |gain: &[f64]| {
+            Threshold::choose(ThresholdRule::Profit, &p, &y, &w, Some(gain)).unwrap().value
+        };
+        // The customer at 0.4 is worth the loss at 0.6, the one at 0.2 is not.
+        assert_eq!(chosen(&[-1.0, 9.0, 1.0, -2.0]), 0.4);
+        // Worth nothing more: the fewer contacts.
+        assert_eq!(chosen(&[0.0, 0.0, 3.0, -2.0]), 0.6);
+        // Nothing to win: nobody.
+        assert!(chosen(&[-1.0, 1.0, 1.0, -2.0]) > 0.6);
+        let error = Threshold::choose(ThresholdRule::Profit, &p, &y, &w, None).unwrap_err();
+        assert!(error.to_string().contains("no campaign"), "{error}");
     }
 
     #[test]
@@ -292,7 +335,9 @@ mod tests {
             ThresholdRule::Cost { false_positive: -1.0, false_negative: 1.0 },
             ThresholdRule::Cost { false_positive: 0.0, false_negative: 0.0 },
         ] {
-            assert!(Threshold::choose(rule, &[0.1, 0.2], &[true, false], &[1.0, 1.0]).is_err());
+            assert!(
+                Threshold::choose(rule, &[0.1, 0.2], &[true, false], &[1.0, 1.0], None).is_err()
+            );
         }
     }
 }

@@ -17,6 +17,7 @@ mod exchange;
 mod laws;
 mod layering;
 mod logs;
+mod money;
 mod project;
 mod readme;
 mod real_data;

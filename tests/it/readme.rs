@@ -71,7 +71,7 @@ fn its_commands_do_what_it_says() {
 
 /// Customers whose churn follows from two columns and chance.
 fn table(customers: std::ops::Range<u64>) -> String {
-    let mut text = "customerID,tenure,contract,charges,Churn\n".to_owned();
+    let mut text = "customerID,tenure,contract,MonthlyCharges,Churn\n".to_owned();
     for customer in customers {
         let draw = |k: u64| rekindle_models::seed::unit(rekindle_models::seed::mix2(customer, k));
         let (tenure, monthly) = ((draw(1) * 72.0).round(), draw(2) < 0.5);

@@ -103,6 +103,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         leaks: Vec::new(),
         influence: None,
         groups: Default::default(),
+        profit: None,
         threshold: ThresholdEntry { value: 0.5, rule: "one half".to_owned(), met: true },
         calibration: CalibrationEntry::of(&scorer.calibration),
         candidates: Vec::new(),

@@ -2,7 +2,7 @@
 //! baselines beside it.
 
 use rekindle_models::metrics::{
-    Bin, Bootstrap, Confusion, Interval, Judged, Measure, Ranked, effective_rows, wilson,
+    Bin, Bootstrap, Confusion, Interval, Judged, Measure, Ranked, Stakes, effective_rows, wilson,
 };
 use serde::Serialize;
 
@@ -49,6 +49,38 @@ pub struct Evaluation {
     /// How much higher the model's ROC AUC is than the single-feature rule's, over the same draws;
     /// each end holds one-sided with the confidence.
     pub roc_auc_gain: Interval,
+    /// What a campaign would bring, where there is one.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub money: Option<Money>,
+}
+
+/// What a campaign that contacts those predicted positive would bring, in money per judged row; with bootstrap
+/// intervals.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Money {
+    /// At the model's threshold.
+    pub profit: Interval,
+    /// Largest of any threshold, every row with the mean amounts.
+    pub mpc: Interval,
+    /// The same, in expectation over the share that accepts.
+    pub empc: Interval,
+    /// Largest of any threshold, every row with its own amounts.
+    pub empb: Interval,
+    /// What the model is compared with.
+    pub money_baselines: MoneyBaselines,
+}
+
+/// The same campaign without the model; contacting nobody brings 0.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MoneyBaselines {
+    /// When everybody is contacted.
+    pub everybody: Interval,
+    /// Largest profit of any threshold of the rule on one feature, as `empb`.
+    pub rule_empb: Interval,
+    /// `mpc` of that rule.
+    pub rule_mpc: Interval,
+    /// `empc` of that rule.
+    pub rule_empc: Interval,
 }
 
 /// The lift among some of the rows.
@@ -112,6 +144,8 @@ pub struct Question<'a> {
     pub rule: (&'a str, &'a str),
     /// The rule's scores of the judged rows.
     pub rule_scores: &'a [f64],
+    /// A campaign's amounts of the judged rows, where there is one.
+    pub stakes: Option<&'a Stakes>,
     /// Seed of the bootstrap.
     pub seed: u64,
 }
@@ -120,15 +154,15 @@ pub struct Question<'a> {
 const LIFT_SHARES: [f64; 3] = [0.01, 0.05, 0.10];
 
 /// The figures with bootstrap intervals, in the order in which they are taken apart again.
-const MEASURES: [Measure; 8] = [
-    Ranked::roc_auc,
-    Ranked::average_precision,
-    Ranked::log_loss,
-    Ranked::brier_score,
-    Ranked::ece,
-    |ranked, weight| ranked.lift(weight, LIFT_SHARES[0]),
-    |ranked, weight| ranked.lift(weight, LIFT_SHARES[1]),
-    |ranked, weight| ranked.lift(weight, LIFT_SHARES[2]),
+const MEASURES: [Measure<'_>; 8] = [
+    &Ranked::roc_auc,
+    &Ranked::average_precision,
+    &Ranked::log_loss,
+    &Ranked::brier_score,
+    &Ranked::ece,
+    &|ranked, weight| ranked.lift(weight, LIFT_SHARES[0]),
+    &|ranked, weight| ranked.lift(weight, LIFT_SHARES[1]),
+    &|ranked, weight| ranked.lift(weight, LIFT_SHARES[2]),
 ];
 
 /// Judges rows (at least one) by their calibrated probabilities.
@@ -185,6 +219,49 @@ pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> Evaluation {
             rule: rule_baseline(&by_rule, &ranked_by_rule, &bootstrap, question, &confusion),
         },
         roc_auc_gain: gain,
+        money: question.stakes.map(|stakes| {
+            money(stakes, &bootstrap, (&ranked, &ranked_by_rule), question.threshold)
+        }),
+    }
+}
+
+/// What a campaign would bring, by the model's ranking and by the rule's.
+fn money(
+    stakes: &Stakes,
+    bootstrap: &Bootstrap<'_>,
+    (model, rule): (&Ranked, &Ranked),
+    threshold: f64,
+) -> Money {
+    let (ours, theirs) = (model.stakes(stakes), rule.stakes(stakes));
+    let by_model = bootstrap.intervals(
+        model,
+        &[
+            &|ranked, weight| ranked.profit_at(&ours, weight, threshold),
+            &|ranked, weight| ranked.mpc(&ours, weight),
+            &|ranked, weight| ranked.empc(&ours, weight),
+            &|ranked, weight| ranked.empb(&ours, weight),
+            &|ranked, weight| ranked.profit_at(&ours, weight, f64::NEG_INFINITY),
+        ],
+    );
+    let by_rule = bootstrap.intervals(
+        rule,
+        &[
+            &|ranked, weight| ranked.mpc(&theirs, weight),
+            &|ranked, weight| ranked.empc(&theirs, weight),
+            &|ranked, weight| ranked.empb(&theirs, weight),
+        ],
+    );
+    Money {
+        profit: by_model[0],
+        mpc: by_model[1],
+        empc: by_model[2],
+        empb: by_model[3],
+        money_baselines: MoneyBaselines {
+            everybody: by_model[4],
+            rule_mpc: by_rule[0],
+            rule_empc: by_rule[1],
+            rule_empb: by_rule[2],
+        },
     }
 }
 

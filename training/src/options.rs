@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rekindle_models::behaviour::FeatureSpec;
 use rekindle_models::classifiers::boosting::Boosting;
+use rekindle_models::metrics::Campaign;
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::label::TargetSpec;
@@ -53,7 +54,10 @@ pub struct FitOptions {
     pub tuning: Option<Tuning>,
     /// Shares of the parts.
     pub shares: Shares,
-    /// How the threshold is chosen; `None`: by the error-rate limit where there is one, else by F1.
+    /// The campaign that those predicted positive are contacted by: the threshold is then that of its largest profit.
+    pub profit: Option<Campaign>,
+    /// How the threshold is chosen where there is no campaign; `None`: by the error-rate limit where there is one, else
+    /// by F1.
     pub threshold: Option<ThresholdRule>,
     /// What is asked of the model.
     pub limits: Limits,
@@ -73,6 +77,9 @@ impl FitOptions {
 
     /// How the threshold is chosen.
     pub fn threshold_rule(&self) -> ThresholdRule {
+        if self.profit.is_some() {
+            return ThresholdRule::Profit;
+        }
         self.threshold.unwrap_or(match self.limits.max_error_rate {
             Some(limit) => {
                 ThresholdRule::MaxErrorRate { limit, confidence: self.limits.confidence }
@@ -120,6 +127,7 @@ pub(crate) mod tests {
             boosting: Boosting::default(),
             tuning: None,
             shares: Shares::default(),
+            profit: None,
             threshold: None,
             limits: Limits::default(),
             seed: 0,

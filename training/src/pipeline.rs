@@ -144,7 +144,9 @@ impl Task<'_> {
         let calibration = Calibration::fit(&margins, &targets, &weights)?;
         let probabilities: Vec<f64> = margins.iter().map(|&m| calibration.probability(m)).collect();
         let rule = self.options.threshold_rule();
-        let threshold = Threshold::choose(rule, &probabilities, &targets, &weights)?;
+        let gains = self.roles.gains(&split.calibration, &targets);
+        let gains = gains.as_deref();
+        let threshold = Threshold::choose(rule, &probabilities, &targets, &weights, gains)?;
         let scorer = Scorer {
             schema: train.schema(),
             model,
@@ -228,7 +230,9 @@ impl Task<'_> {
         let own = table.is_none().then(|| BinnedTable::new(data, params.max_bin));
         let table = table.or(own.as_ref()).expect("a table of all targets, or of this one");
         let rule = self.options.threshold_rule();
-        let ground = Ground { table, data, validation, keys: &self.roles.keys, rule };
+        let gains = self.roles.gains(validation.rows, &validation.targets());
+        let gains = gains.as_deref();
+        let ground = Ground { table, data, validation, keys: &self.roles.keys, rule, gains };
         let say = |step: &str| (self.progress)(&format!("{}: {step}", self.name));
         tune(&params, tuning, &ground, &say).map(Some)
     }
@@ -341,6 +345,7 @@ impl Task<'_> {
             leaks: self.leak_entries(),
             influence: None,
             groups: self.options.groups.clone(),
+            profit: self.options.profit.clone(),
             threshold: ThresholdEntry {
                 value: threshold.value,
                 rule: threshold.rule.describe(),
@@ -384,12 +389,14 @@ fn judge(
         group: group.as_deref(),
     };
     let feature = &scorer.schema.fields()[baseline.feature()].name;
+    let stakes = roles.stakes_at(test.rows);
     let question = Question {
         threshold: scorer.threshold,
         limits: &options.limits,
         fitted_base_rate: fitted.0 / fitted.1,
         rule: (baseline.name(), feature),
         rule_scores: &baseline.scores(&test.to_rows()),
+        stakes: stakes.as_ref(),
         seed: options.seed,
     };
     evaluate(&judged, &question)

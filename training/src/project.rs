@@ -6,6 +6,7 @@ use std::path::Path;
 use rekindle_models::behaviour::{Duplicates, Zone};
 use rekindle_models::customer::CustomerRules;
 use rekindle_models::frame::nearest_name;
+use rekindle_models::metrics::Campaign;
 use serde::{Deserialize, Serialize};
 
 use crate::attributes::AttributesSpec;
@@ -48,6 +49,9 @@ pub struct Project {
     /// What wrong decisions cost: the threshold is then the cheapest.
     #[serde(default)]
     pub costs: Option<Costs>,
+    /// The campaign that those predicted positive are contacted by: the threshold is then the most profitable.
+    #[serde(default)]
+    pub profit: Option<Campaign>,
     /// What is asked of the models.
     #[serde(default)]
     pub limits: LimitsTable,
@@ -275,6 +279,14 @@ impl Project {
             if !(cost > 0.0 && cost.is_finite()) {
                 return bad(format!("costs.{key} = {cost}: expected a number above 0"));
             }
+        }
+        if self.costs.is_some() && self.profit.is_some() {
+            return bad(
+                "[costs] and [profit]: expected one of them: each chooses the threshold".to_owned()
+            );
+        }
+        if let Some(profit) = &self.profit {
+            profit.validate()?;
         }
         self.limits.check()?;
         self.questions()?;
@@ -518,6 +530,12 @@ mod tests {
         check(&format!("{panel}[targets.left]\nhorizon = \"9d\"\n"), "no do and no do_not");
         check(&format!("{panel}[features]\nwindows = [\"7 days\"]\n"), "expected days");
         check(&format!("{panel}[costs]\nfalse_positive = 0\nmiss = 1\n"), "above 0");
+        check(&format!("{panel}[profit]\nclvv = 3\n"), "clvv");
+        check(&format!("{panel}[profit]\ncontact_cost = -1\n"), "contact_cost");
+        check(
+            &format!("{panel}[profit]\nclv = 3\n[costs]\nfalse_positive = 1\nmiss = 1\n"),
+            "[costs] and [profit]",
+        );
     }
 
     #[test]

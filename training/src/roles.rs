@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use rekindle_models::artifact::TimeRange;
 use rekindle_models::frame::{Column, DateFormat, Frame, Kind};
+use rekindle_models::metrics::{Campaign, Stakes};
 
 use crate::error::{Error, Result};
 use crate::label::Target;
@@ -21,6 +22,8 @@ pub struct Roles {
     pub weight: Vec<f64>,
     /// The time of every row, where a column was named.
     pub time: Option<Vec<f64>>,
+    /// A campaign's amounts by row, where there is one.
+    pub stakes: Option<Stakes>,
 }
 
 impl Roles {
@@ -57,8 +60,19 @@ impl Roles {
                 None => vec![1.0; frame.rows()],
             },
             time: time.map(|place| times(frame, place)).transpose()?,
+            stakes: options.profit.as_ref().map(|profit| stakes(frame, profit)).transpose()?,
             not_features,
         })
+    }
+
+    /// A campaign's amounts for some rows.
+    pub fn stakes_at(&self, rows: &[u32]) -> Option<Stakes> {
+        self.stakes.as_ref().map(|stakes| stakes.at(rows))
+    }
+
+    /// What contacting some rows would bring, where there is a campaign.
+    pub fn gains(&self, rows: &[u32], target: &[bool]) -> Option<Vec<f64>> {
+        self.stakes_at(rows).map(|stakes| stakes.gains(target))
     }
 
     /// First and last time of some rows.
@@ -154,6 +168,34 @@ pub(crate) fn weights(frame: &Frame, place: usize) -> Result<Vec<f64>> {
             expected: "a finite number above 0; drop rows of weight 0",
         }),
     }
+}
+
+/// A campaign's amounts by row of a table.
+///
+/// # Errors
+/// When a column is not there, or one of its cells is no amount.
+pub(crate) fn stakes(frame: &Frame, profit: &Campaign) -> Result<Stakes> {
+    profit.validate()?;
+    profit.stakes(frame.rows(), |column| {
+        let place = frame.schema().require(column)?;
+        let Some(amounts) = frame.numbers(place) else {
+            return Err(Error::BadColumn {
+                role: "profit",
+                column: column.to_owned(),
+                reason: "it is categorical, expected amounts of money".to_owned(),
+            });
+        };
+        match amounts.iter().position(|amount| !amount.is_finite()) {
+            None => Ok(amounts.to_vec()),
+            Some(row) => Err(Error::BadRow {
+                role: "profit",
+                column: column.to_owned(),
+                row: row + 1,
+                found: frame.text(place, row).map_or("no value".to_owned(), |t| t.into_owned()),
+                expected: "an amount of money in every row; drop the row or give one amount for all",
+            }),
+        }
+    })
 }
 
 /// Numbers as they are, dates and text in ISO 8601 as days since 1970.

@@ -53,6 +53,8 @@ pub enum Objective {
     MissRate,
     /// The lowest cost of wrong decisions by --cost, per row
     Cost,
+    /// The largest profit of the campaign of --profit, per row
+    Profit,
 }
 
 impl FromStr for Budget {
@@ -79,6 +81,7 @@ impl fmt::Display for Objective {
             Objective::RocAuc => "ROC AUC",
             Objective::MissRate => "miss rate within the error limit",
             Objective::Cost => "cost per row",
+            Objective::Profit => "profit per row",
         })
     }
 }
@@ -139,6 +142,8 @@ pub struct Ground<'a> {
     pub keys: &'a [u64],
     /// How the threshold is chosen, for objectives that need one.
     pub rule: ThresholdRule,
+    /// What contacting each row to compare on would bring, where there is a campaign.
+    pub gains: Option<&'a [f64]>,
 }
 
 /// Looks for parameters better than those given, which are among the trials; those that differ from the defaults
@@ -205,27 +210,27 @@ impl Objective {
         match (self, rule) {
             (Objective::RocAuc, _)
             | (Objective::MissRate, ThresholdRule::MaxErrorRate { .. })
-            | (Objective::Cost, ThresholdRule::Cost { .. }) => Ok(()),
+            | (Objective::Cost, ThresholdRule::Cost { .. })
+            | (Objective::Profit, ThresholdRule::Profit) => Ok(()),
             (Objective::MissRate, _) => bad("--objective miss-rate: expected --max-error-rate"),
             (Objective::Cost, _) => bad("--objective cost: expected --cost FP,MISS"),
+            (Objective::Profit, _) => bad("--objective profit: expected --profit"),
         }
     }
 
     /// The better first.
     fn compare(self, a: f64, b: f64) -> std::cmp::Ordering {
         match self {
-            Objective::RocAuc => b.total_cmp(&a),
+            Objective::RocAuc | Objective::Profit => b.total_cmp(&a),
             Objective::MissRate | Objective::Cost => a.total_cmp(&b),
         }
     }
 
     /// Of probabilities, on the rows judged.
-    fn of(self, judged: &Judged<'_>, rule: ThresholdRule) -> Result<f64> {
-        let decided = || -> Result<Confusion> {
-            let Judged { probability, target, weight, .. } = judged;
-            let threshold = Threshold::choose(rule, probability, target, weight)?;
-            Ok(Confusion::at(judged, threshold.value))
-        };
+    fn of(self, judged: &Judged<'_>, rule: ThresholdRule, gains: Option<&[f64]>) -> Result<f64> {
+        let Judged { probability, target, weight, .. } = judged;
+        let threshold = || Threshold::choose(rule, probability, target, weight, gains);
+        let decided = || -> Result<Confusion> { Ok(Confusion::at(judged, threshold()?.value)) };
         Ok(match (self, rule) {
             (Objective::MissRate, ThresholdRule::MaxErrorRate { limit, .. }) => {
                 let counts = decided()?;
@@ -239,6 +244,12 @@ impl Objective {
                 let rows: f64 = judged.weight.iter().sum();
                 (false_positive * counts.false_positives + false_negative * counts.false_negatives)
                     / rows
+            }
+            (Objective::Profit, _) => {
+                let from = threshold()?.value;
+                let gains = gains.unwrap_or_default().iter().zip(*weight).zip(*probability);
+                let taken = gains.filter(|(_, p)| **p >= from).map(|((gain, w), _)| w * gain);
+                taken.sum::<f64>() / weight.iter().sum::<f64>()
             }
             _ => {
                 let ranked = Ranked::new(judged);
@@ -279,7 +290,7 @@ impl<'a> Bench<'a> {
 
     /// The objective of a model of a share of the customers.
     fn value(&self, params: &Boosting, share: f64) -> Result<f64> {
-        let Ground { table, data, keys, rule, .. } = self.ground;
+        let Ground { table, data, keys, rule, gains, .. } = self.ground;
         let kept = |row: &u32| unit(mix2(params.seed ^ SHARE, keys[*row as usize])) < share;
         let rows: Vec<u32> = data.rows.iter().copied().filter(kept).collect();
         let model: FittedBoosting = params.fit_binned(table, &data.with_rows(&rows))?;
@@ -291,7 +302,7 @@ impl<'a> Bench<'a> {
             weight: &self.weight,
             group: None,
         };
-        self.objective.of(&judged, rule)
+        self.objective.of(&judged, rule, gains)
     }
 }
 
@@ -383,9 +394,10 @@ mod tests {
     fn objectives_put_the_better_first() {
         let target = [true, true, false, false, true, false];
         let weight = [1.0; 6];
+        let gains = target.map(|target| if target { 4.0 } else { -1.0 });
         let of = |objective: Objective, probability: &[f64], rule| {
             let judged = Judged { probability, target: &target, weight: &weight, group: None };
-            objective.of(&judged, rule).unwrap()
+            objective.of(&judged, rule, Some(&gains)).unwrap()
         };
         let (good, bad) = ([0.9, 0.8, 0.3, 0.2, 0.7, 0.1], [0.1, 0.8, 0.9, 0.2, 0.3, 0.7]);
         let limit = ThresholdRule::MaxErrorRate { limit: 0.4, confidence: 0.5 };
@@ -394,6 +406,7 @@ mod tests {
             (Objective::RocAuc, ThresholdRule::F1, 1.0),
             (Objective::MissRate, limit, 0.0),
             (Objective::Cost, cost, 0.0),
+            (Objective::Profit, ThresholdRule::Profit, 2.0),
         ] {
             let (a, b) = (of(objective, &good, rule), of(objective, &bad, rule));
             assert_eq!(a, best);
@@ -401,6 +414,7 @@ mod tests {
             objective.check(rule).unwrap();
         }
         assert!(Objective::Cost.check(ThresholdRule::F1).is_err());
+        assert!(Objective::Profit.check(ThresholdRule::F1).is_err());
         assert!(Objective::MissRate.check(ThresholdRule::F1).is_err());
     }
 }

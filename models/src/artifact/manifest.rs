@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::behaviour::FeatureSpec;
 use crate::error::Result;
 use crate::frame::{DateFormat, Field, Kind, Schema};
-use crate::metrics::Interval;
+use crate::metrics::{Campaign, Interval};
 
 /// The readable part of a saved model: where it comes from, what it asks for, how good it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct Manifest {
     /// Groups of features by the user's own names: name, patterns.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
+    /// The campaign whose profit the threshold was chosen by, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profit: Option<Campaign>,
     /// From which probability a customer is predicted positive.
     pub threshold: ThresholdEntry,
     /// How margins become probabilities, with its numbers.

@@ -30,7 +30,7 @@ impl Interval {
 }
 
 /// A measure of ranked rows under the weights given, in the ranking's order.
-pub type Measure = fn(&Ranked, &[f64]) -> f64;
+pub type Measure<'a> = &'a (dyn Fn(&Ranked, &[f64]) -> f64 + Sync);
 
 /// Times that rows are drawn. Every group (or row) is drawn a Poisson(1) number of times, which for
 /// many groups is the bootstrap with replacement (Chamandy et al. 2012) and needs no memory.
@@ -49,7 +49,7 @@ impl<'a> Bootstrap<'a> {
 
     /// Measures of the ranked rows, each with the interval between the quantiles of 200 draws. All
     /// measures are taken of the same draws.
-    pub fn intervals(&self, ranked: &Ranked, measures: &[Measure]) -> Vec<Interval> {
+    pub fn intervals(&self, ranked: &Ranked, measures: &[Measure<'_>]) -> Vec<Interval> {
         let draws: Vec<Vec<f64>> = (0..DRAWS)
             .into_par_iter()
             .map(|draw| {
@@ -57,7 +57,7 @@ impl<'a> Bootstrap<'a> {
                 measures.iter().map(|measure| measure(ranked, &weights)).collect()
             })
             .collect();
-        let interval = |(place, measure): (usize, &Measure)| {
+        let interval = |(place, measure): (usize, &Measure<'_>)| {
             let drawn = draws.iter().map(|draw| draw[place]).collect();
             Interval::of_draws(measure(ranked, ranked.weights()), drawn, self.confidence)
         };
@@ -134,7 +134,7 @@ mod tests {
             let judged =
                 Judged { probability: &score, target: &target, weight: &weight, group: None };
             let ranked = Ranked::new(&judged);
-            let auc = Bootstrap::new(&judged, 7, 0.95).intervals(&ranked, &[Ranked::roc_auc])[0];
+            let auc = Bootstrap::new(&judged, 7, 0.95).intervals(&ranked, &[&Ranked::roc_auc])[0];
             auc.low <= 0.7602 && 0.7602 <= auc.high
         });
         let held = held.count();
@@ -154,7 +154,7 @@ mod tests {
         let width = |group: Option<&[u64]>| {
             let judged = Judged { probability: &score, target: &target, weight: &weight, group };
             let ranked = Ranked::new(&judged);
-            let auc = Bootstrap::new(&judged, 3, 0.95).intervals(&ranked, &[Ranked::roc_auc])[0];
+            let auc = Bootstrap::new(&judged, 3, 0.95).intervals(&ranked, &[&Ranked::roc_auc])[0];
             auc.high - auc.low
         };
         assert!(width(Some(&group)) > 2.0 * width(None));

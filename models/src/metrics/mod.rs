@@ -2,10 +2,12 @@
 
 mod bootstrap;
 mod confusion;
+mod profit;
 mod ranking;
 
 pub use bootstrap::{Bootstrap, Interval, Measure, times_drawn};
 pub use confusion::{Confusion, effective_rows, wilson, wilson_upper};
+pub use profit::{Amount, Campaign, Stakes};
 pub use ranking::{Bin, Ranked};
 
 /// Rows with what was said of them and what was true.

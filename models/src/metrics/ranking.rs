@@ -63,8 +63,23 @@ impl Ranked {
         &self.order
     }
 
+    /// Probabilities in sorted order, highest first.
+    pub(super) fn probability(&self) -> &[f64] {
+        &self.probability
+    }
+
+    /// Targets in sorted order.
+    pub(super) fn targets(&self) -> &[bool] {
+        &self.target
+    }
+
+    /// Where runs of equal probability end in sorted order.
+    pub(super) fn ties(&self) -> &[u32] {
+        &self.ties
+    }
+
     /// Weights of the positives and of the negatives in each run of equal probability, highest first.
-    fn runs<'a>(&'a self, weight: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
+    pub(super) fn runs<'a>(&'a self, weight: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
         let mut start = 0;
         self.ties.iter().map(move |&end| {
             let (mut positive, mut negative) = (0.0, 0.0);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use rekindle_models::frame::{ReadOptions, read};
-use rekindle_models::metrics::Judged;
+use rekindle_models::metrics::{Campaign, Judged};
 use rekindle_models::seed::hash_text;
 
 use crate::commands::fit::LimitArgs;
@@ -47,6 +47,7 @@ impl Evaluate {
         let (target, weight) = (&manifest.target, manifest.weight_column.as_deref());
         let mut more = vec![target.column.as_str()];
         more.extend(weight);
+        more.extend(manifest.profit.iter().flat_map(Campaign::columns));
         let id = manifest.id_column.as_deref();
         let scorer = &artifact.scorer;
         let reading = ReadOptions {
@@ -99,6 +100,8 @@ impl Evaluate {
                 weights.iter().zip(&positive).map(of).sum::<f64>() / weights.iter().sum::<f64>()
             }
         };
+        let profit = manifest.profit.as_ref();
+        let stakes = profit.map(|profit| crate::roles::stakes(&frame, profit)).transpose()?;
         let feature = &scorer.schema.fields()[artifact.baseline.feature()].name;
         let evaluation = evaluate(
             &judged,
@@ -108,6 +111,7 @@ impl Evaluate {
                 fitted_base_rate,
                 rule: (artifact.baseline.name(), feature),
                 rule_scores: &artifact.baseline.scores(&binding.rows_at(&frame, rows)),
+                stakes: stakes.map(|stakes| stakes.at(rows)).as_ref(),
                 seed: self.seed,
             },
         );

@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use rekindle_models::artifact::{Manifest, Registry};
 use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::{Frame, ReadKind, read};
+use rekindle_models::metrics::Campaign;
 use rekindle_models::threshold::ThresholdRule;
+use serde::Deserialize;
 
 use crate::commands::select::FeaturesLock;
 use crate::commands::{ReadArgs, Talk, colour, print};
@@ -128,6 +130,10 @@ pub(super) struct LearningArgs {
     /// Threshold with the lowest cost: of a false positive, of a miss
     #[arg(long, value_name = "FP,MISS", group = "rule", value_delimiter = ',', num_args = 1)]
     cost: Vec<f64>,
+    /// Threshold of the largest profit of a campaign: clv, incentive_cost, incentive_fraction, contact_cost, alpha,
+    /// beta, as clv=200 or clv=COLUMN; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", group = "rule")]
+    profit: Vec<String>,
     /// Threshold that predicts this share positive, as 5%
     #[arg(long, value_name = "SHARE", group = "rule", value_parser = share)]
     top: Option<f64>,
@@ -397,6 +403,34 @@ fn boosting(given: &[String], model: Model) -> Result<Boosting> {
     Ok(params)
 }
 
+/// A campaign as typed: what has no number is the name of a column.
+fn profit(given: &[String]) -> Result<Option<Campaign>> {
+    let mut table = toml::Table::new();
+    for one in given {
+        let parts = one.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+        let (name, value) = parts
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+            .with_context(|| format!("--profit {one}: expected NAME=VALUE, as clv=200"))?;
+        let value = match value.parse::<f64>() {
+            Ok(number) => toml::Value::Float(number),
+            Err(_) => toml::Value::String(value.to_owned()),
+        };
+        if table.insert(name.to_owned(), value.clone()).is_some() {
+            anyhow::bail!("--profit {one}: {name} is given twice; expected it once");
+        }
+        // Alone, so that the message is about this one.
+        let alone = toml::Table::from_iter([(name.to_owned(), value)]);
+        Campaign::deserialize(alone)
+            .map_err(|e| anyhow::anyhow!("--profit {one}: {}", e.message().trim_end()))?;
+    }
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let campaign = Campaign::deserialize(table).context("--profit")?;
+    campaign.validate()?;
+    Ok(Some(campaign))
+}
+
 impl LearningArgs {
     /// Snapshots say what their columns are: the customer, the cutoff, and targets, of which those that
     /// are not asked for are no features.
@@ -470,6 +504,7 @@ impl LearningArgs {
             boosting: boosting(&self.param, self.model)?,
             tuning: self.budget.map(|budget| Tuning { budget, objective: self.objective }),
             shares: Shares { calibration: self.calibration_share, test: self.test_share },
+            profit: profit(&self.profit)?,
             threshold,
             limits,
             seed: self.seed,

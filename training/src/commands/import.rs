@@ -277,6 +277,7 @@ fn manifest(
         leaks: Vec::new(),
         influence: None,
         groups: BTreeMap::new(),
+        profit: None,
         threshold: ThresholdEntry {
             value: scorer.threshold,
             rule: "one half, as nothing was known of the model".to_owned(),

@@ -144,6 +144,7 @@ pub(super) fn learn(
         boosting: Boosting::default(),
         tuning: None,
         shares: Shares::default(),
+        profit: project.profit.clone(),
         threshold: project.costs.map(|costs| ThresholdRule::Cost {
             false_positive: costs.false_positive,
             false_negative: costs.miss,

@@ -2,7 +2,7 @@
 
 use rekindle_models::artifact::Influence;
 
-use crate::report::{Report, compared, grouped, influence, percent, tuned};
+use crate::report::{MONEY, Report, compared, grouped, influence, percent, tuned};
 
 /// Most shares that are shown of a list.
 const SHARES: usize = 30;
@@ -35,6 +35,7 @@ pub fn markdown(report: &Report<'_>) -> String {
     if let Some(evaluation) = report.evaluation {
         let rule = report.threshold_rule;
         facts.push(("threshold", format!("{:.4}: {rule}", evaluation.threshold)));
+        facts.extend(report.campaign.map(|campaign| ("campaign", campaign.describe())));
         facts.push((
             "judged on",
             format!(
@@ -62,6 +63,9 @@ pub fn markdown(report: &Report<'_>) -> String {
              |---:|---:|---:|\n",
             evaluation.limits.confidence * 100.0
         );
+        if evaluation.money.is_some() {
+            page += &format!("Money: {MONEY}.\n\n");
+        }
         page.extend(evaluation.ece_bins.iter().map(|bin| {
             format!("| {:.4} | {:.4} | {:.0} |\n", bin.probability, bin.rate, bin.weight)
         }));

@@ -19,9 +19,10 @@ pub use terminal::terminal;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use rekindle_models::artifact::{Influence, LeakEntry, Manifest};
+use rekindle_models::metrics::Campaign;
 use serde::Serialize;
 
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, Money};
 use crate::tune::Tuned;
 
 /// All that a report shows.
@@ -47,6 +48,9 @@ pub struct Report<'a> {
     pub candidates: &'a [rekindle_models::artifact::Candidate],
     /// How margins become probabilities.
     pub calibration: &'a str,
+    /// The campaign whose profit the threshold was chosen by, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<&'a Campaign>,
     /// How the threshold was chosen.
     pub threshold_rule: &'a str,
     /// Features suspected of knowing the answer, and what was done about them.
@@ -84,6 +88,7 @@ impl<'a> Report<'a> {
             model_rows: &manifest.rows,
             candidates: &manifest.candidates,
             calibration,
+            campaign: manifest.profit.as_ref(),
             threshold_rule: &manifest.threshold.rule,
             leaks: &manifest.leaks,
             influence: manifest.influence.as_ref(),
@@ -206,5 +211,28 @@ fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
             dash(),
         ]
     }));
+    rows.extend(evaluation.money.iter().flat_map(|money| in_money(money)));
     rows
+}
+
+/// What the rows in money are.
+const MONEY: &str = "per judged customer; in the column of the base rate, everybody is contacted (nobody: 0.00); the \
+                     rule's are those of its best threshold";
+
+/// What a campaign would bring per row: by the model, by contacting everybody, by the rule.
+fn in_money(money: &Money) -> [[String; 4]; 4] {
+    let with = |i: &rekindle_models::metrics::Interval| {
+        format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high)
+    };
+    let beside = &money.money_baselines;
+    let row = |name: &str, model, everybody: String, rule| {
+        [name.to_owned(), with(model), everybody, with(rule)]
+    };
+    let dash = || "-".to_owned();
+    [
+        row("profit per customer", &money.profit, with(&beside.everybody), &beside.rule_empb),
+        row("MPC", &money.mpc, dash(), &beside.rule_mpc),
+        row("EMPC", &money.empc, dash(), &beside.rule_empc),
+        row("EMPB", &money.empb, dash(), &beside.rule_empb),
+    ]
 }

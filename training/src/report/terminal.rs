@@ -2,7 +2,7 @@
 
 use rekindle_models::artifact::{Influence, LeakEntry};
 
-use crate::report::{Report, compared, grouped, influence, percent, table, tuned};
+use crate::report::{MONEY, Report, compared, grouped, influence, percent, table, tuned};
 use crate::verdict::Word;
 
 /// Width of the names on the left.
@@ -50,6 +50,9 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
         return finish(lines, report, colour);
     };
     line("threshold", format!("{:.4}: {}", evaluation.threshold, report.threshold_rule));
+    if let Some(campaign) = report.campaign {
+        line("campaign", campaign.describe());
+    }
     line(
         "judged on",
         format!(
@@ -81,6 +84,9 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
          as many positive as the model]",
         evaluation.limits.confidence * 100.0
     ));
+    if evaluation.money.is_some() {
+        lines.push(format!("  [{MONEY}]"));
+    }
     finish(lines, report, colour)
 }
 

@@ -10,6 +10,7 @@ use rekindle_models::threshold::Threshold;
 
 use crate::error::Result;
 use crate::options::FitOptions;
+use crate::roles::Roles;
 use crate::select::Step;
 
 /// A model's figures.
@@ -31,14 +32,18 @@ impl Figures {
     pub fn new(
         model: &FittedBoosting,
         data: &Dataset<'_>,
-        keys: &[u64],
+        roles: &Roles,
         options: &FitOptions,
     ) -> Result<Figures> {
         let margins = model.margins(&data.to_rows());
         let scores: Vec<f64> = margins.into_iter().map(|m| 1.0 / (1.0 + (-m).exp())).collect();
         let (target, weight) = (data.targets(), data.weights());
-        let group: Vec<u64> = data.rows.iter().map(|&row| keys[row as usize]).collect();
-        let predicted = decisions(&scores, &target, &weight, &group, options)?;
+        let group: Vec<u64> = data.rows.iter().map(|&row| roles.keys[row as usize]).collect();
+        let gains = roles.gains(data.rows, &target);
+        let gains = gains.as_deref();
+        let judged =
+            Judged { probability: &scores, target: &target, weight: &weight, group: Some(&group) };
+        let predicted = decisions(&judged, &group, gains, options)?;
         let decided: Vec<f64> = predicted.iter().map(|p| f64::from(u8::from(*p))).collect();
         let by_decision =
             Judged { probability: &decided, target: &target, weight: &weight, group: None };
@@ -55,11 +60,9 @@ impl Figures {
         };
         let (error_rate, miss_rate) =
             (rate(counts.error_rate(), &predicted), rate(counts.miss_rate(), &target));
-        let judged =
-            Judged { probability: &scores, target: &target, weight: &weight, group: Some(&group) };
         let (confidence, seed) = (options.limits.confidence, options.seed);
         let bootstrap = Bootstrap::new(&judged, seed, confidence);
-        let roc_auc = bootstrap.intervals(&Ranked::new(&judged), &[Ranked::roc_auc])[0];
+        let roc_auc = bootstrap.intervals(&Ranked::new(&judged), &[&Ranked::roc_auc])[0];
         Ok(Figures {
             error_rate,
             miss_rate,
@@ -110,12 +113,12 @@ impl Figures {
 
 /// Who is predicted positive, each by the threshold of the other half.
 fn decisions(
-    scores: &[f64],
-    target: &[bool],
-    weight: &[f64],
+    judged: &Judged<'_>,
     group: &[u64],
+    gains: Option<&[f64]>,
     options: &FitOptions,
 ) -> Result<Vec<bool>> {
+    let Judged { probability: scores, target, weight, .. } = *judged;
     let half = |row: usize| mix2(options.seed, group[row]) >> 63 == 1;
     let rule = options.threshold_rule();
     let mut predicted = vec![false; scores.len()];
@@ -127,7 +130,10 @@ fn decisions(
         let choose = if positives == 0 || positives == rows.len() { &whole } else { &rows };
         let pick = |of: &[f64]| -> Vec<f64> { choose.iter().map(|&row| of[row]).collect() };
         let targets: Vec<bool> = choose.iter().map(|&row| target[row]).collect();
-        let threshold = Threshold::choose(rule, &pick(scores), &targets, &pick(weight))?;
+        let gains = gains.map(pick);
+        let (scores_there, weights) = (pick(scores), pick(weight));
+        let threshold =
+            Threshold::choose(rule, &scores_there, &targets, &weights, gains.as_deref())?;
         for row in (0..scores.len()).filter(|&row| half(row) != side) {
             predicted[row] = scores[row] >= threshold.value;
         }

@@ -334,7 +334,7 @@ impl Search<'_> {
             .booster()
             .fit_binned(self.table, &self.data(features, &self.chooser.learn))?;
         let validation = self.data(features, &self.chooser.validation);
-        Figures::new(&model, &validation, &self.ground.roles.keys, &self.options.fit).map(Some)
+        Figures::new(&model, &validation, &self.ground.roles, &self.options.fit).map(Some)
     }
 
     /// Adds batch after batch.
