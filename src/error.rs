@@ -92,6 +92,13 @@ pub enum ApiError {
         /// The model.
         model: String,
     },
+    /// The model does not say why customers have their scores.
+    NoReasons {
+        /// The model.
+        model: String,
+        /// Why it does not.
+        reason: String,
+    },
     /// No model is loaded.
     NotReady,
     /// What the client can do nothing about; `reason` is for the log only.
@@ -159,6 +166,7 @@ impl ApiError {
             }
             ApiError::InvalidEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_events"),
             ApiError::NotFromEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_from_events"),
+            ApiError::NoReasons { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_reasons"),
             ApiError::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "no_model_loaded"),
             ApiError::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
@@ -183,6 +191,7 @@ impl ApiError {
             | ApiError::UnknownRoute { .. }
             | ApiError::MethodNotAllowed { .. }
             | ApiError::NotFromEvents { .. }
+            | ApiError::NoReasons { .. }
             | ApiError::NotReady
             | ApiError::Internal { .. } => Details::None([]),
         }
@@ -244,6 +253,9 @@ impl fmt::Display for ApiError {
                 "model {model} was not made from events; send its features to POST /v1/score, or fit \
                  it on snapshots of `rekindle features`"
             ),
+            ApiError::NoReasons { model, reason } => {
+                write!(f, "model {model} tells no reasons: {reason}")
+            }
             ApiError::NotReady => {
                 write!(f, "no model is loaded; `rekindle fit` makes one, then start again")
             }

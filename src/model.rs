@@ -1,6 +1,7 @@
 //! One model as it is served.
 
 use rekindle_models::artifact::{Artifact, Manifest};
+use rekindle_models::reasons::{NoReasons, Reasons};
 use rekindle_models::scorer::Scorer;
 
 use crate::events::FromEvents;
@@ -16,6 +17,8 @@ pub struct Model {
     pub scorer: Scorer,
     /// The fields it knows.
     pub fields: Fields,
+    /// Why customers have their scores, or why that is not told.
+    pub reasons: Result<Reasons, NoReasons>,
     /// How its features are made from events and attributes, where that is known.
     pub from_events: Option<FromEvents>,
 }
@@ -37,6 +40,7 @@ impl Model {
         let from_events = spec
             .map(|spec| FromEvents::new(spec, &scorer.schema, &manifest.missing_markers))
             .transpose()?;
-        Ok(Model { version, manifest, scorer, fields, from_events })
+        let reasons = Reasons::new(&manifest, &scorer);
+        Ok(Model { version, manifest, scorer, fields, reasons, from_events })
     }
 }

@@ -8,7 +8,8 @@
 //! columns to learn from, a [`classifiers::Classifier`] is fitted, its margins are turned into
 //! probabilities by a [`calibration::Calibration`], a [`threshold::Threshold`] turns those into
 //! decisions, [`metrics`] judge them beside a [`baseline::Baseline`], a [`scorer::Scorer`] holds all of it together, and
-//! [`artifact`] saves and loads it. An [`explain::Explainer`] says which features moved a boosted model's margin.
+//! [`artifact`] saves and loads it. An [`explain::Explainer`] says which features moved a boosted model's margin,
+//! [`reasons`] say so in words, in a [`language`].
 //! [`exchange`] speaks the formats of other programs.
 
 pub mod error;
@@ -34,7 +35,11 @@ pub mod baseline;
 
 pub mod scorer;
 
+pub mod language;
+
 pub mod artifact;
+
+pub mod reasons;
 
 pub mod exchange;
 

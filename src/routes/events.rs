@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::http::header::ContentType;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
+use rekindle_models::reasons::Reason;
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -26,6 +27,8 @@ struct Reply<'a> {
     probability: f64,
     percentile: u8,
     decision: Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<Reason<'a>>>,
     /// Events of the request, and those of them that were known at the cutoff.
     events: usize,
     events_before_cutoff: usize,
@@ -38,7 +41,7 @@ struct Decision {
     positive: bool,
 }
 
-/// `POST /v1/score/events?model=NAME&version=N`: the events of one customer, its attributes and a
+/// `POST /v1/score/events?model=NAME&version=N&reasons=3&language=en`: the events of one customer, its attributes and a
 /// cutoff.
 pub async fn score_events(
     state: web::Data<AppState>,
@@ -52,9 +55,9 @@ pub async fn score_events(
         Some(version) => state.models.find_version(current, version).await?,
     };
     let body = receive(&request, body, state.max_body_bytes).await?;
-    let reply = match body.len() <= SMALL_BODY {
-        true => reply(&state, &model, &body)?,
-        false => off_the_event_loop(move || reply(&state, &model, &body)).await??,
+    let reply = match body.len() <= SMALL_BODY && query.reasons == 0 {
+        true => reply(&state, &model, &body, &query)?,
+        false => off_the_event_loop(move || reply(&state, &model, &body, &query)).await??,
     };
     Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(reply))
 }
@@ -62,13 +65,19 @@ pub async fn score_events(
 /// Longest body that is scored in place: a few hundred events, well under a millisecond.
 const SMALL_BODY: usize = 32 << 10;
 
-fn reply(state: &AppState, model: &Model, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+fn reply(
+    state: &AppState,
+    model: &Model,
+    body: &[u8],
+    query: &ScoreQuery,
+) -> Result<Vec<u8>, ApiError> {
     let name = &model.manifest.model_name;
     let from_events = model
         .from_events
         .as_ref()
         .ok_or_else(|| ApiError::NotFromEvents { model: name.clone() })?;
     let told = from_events.read(body)?;
+    let reasons = query.reasons_of(model, &told.rows)?;
     let score = model.scorer.score(&told.rows)[0];
     state.counters.scored(name, 1, 0, told.unknown_levels);
     let reply = Reply {
@@ -80,6 +89,7 @@ fn reply(state: &AppState, model: &Model, body: &[u8]) -> Result<Vec<u8>, ApiErr
         probability: score.probability,
         percentile: score.percentile,
         decision: Decision { positive: score.positive },
+        reasons: reasons.and_then(|of_rows| of_rows.into_iter().next()),
         events: told.events,
         events_before_cutoff: told.counted,
         warnings: &told.warnings,

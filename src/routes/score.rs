@@ -5,6 +5,9 @@ use std::sync::Arc;
 use actix_web::http::header::{CONTENT_LENGTH, ContentType};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use rekindle_models::frame::Rows;
+use rekindle_models::language::Language;
+use rekindle_models::reasons::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
@@ -14,12 +17,47 @@ use crate::registry::off_the_event_loop;
 use crate::state::AppState;
 use crate::values::CustomerId;
 
-/// Which model is asked.
+/// Which model is asked, and whether it says why.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreQuery {
     pub model: Option<String>,
     pub version: Option<u32>,
+    /// Most reasons of a customer; 0: none is told.
+    #[serde(default)]
+    pub reasons: usize,
+    /// The language of reasons: `en`, `zh`.
+    #[serde(default)]
+    pub language: Language,
+}
+
+/// Most reasons that may be asked for.
+const MOST_REASONS: usize = 20;
+
+impl ScoreQuery {
+    /// The reasons of rows, in their order; of each none where none is asked for.
+    ///
+    /// # Errors
+    /// When too many are asked for, or the model tells none.
+    pub fn reasons_of<'a>(
+        &self,
+        model: &'a Model,
+        rows: &Rows,
+    ) -> Result<Option<Vec<Vec<Reason<'a>>>>, ApiError> {
+        match (self.reasons, &model.reasons) {
+            (0, _) => Ok(None),
+            (most, _) if most > MOST_REASONS => Err(ApiError::InvalidQuery {
+                reason: format!("reasons is {most}, expected 0 to {MOST_REASONS}"),
+            }),
+            (most, Ok(reasons)) => {
+                Ok(Some(reasons.of_rows(&model.scorer.model, rows, most, self.language)))
+            }
+            (_, Err(why)) => Err(ApiError::NoReasons {
+                model: model.manifest.model_name.clone(),
+                reason: why.to_string(),
+            }),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -39,6 +77,8 @@ struct ScoreEntry<'a> {
     probability: f64,
     percentile: u8,
     decision: Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<Reason<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -53,7 +93,7 @@ const SMALL_BODY: usize = 32 << 10;
 /// Most customers that are scored in place, at up to about 0.1 ms each for a large forest.
 const FEW: usize = 8;
 
-/// `POST /v1/score?model=NAME&version=N`: one customer or an array of them.
+/// `POST /v1/score?model=NAME&version=N&reasons=3&language=en`: one customer or an array of them.
 pub async fn score(
     state: web::Data<AppState>,
     query: web::Query<ScoreQuery>,
@@ -68,15 +108,15 @@ pub async fn score(
     let body = receive(&request, body, state.max_body_bytes).await?;
     let reply = if body.len() <= SMALL_BODY {
         let customers = payload::parse(&body, &model.fields, state.max_customers)?;
-        if customers.ids.len() <= FEW {
-            reply(&state, &model, &customers)
+        if customers.ids.len() <= FEW && query.reasons == 0 {
+            reply(&state, &model, &customers, &query)?
         } else {
-            off_the_event_loop(move || reply(&state, &model, &customers)).await?
+            off_the_event_loop(move || reply(&state, &model, &customers, &query)).await??
         }
     } else {
         off_the_event_loop(move || {
             let customers = payload::parse(&body, &model.fields, state.max_customers)?;
-            Ok(reply(&state, &model, &customers))
+            reply(&state, &model, &customers, &query)
         })
         .await??
     };
@@ -100,7 +140,13 @@ pub async fn receive(
         .map_err(|error| ApiError::Unreceived { reason: error.to_string() })
 }
 
-fn reply(state: &AppState, model: &Model, customers: &Customers) -> Vec<u8> {
+fn reply(
+    state: &AppState,
+    model: &Model,
+    customers: &Customers,
+    query: &ScoreQuery,
+) -> Result<Vec<u8>, ApiError> {
+    let reasons = query.reasons_of(model, &customers.rows)?;
     let scores = model.scorer.score(&customers.rows);
     let name = &model.manifest.model_name;
     state.counters.scored(
@@ -109,11 +155,13 @@ fn reply(state: &AppState, model: &Model, customers: &Customers) -> Vec<u8> {
         customers.unknown_fields,
         customers.unknown_levels,
     );
+    let mut reasons = reasons.map(Vec::into_iter);
     let entries = scores.iter().zip(&customers.ids).map(|(score, id)| ScoreEntry {
         customer_id: id.as_ref(),
         probability: score.probability,
         percentile: score.percentile,
         decision: Decision { positive: score.positive },
+        reasons: reasons.as_mut().and_then(Iterator::next),
     });
     let reply = Reply {
         model_name: name,
@@ -122,5 +170,5 @@ fn reply(state: &AppState, model: &Model, customers: &Customers) -> Vec<u8> {
         scores: entries.collect(),
         warnings: &customers.warnings,
     };
-    serde_json::to_vec(&reply).expect("names, numbers and texts are JSON")
+    Ok(serde_json::to_vec(&reply).expect("names, numbers and texts are JSON"))
 }

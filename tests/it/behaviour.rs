@@ -186,12 +186,17 @@ fn events_score_as_their_snapshot_does_to_the_bit() {
         &["fit", "snapshots.parquet", "--target", "churned", "-o", to, "--model", "boosting"],
         folder.path(),
     );
-    run(&["score", model, "snapshots.parquet", "-o", "scores.csv"], folder.path());
+    let why = ["--reasons", "2"];
+    let score = ["score", model, "snapshots.parquet", "-o", "scores.csv"];
+    run(&[&score[..], &why].concat(), folder.path());
     let mut reader = csv::Reader::from_path(folder.path().join("scores.csv")).unwrap();
-    let scored: Vec<(String, f64)> = reader
+    let scored: Vec<(String, f64, [String; 2])> = reader
         .records()
         .map(|record| record.unwrap())
-        .map(|record| (record[0].to_owned(), record[1].parse().unwrap()))
+        .map(|record| {
+            let why = [record[6].to_owned(), record[7].to_owned()];
+            (record[0].to_owned(), record[1].parse().unwrap(), why)
+        })
         .collect();
     assert_eq!(scored.len(), block.customers.len());
     let manifest = Registry::open(registry.path()).unwrap().load("churned", 1).unwrap().manifest;
@@ -201,14 +206,16 @@ fn events_score_as_their_snapshot_does_to_the_bit() {
     assert!(serde_json::to_string(city).unwrap().contains(r#""Ghent","Mons","Ypres""#), "{city:?}");
     let app = spawn_app_with(registry, |_| {});
     let mut later = 0;
-    for (row, (customer, probability)) in scored.iter().enumerate().step_by(7) {
+    for (row, (customer, probability, why)) in scored.iter().enumerate().step_by(7) {
         assert_eq!(*customer, block.customers[row]);
         let body = request(customer.parse().unwrap(), block.cutoffs[row]);
-        let answer = app.post("/v1/score/events", &body.to_string());
+        let answer = app.post("/v1/score/events?reasons=2", &body.to_string());
         assert_eq!(answer.status, 200, "{}", answer.text);
         let reply = answer.json();
         assert_eq!(reply["probability"].as_f64().unwrap().to_bits(), probability.to_bits());
         assert_eq!(reply["customer_id"], json!(customer));
+        let told = |place: usize| reply["reasons"][place]["text"].as_str().unwrap_or_default();
+        assert_eq!([told(0), told(1)], *why);
         later +=
             reply["events"].as_u64().unwrap() - reply["events_before_cutoff"].as_u64().unwrap();
     }

@@ -21,3 +21,4 @@ mod money;
 mod project;
 mod readme;
 mod real_data;
+mod reasons;

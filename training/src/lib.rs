@@ -14,6 +14,8 @@ pub mod question;
 pub mod panel;
 pub mod snapshot;
 
+pub mod marks;
+
 pub mod project;
 
 pub mod guess;

@@ -8,6 +8,7 @@ use rekindle_models::metrics::Campaign;
 use rekindle_models::threshold::ThresholdRule;
 
 use crate::label::TargetSpec;
+use crate::marks::{Groups, Marketing};
 use crate::split::Shares;
 use crate::tune::Tuning;
 use crate::verdict::Limits;
@@ -45,7 +46,9 @@ pub struct FitOptions {
     /// that are not excluded.
     pub features: Option<BTreeMap<String, Vec<String>>>,
     /// Groups of features by the user's own names, for influence shares: name, patterns with `*`.
-    pub groups: BTreeMap<String, Vec<String>>,
+    pub groups: Groups,
+    /// What marketing is told of features.
+    pub marketing: Marketing,
     /// Which classifier.
     pub model: ModelChoice,
     /// Parameters of the booster; its seed is [`FitOptions::seed`].
@@ -122,7 +125,8 @@ pub(crate) mod tests {
             allow_leak: Vec::new(),
             untimed: Vec::new(),
             features: None,
-            groups: BTreeMap::new(),
+            groups: Groups::new(),
+            marketing: Marketing::default(),
             model: ModelChoice::Auto,
             boosting: Boosting::default(),
             tuning: None,

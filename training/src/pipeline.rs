@@ -25,6 +25,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Question, evaluate};
 use crate::label::Target;
+use crate::marks::mark;
 use crate::options::{FitOptions, ModelChoice};
 use crate::roles::Roles;
 use crate::split::Split;
@@ -325,6 +326,8 @@ impl Task<'_> {
         let columns = self.frame.schema().fields().iter().map(|f| &f.name);
         let ignored: BTreeSet<String> =
             columns.chain(&self.options.exclude).filter(|c| !feature(c)).cloned().collect();
+        let mut features = Manifest::features_of(&scorer.schema);
+        mark(&mut features, &self.options.groups, &self.options.marketing);
         Manifest {
             model_name: self.name.to_owned(),
             classifier: scorer.model.name().to_owned(),
@@ -333,7 +336,7 @@ impl Task<'_> {
                 value: self.target.value.clone(),
             },
             population: self.options.population.clone(),
-            features: Manifest::features_of(&scorer.schema),
+            features,
             feature_spec: self.feature_spec(scorer),
             id_column: self.options.id.clone(),
             time_column: self.options.time.clone(),
@@ -344,7 +347,13 @@ impl Task<'_> {
             training_time,
             leaks: self.leak_entries(),
             influence: None,
-            groups: self.options.groups.clone(),
+            expected_addends: match &scorer.model {
+                Fitted::Logistic(model) => {
+                    Some(model.expected_addends(&self.data(&self.split.train)))
+                }
+                Fitted::Boosting(_) | Fitted::Forest(_) => None,
+            },
+            words: self.options.marketing.words.clone(),
             profit: self.options.profit.clone(),
             threshold: ThresholdEntry {
                 value: threshold.value,

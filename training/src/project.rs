@@ -13,6 +13,7 @@ use crate::attributes::AttributesSpec;
 use crate::error::{Error, Result};
 use crate::families::Features;
 use crate::ingest::{LogRules, Source, SourceSpec};
+use crate::marks::{Groups, Marketing};
 use crate::question::{Days, Eligible, PRESETS, Question, Questions};
 
 /// All of the file.
@@ -45,7 +46,10 @@ pub struct Project {
     pub labels: Option<Labels>,
     /// Groups of features by names of one's own: patterns with `*`.
     #[serde(default)]
-    pub groups: BTreeMap<String, Vec<String>>,
+    pub groups: Groups,
+    /// What marketing is told of features, as reasons.
+    #[serde(default)]
+    pub marketing: Marketing,
     /// What wrong decisions cost: the threshold is then the cheapest.
     #[serde(default)]
     pub costs: Option<Costs>,

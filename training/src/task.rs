@@ -3,16 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use glob::Pattern;
 use rekindle_models::artifact::LeakEntry;
 use rekindle_models::classifiers::boosting::BinnedTable;
 use rekindle_models::dataset::Dataset;
-use rekindle_models::frame::{Frame, nearest_name};
+use rekindle_models::frame::Frame;
 use rekindle_models::seed::{hash_text, mix2};
 
 use crate::error::{Error, Result};
 use crate::guard::{Action, Leak, Scan, leaks};
 use crate::label::Target;
+use crate::marks;
 use crate::options::{FitOptions, ModelChoice};
 use crate::roles::{Roles, check_roles};
 use crate::split::{Shares, Split, by_customer, by_cutoff, by_time};
@@ -38,7 +38,8 @@ impl Asked {
         let targets: Vec<Target> =
             options.targets.iter().map(|spec| spec.find(frame)).collect::<Result<_>>()?;
         let roles = Roles::find(frame, options, &targets)?;
-        check_groups(frame, options)?;
+        let columns = frame.schema().fields().iter().map(|field| field.name.as_str());
+        marks::check(columns, &options.groups, &options.marketing)?;
         let names = model_names(&targets)?;
         Ok(Asked { targets, names, roles })
     }
@@ -319,31 +320,6 @@ fn check_options(options: &FitOptions) -> Result<()> {
              are no judges; expected 0: choose num_iterations instead"
                 .to_owned(),
         ));
-    }
-    Ok(())
-}
-
-/// Every pattern of a group is one, and means a column.
-fn check_groups(frame: &Frame, options: &FitOptions) -> Result<()> {
-    let names = || frame.schema().fields().iter().map(|field| field.name.as_str());
-    for (group, text) in
-        options.groups.iter().flat_map(|(g, texts)| texts.iter().map(move |t| (g, t)))
-    {
-        let bad = |what: &str| {
-            Err(Error::BadOptions(format!(
-                "group {group}: the pattern {text} {what}; expected a name of a column, in which * stands for any \
-                 letters"
-            )))
-        };
-        match Pattern::new(text) {
-            Err(error) => return bad(&format!("cannot be read: {error}")),
-            Ok(pattern) if !names().any(|name| pattern.matches(name)) => {
-                let near = nearest_name(text, names());
-                let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
-                return bad(&format!("means no column{near}"));
-            }
-            Ok(_) => {}
-        }
     }
     Ok(())
 }

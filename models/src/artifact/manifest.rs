@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::behaviour::FeatureSpec;
 use crate::error::Result;
 use crate::frame::{DateFormat, Field, Kind, Schema};
+use crate::language::Words;
 use crate::metrics::{Campaign, Interval};
 
 /// The readable part of a saved model: where it comes from, what it asks for, how good it is.
@@ -48,9 +49,13 @@ pub struct Manifest {
     /// What part each feature has in the predictions; `None` where nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influence: Option<Influence>,
-    /// Groups of features by the user's own names: name, patterns.
+    /// What a logistic regression's features add to the margin in the mean over its training rows, in their order: what
+    /// reasons start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_addends: Option<Vec<f64>>,
+    /// The user's own words, for reasons.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: BTreeMap<String, Vec<String>>,
+    pub words: Words,
     /// The campaign whose profit the threshold was chosen by, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profit: Option<Campaign>,
@@ -90,6 +95,12 @@ pub struct FeatureEntry {
     /// What its cells are.
     #[serde(flatten)]
     pub kind: FeatureKind,
+    /// The user's own group that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Whether it is no reason that marketing is told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
 /// What a feature's cells are.
@@ -270,6 +281,8 @@ impl Manifest {
                 Kind::Date(format) => FeatureKind::Date { format: format.0.clone() },
                 Kind::Categorical(levels) => FeatureKind::Categorical { levels: levels.to_vec() },
             },
+            group: None,
+            hidden: false,
         };
         schema.fields().iter().map(entry).collect()
     }

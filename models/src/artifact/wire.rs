@@ -188,6 +188,11 @@ impl Payload {
         if feature >= schema.len() || !rule.is_sound(levels(&schema, feature)) {
             return Err(broken("baseline"));
         }
+        let finite = |all: &Vec<f64>| all.iter().all(|addend| addend.is_finite());
+        let sound = |all: &Vec<f64>| all.len() == schema.len() && finite(all);
+        if !manifest.expected_addends.as_ref().is_none_or(sound) {
+            return Err(broken("expected addends"));
+        }
         let scorer = Scorer { schema, model, calibration, threshold, reference };
         Ok((scorer, Baseline { feature, rule }))
     }

@@ -168,6 +168,13 @@ impl Feature {
         format!("{}({of}{part}{windows})", self.metric.word())
     }
 
+    /// The feature's name without its windows, as `sum(purchase.amount)`: features of one behaviour differ in their
+    /// windows only. A feature with a name of its own is a behaviour of its own.
+    pub fn behaviour(&self) -> String {
+        let everything = Feature { windows: Vec::new(), ..self.clone() };
+        everything.name()
+    }
+
     /// What the feature is, in a sentence with its unit and what it is where there is nothing to tell.
     pub fn explain(&self) -> String {
         let info = self.metric.info();

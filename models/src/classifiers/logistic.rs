@@ -18,6 +18,9 @@ pub const NAME: &str = "logistic";
 /// Most copies of the rows that weights may lead to, as a multiple of the rows.
 const MAX_COPIES: f64 = 2.0;
 
+/// Most rows that tell what is expected of a feature.
+const EXPECTED_FROM: usize = 100_000;
+
 /// Parameters of the fit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -194,6 +197,24 @@ impl FittedLogistic {
         for category in &self.categories {
             addends[category.feature] = category.addend(row[category.feature]);
         }
+    }
+
+    /// What each feature adds to the margin in the mean over the rows of a dataset, whose features are the model's, by
+    /// weight; over some of them, evenly taken, where they are very many.
+    pub fn expected_addends(&self, data: &Dataset<'_>) -> Vec<f64> {
+        let step = data.rows.len().div_ceil(EXPECTED_FROM).max(1);
+        let taken: Vec<u32> = data.rows.iter().step_by(step).copied().collect();
+        let width = data.features.len();
+        let (mut sums, mut weights, mut addends) = (vec![0.0; width], 0.0, vec![0.0; width]);
+        for rows in taken.chunks(1_024) {
+            let part = data.with_rows(rows);
+            for (cells, weight) in part.to_rows().iter().zip(part.weights()) {
+                self.addends_into(cells, &mut addends);
+                sums.iter_mut().zip(&addends).for_each(|(sum, addend)| *sum += weight * addend);
+                weights += weight;
+            }
+        }
+        sums.into_iter().map(|sum| sum / weights).collect()
     }
 
     /// The margins of rows.

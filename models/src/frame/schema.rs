@@ -62,6 +62,12 @@ impl DateFormat {
             .or_else(|| NaiveDate::parse_from_str(text, &self.0).ok().and_then(midnight))
             .map(days)
     }
+
+    /// The day of so many days since 1970-01-01, as `2024-02-29`; the number itself beyond the calendar.
+    pub fn day(days: f64) -> String {
+        let day = chrono::DateTime::from_timestamp((days * 86_400.0).floor() as i64, 0);
+        day.map_or_else(|| days.to_string(), |day| day.format("%Y-%m-%d").to_string())
+    }
 }
 
 /// A column's name and kind.

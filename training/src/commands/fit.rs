@@ -1,6 +1,5 @@
 //! `rekindle fit`: a table in, judged and saved models out.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -16,6 +15,7 @@ use crate::commands::select::FeaturesLock;
 use crate::commands::{ReadArgs, Talk, colour, print};
 use crate::influence::add_influence;
 use crate::label::TargetSpec;
+use crate::marks::{Groups, Marketing};
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::{Trained, fit};
 use crate::report::{Report, influence_svg, markdown, terminal};
@@ -98,6 +98,9 @@ pub(super) struct LearningArgs {
     /// given several times
     #[arg(long, value_name = "NAME=PATTERN")]
     group: Vec<String>,
+    /// TOML file with what marketing is told of features, as reasons: show, hide, words
+    #[arg(long, value_name = "FILE")]
+    marketing: Option<PathBuf>,
     /// Classifier; auto compares all on validation rows
     #[arg(long, value_enum, default_value_t = Model::Auto)]
     model: Model,
@@ -368,9 +371,16 @@ fn listed(given: &[String]) -> Vec<String> {
     names.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
+/// What marketing is told, from a file.
+fn marketing(path: &Path) -> Result<Marketing> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("--marketing {}: failed to read it", path.display()))?;
+    toml::from_str(&text).map_err(|e| anyhow::anyhow!("--marketing {}: {e}", path.display()))
+}
+
 /// Groups as typed, by name.
-fn groups(given: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn groups(given: &[String]) -> Result<Groups> {
+    let mut groups = Groups::new();
     for one in given {
         let parts = one
             .split_once('=')
@@ -495,6 +505,7 @@ impl LearningArgs {
                 }
             },
             groups: groups(&self.group)?,
+            marketing: self.marketing.as_deref().map(marketing).transpose()?.unwrap_or_default(),
             model: match self.model {
                 Model::Auto => ModelChoice::Auto,
                 Model::Logistic => ModelChoice::Logistic,

@@ -276,7 +276,8 @@ fn manifest(
         training_time: None,
         leaks: Vec::new(),
         influence: None,
-        groups: BTreeMap::new(),
+        expected_addends: None,
+        words: BTreeMap::new(),
         profit: None,
         threshold: ThresholdEntry {
             value: scorer.threshold,

@@ -140,6 +140,7 @@ pub(super) fn learn(
         allow_leak: project.features.allow_leak.clone(),
         features: None,
         groups: project.groups.clone(),
+        marketing: project.marketing.clone(),
         model: ModelChoice::Auto,
         boosting: Boosting::default(),
         tuning: None,

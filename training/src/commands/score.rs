@@ -8,6 +8,8 @@ use clap::Args;
 use rekindle_models::classifiers::Fitted;
 use rekindle_models::explain::Explainer;
 use rekindle_models::frame::{Binding, Frame, ReadOptions, Schema, read};
+use rekindle_models::language::Language;
+use rekindle_models::reasons::{Reason, Reasons};
 use rekindle_models::scorer::{Score as Scored, Scorer};
 
 use crate::commands::{Found, Talk, load_model, write_whole};
@@ -16,7 +18,8 @@ use crate::commands::{Found, Talk, load_model, write_whole};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rekindle score registry/churn customers.csv -o scores.csv\n  rekindle \
-score registry/churn customers.csv -o scores.csv --contributions why.csv"
+score registry/churn customers.csv -o scores.csv --reasons 3 --language zh\n  rekindle score \
+registry/churn customers.csv -o scores.csv --contributions why.csv"
 )]
 pub struct Score {
     /// A model's folder in a registry, a version's folder, or a model file
@@ -26,6 +29,12 @@ pub struct Score {
     /// CSV file to write; - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// Add so many columns with what moved each customer's score most, in words, the strongest first
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=20))]
+    reasons: u8,
+    /// The language of reasons: en, zh
+    #[arg(long, value_name = "CODE", default_value = "en", requires = "reasons")]
+    language: Language,
     /// CSV file to write how far each feature moved each customer's margin (log odds, before
     /// calibration): exact SHAP values; boosting models only
     #[arg(long, value_name = "FILE")]
@@ -48,6 +57,12 @@ impl Score {
                 other.name()
             ),
         };
+        let most = usize::from(self.reasons);
+        let reasons = match (most, Reasons::new(manifest, &artifact.scorer)) {
+            (0, _) => None,
+            (_, Ok(reasons)) => Some(reasons),
+            (_, Err(why)) => bail!("--reasons: {} tells none: {why}", self.model.display()),
+        };
         let id = manifest.id_column.as_deref();
         let schema = &artifact.scorer.schema;
         let reading = ReadOptions {
@@ -68,8 +83,16 @@ impl Score {
             write_whole(path, |to| write_contributions(to, &frame, id, schema, &blocks))?;
             talk.say(&format!("contributions written to {}", path.display()));
         }
+        let told = |span: std::ops::Range<usize>| match &reasons {
+            Some(reasons) => {
+                let rows = binding.rows(&frame, span);
+                reasons.of_rows(&artifact.scorer.model, &rows, most, self.language)
+            }
+            None => vec![Vec::new(); span.len()],
+        };
+        let columns = (names, (most, &told as &dyn Fn(_) -> _));
         if self.output == Path::new("-") {
-            let written = write(&mut std::io::stdout().lock(), &frame, id, &scores, names);
+            let written = write(&mut std::io::stdout().lock(), &frame, id, &scores, columns);
             return match written {
                 Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
                     Err(e).context("failed to write to standard output")
@@ -77,7 +100,7 @@ impl Score {
                 _ => Ok(0),
             };
         }
-        write_whole(&self.output, |to| write(to, &frame, id, &scores, names))?;
+        write_whole(&self.output, |to| write(to, &frame, id, &scores, columns))?;
         talk.say(&format!("{} customers scored into {}", scores.len(), self.output.display()));
         Ok(0)
     }
@@ -147,27 +170,42 @@ fn write_contributions(
     writer.flush()
 }
 
+/// Reasons of a span of rows, so many at most of each.
+type Told<'a> = (usize, &'a dyn Fn(std::ops::Range<usize>) -> Vec<Vec<Reason<'a>>>);
+
+/// Rows whose reasons are found together.
+const TOLD: usize = 8_192;
+
 fn write(
     to: &mut dyn Write,
     frame: &Frame,
     id: Option<usize>,
     scores: &[Scored],
-    [name, version]: [&str; 2],
+    ([name, version], (most, told)): ([&str; 2], Told<'_>),
 ) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(to);
     let header = ["probability", "percentile", "positive", "model_name", "model_version"];
-    writer.write_record(["customer_id"].iter().filter(|_| id.is_some()).chain(&header))?;
-    for (row, score) in scores.iter().enumerate() {
-        if let Some(id) = id {
-            writer.write_field(frame.text(id, row).unwrap_or_default().as_bytes())?;
+    let header = ["customer_id"].into_iter().filter(|_| id.is_some()).chain(header);
+    let reasons = (1..=most).map(|number| format!("reason_{number}"));
+    writer.write_record(header.map(str::to_owned).chain(reasons))?;
+    for first in (0..scores.len()).step_by(TOLD) {
+        let span = first..(first + TOLD).min(scores.len());
+        for (row, reasons) in span.clone().zip(told(span)) {
+            let score = &scores[row];
+            if let Some(id) = id {
+                writer.write_field(frame.text(id, row).unwrap_or_default().as_bytes())?;
+            }
+            // The shortest text that reads back to the same bits.
+            writer.write_field(score.probability.to_string())?;
+            writer.write_field(score.percentile.to_string())?;
+            writer.write_field(if score.positive { "true" } else { "false" })?;
+            writer.write_field(name)?;
+            writer.write_field(version)?;
+            for place in 0..most {
+                writer.write_field(reasons.get(place).map_or("", |reason| reason.text.as_str()))?;
+            }
+            writer.write_record(None::<&[u8]>)?;
         }
-        // The shortest text that reads back to the same bits.
-        writer.write_field(score.probability.to_string())?;
-        writer.write_field(score.percentile.to_string())?;
-        writer.write_field(if score.positive { "true" } else { "false" })?;
-        writer.write_field(name)?;
-        writer.write_field(version)?;
-        writer.write_record(None::<&[u8]>)?;
     }
     writer.flush()
 }

@@ -5,10 +5,7 @@ use rekindle_models::classifiers::Fitted;
 use rekindle_models::classifiers::logistic::FittedLogistic;
 use rekindle_models::dataset::Dataset;
 use rekindle_models::explain::Explainer;
-use rekindle_models::frame::{Binding, Rows};
-
-/// Rows of the training part that tell what a logistic regression expects of a feature.
-const EXPECTED_FROM: usize = 100_000;
+use rekindle_models::frame::Rows;
 
 /// A model asked for contributions to its margin.
 pub(super) enum Contributions<'a> {
@@ -30,10 +27,7 @@ impl<'a> Contributions<'a> {
         match model {
             Fitted::Boosting(trees) => Contributions::Trees(Explainer::new(trees)),
             Fitted::Logistic(logistic) => {
-                let step = learned.rows.len().div_ceil(EXPECTED_FROM);
-                let rows: Vec<u32> = learned.rows.iter().step_by(step).copied().collect();
-                let learned = learned.with_rows(&rows);
-                let expected = expected_addends(logistic, &learned);
+                let expected = logistic.expected_addends(learned);
                 Contributions::Addends { model: logistic, expected }
             }
             Fitted::Forest(_) => Contributions::Swaps { model, donors: explained.to_rows() },
@@ -60,23 +54,6 @@ impl<'a> Contributions<'a> {
             Contributions::Swaps { model, donors } => swapped(model, donors, first, rows),
         }
     }
-}
-
-fn expected_addends(model: &FittedLogistic, data: &Dataset<'_>) -> Vec<f64> {
-    let binding = Binding::new(&data.schema(), data.frame.schema())
-        .expect("the features are columns of the frame itself");
-    let width = data.features.len();
-    let (mut sums, mut weights, mut addends) = (vec![0.0; width], 0.0, vec![0.0; width]);
-    for rows in data.rows.chunks(1_024) {
-        let cells = binding.rows_at(data.frame, rows);
-        for (row, cells) in rows.iter().zip(cells.iter()) {
-            let weight = data.weight[*row as usize];
-            model.addends_into(cells, &mut addends);
-            sums.iter_mut().zip(&addends).for_each(|(sum, addend)| *sum += weight * addend);
-            weights += weight;
-        }
-    }
-    sums.into_iter().map(|sum| sum / weights).collect()
 }
 
 /// The donor of a row stands half of all rows further on.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use glob::Pattern;
-use rekindle_models::behaviour::{Feature, FeatureSpec};
+use rekindle_models::artifact::FeatureEntry;
+use rekindle_models::behaviour::FeatureSpec;
 
 /// By group, in the order of its first feature: its name and the places of its features.
 pub(super) type Groups = Vec<(String, Vec<usize>)>;
@@ -12,20 +12,8 @@ pub(super) type Groups = Vec<(String, Vec<usize>)>;
 /// Features that differ in their windows only, as `sum(purchase.amount)`; columns of no spec are behaviours of
 /// their own.
 pub(super) fn behaviours(names: &[String], spec: &FeatureSpec) -> Groups {
-    let of: BTreeMap<String, String> = spec
-        .features
-        .iter()
-        .map(|feature| {
-            let unwindowed = match &feature.name {
-                Some(name) => name.clone(),
-                None => {
-                    let feature = feature.clone();
-                    Feature { windows: Vec::new(), ..feature }.name()
-                }
-            };
-            (feature.name(), unwindowed)
-        })
-        .collect();
+    let of: BTreeMap<String, String> =
+        spec.features.iter().map(|feature| (feature.name(), feature.behaviour())).collect();
     grouped(names, |name| of.get(name).unwrap_or(name).clone())
 }
 
@@ -36,18 +24,11 @@ pub(super) fn events(names: &[String], spec: &FeatureSpec) -> Groups {
     grouped(names, |name| of.get(name).cloned().unwrap_or_else(|| "attributes".to_owned()))
 }
 
-/// Groups by the user's names and patterns, which can be read: the first by name whose pattern a feature matches; `others` for the rest.
-pub(super) fn own(names: &[String], groups: &BTreeMap<String, Vec<String>>) -> Groups {
-    let compiled = |texts: &Vec<String>| -> Vec<Pattern> {
-        texts.iter().filter_map(|text| Pattern::new(text).ok()).collect()
-    };
-    let groups: Vec<(&String, Vec<Pattern>)> =
-        groups.iter().map(|(group, texts)| (group, compiled(texts))).collect();
-    grouped(names, |name| {
-        let meant = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
-        let found = groups.iter().find(|(_, patterns)| meant(patterns));
-        found.map_or_else(|| "others".to_owned(), |(group, _)| (*group).clone())
-    })
+/// Groups by the user's names; `others` for the rest.
+pub(super) fn own(names: &[String], features: &[FeatureEntry]) -> Groups {
+    let of = features.iter().map(|feature| (&feature.name, &feature.group));
+    let of: BTreeMap<&String, &Option<String>> = of.collect();
+    grouped(names, |name| of[name].clone().unwrap_or_else(|| "others".to_owned()))
 }
 
 fn grouped(names: &[String], group: impl Fn(&String) -> String) -> Groups {

@@ -155,8 +155,10 @@ impl Ground<'_> {
         let schema = data.schema();
         let names: Vec<String> = schema.fields().iter().map(|field| field.name.clone()).collect();
         let alone = names.iter().cloned().zip((0..own).map(|place| vec![place])).collect();
-        let spec = self.model.artifact.manifest.feature_spec.as_ref();
-        let groups = Some(&self.options.groups).filter(|groups| !groups.is_empty());
+        let manifest = &self.model.artifact.manifest;
+        let spec = manifest.feature_spec.as_ref();
+        let marked = &manifest.features;
+        let groups = marked.iter().any(|feature| feature.group.is_some()).then_some(marked);
         Influence {
             rows: self.rows.len(),
             shadows: self.shadows.len(),

@@ -211,7 +211,7 @@ fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
             dash(),
         ]
     }));
-    rows.extend(evaluation.money.iter().flat_map(|money| in_money(money)));
+    rows.extend(evaluation.money.iter().flat_map(in_money));
     rows
 }
 
