@@ -22,3 +22,4 @@ mod project;
 mod readme;
 mod real_data;
 mod reasons;
+mod traps;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use rekindle_models::artifact::LeakEntry;
+use rekindle_models::behaviour::AttributeKind;
 use rekindle_models::classifiers::boosting::BinnedTable;
 use rekindle_models::dataset::Dataset;
 use rekindle_models::frame::Frame;
@@ -129,6 +130,10 @@ impl<'a> Task<'a> {
         // Those that the user excludes are no columns.
         let untimed = self.options.untimed.iter();
         let untimed = untimed.filter_map(|name| self.frame.schema().place(name)).collect();
+        let spec = self.options.feature_spec.iter();
+        let dates =
+            spec.flat_map(|spec| &spec.attributes).filter(|a| a.kind == AttributeKind::Date);
+        let dates = dates.filter_map(|a| self.frame.schema().place(&a.column())).collect();
         (self.progress)(&format!("{}: looking for leaks", self.name));
         Ok(leaks(&Scan {
             frame: self.frame,
@@ -139,6 +144,7 @@ impl<'a> Task<'a> {
             keys: &self.roles.keys,
             time: self.roles.time.as_deref(),
             untimed: &untimed,
+            dates: &dates,
             allowed: &places(&self.options.allow_leak)?,
         }))
     }

@@ -51,8 +51,11 @@ pub struct Simulate {
     /// none, true uplift by action
     #[arg(long, value_name = "FILE", requires = "cutoff")]
     truth: Option<PathBuf>,
-    /// Day with whose beginning (UTC) the future of --truth begins
-    #[arg(long, value_name = "DATE", requires = "truth")]
+    /// File to write attributes to that know the truth, each a trap for models, to try what finds them
+    #[arg(long, value_name = "FILE", requires = "cutoff")]
+    traps: Option<PathBuf>,
+    /// Day with whose beginning (UTC) the future of --truth and --traps begins
+    #[arg(long, value_name = "DATE")]
     cutoff: Option<NaiveDate>,
     /// How long the horizon of --truth is
     #[arg(long, value_name = "DAYS", default_value = "90d")]
@@ -82,12 +85,18 @@ impl Simulate {
         let contacts = self.contacts.as_deref().map(wanted).transpose()?;
         let truth = self.truth.as_deref().map(wanted).transpose()?;
         self.check_apart()?;
-        let answers = match (&truth, self.cutoff) {
-            (Some(_), Some(cutoff)) => {
+        if self.cutoff.is_some() && self.truth.is_none() && self.traps.is_none() {
+            bail!(
+                "--cutoff: found no --truth and no --traps, expected one of them: it begins their future"
+            );
+        }
+        let traps = self.traps.as_deref().map(wanted).transpose()?;
+        let answers = match self.cutoff {
+            Some(cutoff) => {
                 let answers = world.truth(start_ms(cutoff), self.gap.0, self.horizon.0);
-                answers.with_context(|| format!("--truth at --cutoff {cutoff}"))?
+                answers.with_context(|| format!("--cutoff {cutoff}"))?
             }
-            _ => Vec::new(),
+            None => Vec::new(),
         };
         let written = write_log(&world, &log, talk)?;
         let add = |wanted: Option<Wanted<'_>>, sheet: &dyn Fn() -> Result<Sheet>| -> Result<()> {
@@ -100,6 +109,10 @@ impl Simulate {
         add(attributes, &|| Ok(world.attributes()?))?;
         add(contacts, &|| Ok(world.contacts()?))?;
         add(truth, &|| Ok(World::truth_sheet(&answers)))?;
+        if let Some(cutoff) = self.cutoff {
+            let horizon = self.gap.0 + self.horizon.0;
+            add(traps, &|| Ok(world.traps_sheet(&answers, start_ms(cutoff), horizon)))?;
+        }
         self.summary(&world, written, &answers)?;
         Ok(0)
     }
@@ -107,7 +120,8 @@ impl Simulate {
     /// Two tables in one file: the second would take the place of the first.
     fn check_apart(&self) -> Result<()> {
         let files = [Some(&self.output), self.customers_table.as_ref()];
-        let files = files.into_iter().chain([self.contacts.as_ref(), self.truth.as_ref()]);
+        let files =
+            files.into_iter().chain([&self.contacts, &self.truth, &self.traps].map(Option::as_ref));
         let mut seen: Vec<&PathBuf> = Vec::new();
         for file in files.flatten() {
             if seen.contains(&file) {

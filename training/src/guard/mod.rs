@@ -1,6 +1,7 @@
 //! The leak guard: which features know the answer, by what evidence, and which of them are left out. It looks
 //! at training rows with their answers; of other rows at features only, and for warnings only.
 
+mod construction;
 mod counts;
 mod identity;
 mod time;
@@ -32,6 +33,8 @@ pub struct Scan<'a> {
     pub time: Option<&'a [f64]>,
     /// Places of features whose source has no time of knowing: the user says they never change.
     pub untimed: &'a BTreeSet<usize>,
+    /// Places of features that are dates, told in days before the cutoff: below 0 where they lie after it.
+    pub dates: &'a BTreeSet<usize>,
     /// Places of features that stay, whatever is found.
     pub allowed: &'a BTreeSet<usize>,
 }
@@ -43,7 +46,7 @@ pub enum Test {
     Value,
     /// Having a value tells.
     Missing,
-    /// Its source has no time of knowing.
+    /// Its source has no time of knowing, or it tells of the horizon.
     Construction,
     /// What it is or tells does not last.
     Time,
@@ -108,6 +111,7 @@ pub fn leaks(scan: &Scan<'_>) -> Vec<Leak> {
     identity::names_and_numbers(&mut case);
     if case.enough() {
         value::by_missing(&mut case);
+        construction::dates_ahead(&mut case);
         value::by_value(&mut case);
         identity::pairs(&mut case);
         time::lost_power(&mut case);

@@ -25,6 +25,14 @@ fn found_of(
     allowed: bool,
     time: Option<&[f64]>,
 ) -> Vec<Leak> {
+    found_among(suspects, (untimed, false, allowed), time)
+}
+
+fn found_among(
+    suspects: Vec<(&str, Vec<f64>)>,
+    (untimed, dates, allowed): (bool, bool, bool),
+    time: Option<&[f64]>,
+) -> Vec<Leak> {
     let target = target();
     let mut columns: Vec<(&str, Vec<f64>)> = vec![
         ("visits", (0..ROWS).map(|row| (draw(row, 2) * 20.0).floor()).collect()),
@@ -49,6 +57,7 @@ fn found_of(
         keys: &keys,
         time,
         untimed: &places(untimed),
+        dates: &places(dates),
         allowed: &places(allowed),
     })
 }
@@ -112,6 +121,47 @@ fn what_never_changes_and_ranks_far_better_than_behaviour_was_written_afterwards
     check(&found(late.clone(), true, false, None), &[(2, Test::Construction, Action::Excluded)]);
     let timed = found(late, false, false, None);
     assert!(timed.iter().all(|leak| leak.action == Action::Warned), "{timed:?}");
+}
+
+#[test]
+fn a_date_after_the_cutoff_that_only_one_class_has_was_written_in_the_horizon() {
+    let target = target();
+    let date = |row: usize, ahead: bool| {
+        if ahead { -30.0 * draw(row, 13) - 1.0 } else { 60.0 * draw(row, 14) }
+    };
+    let of = |ahead: &dyn Fn(usize) -> bool| -> Vec<f64> {
+        (0..ROWS).map(|row| date(row, ahead(row))).collect()
+    };
+    let dates =
+        |column: Vec<f64>| found_among(vec![("ordered", column)], (false, true, false), None);
+    let often = of(&|row| !target[row] && draw(row, 12) < 0.2);
+    check(&dates(often.clone()), &[(2, Test::Construction, Action::Excluded)]);
+    // The same numbers that are no date say nothing of a cutoff; a contract ends later for all.
+    check(&found_among(vec![("ordered", often)], (false, false, false), None), &[]);
+    check(&dates(of(&|row| draw(row, 12) < 0.2)), &[]);
+    // Fewer: told only where nobody says when it was known.
+    let seldom = of(&|row| !target[row] && draw(row, 12) < 0.05);
+    check(&dates(seldom.clone()), &[]);
+    let untimed = found_among(vec![("ordered", seldom)], (true, true, false), None);
+    check(&untimed, &[(2, Test::Construction, Action::Excluded)]);
+}
+
+#[test]
+fn values_that_are_others_where_the_model_is_judged_are_warned_of() {
+    let time: Vec<f64> = (0..ROWS).map(|row| row as f64).collect();
+    let honest = |of: u64| (0..ROWS).map(|row| draw(row, of)).collect::<Vec<f64>>();
+    let split = ROWS * 3 / 4;
+    let moved = |by: f64| -> Vec<f64> {
+        (0..ROWS).map(|row| draw(row, 20) + if row >= split { by } else { 0.0 }).collect()
+    };
+    let table =
+        |by| vec![("suspect", moved(by)), ("b", honest(21)), ("c", honest(22)), ("d", honest(23))];
+    let found = |by, time| found_among(table(by), (false, false, false), time);
+    check(&found(0.9, Some(&time[..])), &[(2, Test::Time, Action::Warned)]);
+    assert!(found(0.9, Some(&time[..]))[0].evidence.contains("90 % of the rows that judge"));
+    // A little, or where rows have no time, is none of its business.
+    check(&found(0.1, Some(&time[..])), &[]);
+    check(&found(0.9, None), &[]);
 }
 
 #[test]

@@ -37,7 +37,7 @@ const UNTIMED_NOTABLE: f64 = 0.70;
 
 /// How many times as often those of one class have a value, surely, when only they can have it. Honest
 /// absence (no purchase, so no amount) tells classes apart by far less.
-const TIMES_AS_OFTEN: f64 = 50.0;
+pub(super) const TIMES_AS_OFTEN: f64 = 50.0;
 /// The share of one class among the rows with a value that says that only this class can have one.
 const PURE: f64 = 0.95;
 /// How surely.
@@ -49,7 +49,7 @@ pub(super) fn by_missing(case: &mut Case<'_>) {
         let counts = &case.features[feature].counts;
         let halves = counts.missing().halves();
         let [without, with] = counts.with_value();
-        let only = only_one_class(without, with, case.sample.stands_for);
+        let only = only_one_class(without, with, case.sample.stands_for, TIMES_AS_OFTEN);
         let auc = halves[0].min(halves[1]);
         if auc < SURE && !only {
             continue;
@@ -66,15 +66,19 @@ pub(super) fn by_missing(case: &mut Case<'_>) {
     }
 }
 
-/// Whether only rows of one class can have a value: those of the other have it surely
-/// [`TIMES_AS_OFTEN`] less often, and are next to none of those that have it. For each class: rows with a
-/// value, and all.
-fn only_one_class(without: (f64, f64), with: (f64, f64), stands_for: [f64; 2]) -> bool {
+/// Whether only rows of one class can have a value: those of the other have it surely so many times less often,
+/// and are next to none of those that have it. For each class: rows with a value, and all.
+pub(super) fn only_one_class(
+    without: (f64, f64),
+    with: (f64, f64),
+    stands_for: [f64; 2],
+    times: f64,
+) -> bool {
     let rows = [without.0 * stands_for[0], with.0 * stands_for[1]];
     let one = |(has, all): (f64, f64), (other_has, other_all): (f64, f64), share: f64| {
         let often = wilson(has / all, all, CONFIDENCE).0;
         let seldom = wilson(other_has / other_all, other_all, CONFIDENCE).1;
-        often >= TIMES_AS_OFTEN * seldom && share >= PURE
+        often >= times * seldom && share >= PURE
     };
     let all = rows[0] + rows[1];
     one(with, without, rows[1] / all) || one(without, with, rows[0] / all)
