@@ -241,7 +241,9 @@ fn several_targets_versions_and_exit_codes() {
         "--exclude-for",
         "sure=later",
     ];
-    done(at, &fit);
+    let told = done(at, &fit);
+    let beside: Vec<&str> = told.lines().skip_while(|line| !line.contains("all targets")).collect();
+    assert!(beside[1].contains("sure=1") && beside[2].contains("random=1"), "{told}");
     let features = |model: &str| {
         let text = done(at, &["models", "show", model]);
         let manifest: Value = serde_json::from_str(&text).unwrap();

@@ -18,7 +18,7 @@ use crate::label::TargetSpec;
 use crate::marks::{Groups, Marketing};
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::{Trained, fit};
-use crate::report::{Report, influence_svg, markdown, terminal};
+use crate::report::{Report, beside_terminal, influence_svg, markdown, terminal};
 use crate::snapshot::{self, About, CUSTOMER};
 use crate::split::Shares;
 use crate::tune::{Budget, Objective, Tuning};
@@ -266,7 +266,7 @@ pub(super) fn learn(
         add_influence(frame, options, &mut trained, &say)?;
     }
     let registry = Registry::create(saving.registry)?;
-    let mut words = Vec::new();
+    let mut reports = Vec::new();
     for model in &trained {
         let version = save(&registry, model, saving.no_promote, talk)?;
         let report = report_of(model, version);
@@ -274,8 +274,13 @@ pub(super) fn learn(
             true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
             false => terminal(&report, colour()) + "\n",
         })?;
-        words.extend(model.evaluation.as_ref().map(|e| e.verdict.verdict));
+        reports.push(report);
     }
+    if reports.len() > 1 && !json {
+        print(&(beside_terminal(&reports) + "\n"))?;
+    }
+    let words: Vec<Word> =
+        reports.iter().filter_map(|r| Some(r.evaluation?.verdict.verdict)).collect();
     Ok(exit_code(&words))
 }
 

@@ -1,5 +1,6 @@
 //! A model's judgement for people and machines: on the terminal, as Markdown, as JSON.
 
+mod beside;
 mod counts;
 mod influence;
 mod markdown;
@@ -9,6 +10,7 @@ mod selected;
 mod terminal;
 mod tuned;
 
+pub use beside::beside_terminal;
 pub use counts::{populations_terminal, shares_terminal};
 pub use markdown::markdown;
 pub use passages::{passages_markdown, passages_terminal};
