@@ -143,6 +143,8 @@ fn a_logistic_model_says_why_and_others_say_why_not() {
         assert!(answer.text.contains(words), "{}", answer.text);
     }
     assert_eq!(service.post("/v1/score?model=forest", body).status, 200);
+    let none = service.post("/v1/score?model=told&reasons=3", "[]");
+    assert_eq!((none.status, none.json()["scores"].as_array().unwrap().len()), (200, 0));
 }
 
 #[test]

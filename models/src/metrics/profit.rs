@@ -52,18 +52,10 @@ impl Default for Campaign {
 }
 
 impl Campaign {
-    /// The amounts by the names they are given by.
-    fn amounts(&self) -> [(&'static str, &Amount); 3] {
-        [
-            ("clv", &self.clv),
-            ("incentive_cost", &self.incentive_cost),
-            ("contact_cost", &self.contact_cost),
-        ]
-    }
-
     /// The columns that amounts lie in.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
-        self.amounts().into_iter().filter_map(|(_, amount)| match amount {
+        let amounts = [&self.clv, &self.incentive_cost, &self.contact_cost];
+        amounts.into_iter().filter_map(|amount| match amount {
             Amount::Column(name) => Some(name.as_str()),
             Amount::Number(_) => None,
         })

@@ -155,9 +155,12 @@ impl Reasons {
         most: usize,
         language: Language,
     ) -> Vec<Vec<Reason<'_>>> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
         let contributions = self.contributions(model, rows);
         let width = rows.width();
-        let numbers = contributions.chunks_exact(contributions.len() / rows.len().max(1));
+        let numbers = contributions.chunks_exact(contributions.len() / rows.len());
         rows.iter()
             .zip(numbers)
             .map(|(row, numbers)| self.strongest(row, &numbers[..width], most, language))

@@ -326,6 +326,9 @@ fn the_strongest_come_first_and_windows_of_a_behaviour_are_one_reason() {
     assert_eq!(told[1][3].value, serde_json::Value::Null);
     assert_eq!(of(1, Language::Chinese)[0][0].text, "城市：Ghent：+0.30");
     assert!(of(0, Language::English)[0].is_empty());
+    assert!(
+        reasons.of_rows(&model, &Rows::from_cells(5, Vec::new()), 3, Language::English).is_empty()
+    );
 }
 
 #[test]
