@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,6 @@ def ours(x, y):
         command = [REKINDLE, "select", path, "--target", "y", "-o", lock, "--json"]
         subprocess.run(command, check=True, capture_output=True)
         seconds = time.time() - start
-        import tomllib
         targets = tomllib.loads(lock.read_text())["targets"]
         return set(next(iter(targets.values()))["features"]), seconds
 

@@ -7,7 +7,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use rekindle_models::frame::Rows;
 use rekindle_models::language::Language;
-use rekindle_models::reasons::Reason;
+use rekindle_models::reasons::{MOST_REASONS, Reason};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
@@ -25,14 +25,11 @@ pub struct ScoreQuery {
     pub version: Option<u32>,
     /// Most reasons of a customer; 0: none is told.
     #[serde(default)]
-    pub reasons: usize,
+    pub reasons: u8,
     /// The language of reasons: `en`, `zh`.
     #[serde(default)]
     pub language: Language,
 }
-
-/// Most reasons that may be asked for.
-const MOST_REASONS: usize = 20;
 
 impl ScoreQuery {
     /// The reasons of rows, in their order; of each none where none is asked for.
@@ -50,6 +47,7 @@ impl ScoreQuery {
                 reason: format!("reasons is {most}, expected 0 to {MOST_REASONS}"),
             }),
             (most, Ok(reasons)) => {
+                let most = usize::from(most);
                 Ok(Some(reasons.of_rows(&model.scorer.model, rows, most, self.language)))
             }
             (_, Err(why)) => Err(ApiError::NoReasons {

@@ -48,6 +48,19 @@ impl Answer {
     }
 }
 
+/// A row of a CSV table as a request has it.
+pub fn customer(header: &csv::StringRecord, row: &csv::StringRecord) -> Value {
+    let cell = |(name, text): (&str, &str)| {
+        let value = match text {
+            "" => Value::Null,
+            "true" | "false" => Value::Bool(text == "true"),
+            _ => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
+        };
+        (name.to_owned(), value)
+    };
+    Value::Object(header.iter().zip(row).map(cell).collect())
+}
+
 /// A registry with a promoted version of each model.
 pub fn registry_of(models: &[Artifact]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -88,19 +88,9 @@ fn a_table_becomes_a_judged_model_that_scores_as_the_service_does() {
     let header = reader.headers().unwrap().clone();
     let customers: Vec<Value> = reader
         .records()
+        .map(|record| record.unwrap())
         .take(200)
-        .map(|record| {
-            let record = record.unwrap();
-            let cell = |(name, text): (&str, &str)| {
-                let value = match text {
-                    "" => Value::Null,
-                    "true" | "false" => Value::Bool(text == "true"),
-                    _ => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
-                };
-                (name.to_owned(), value)
-            };
-            Value::Object(header.iter().zip(&record).map(cell).collect())
-        })
+        .map(|record| app::customer(&header, &record))
         .collect();
     let answer = service.post("/v1/score", &Value::from(customers).to_string()).json();
     let served = answer["scores"].as_array().unwrap();

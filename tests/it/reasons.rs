@@ -55,21 +55,8 @@ fn batch_and_service_say_the_same_of_what_may_be_shown() {
     to.add(&from.load("churned", 1).unwrap(), &[]).unwrap();
     to.promote("churned", 1).unwrap();
     let service = app::spawn_app_with(registry, |_| {});
-    let customers: Vec<Value> = table
-        .iter()
-        .take(300)
-        .map(|record| {
-            let cell = |(name, text): (&str, &str)| {
-                let value = match text {
-                    "" => Value::Null,
-                    "true" | "false" => Value::Bool(text == "true"),
-                    _ => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
-                };
-                (name.to_owned(), value)
-            };
-            Value::Object(header.iter().zip(record).map(cell).collect())
-        })
-        .collect();
+    let customers: Vec<Value> =
+        table.iter().take(300).map(|record| app::customer(&header, record)).collect();
     let body = Value::from(customers).to_string();
     let answer = service.post("/v1/score?reasons=3&language=zh", &body).json();
     let plain = service.post("/v1/score", &body).json();

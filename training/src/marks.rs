@@ -35,23 +35,15 @@ impl Default for Marketing {
 ///
 /// # Errors
 /// When one is not, or does not: with the nearest name.
-pub fn check<'a>(
-    columns: impl Iterator<Item = &'a str> + Clone,
-    groups: &Groups,
-    marketing: &Marketing,
-) -> Result<()> {
+pub fn check(columns: &[&str], groups: &Groups, marketing: &Marketing) -> Result<()> {
     for (group, texts) in groups {
-        check_patterns(&format!("group {group}"), texts, columns.clone())?;
+        check_patterns(&format!("group {group}"), texts, columns)?;
     }
-    check_patterns("marketing show", &marketing.show, columns.clone())?;
+    check_patterns("marketing show", &marketing.show, columns)?;
     check_patterns("marketing hide", &marketing.hide, columns)
 }
 
-fn check_patterns<'a>(
-    what: &str,
-    texts: &[String],
-    columns: impl Iterator<Item = &'a str> + Clone,
-) -> Result<()> {
+fn check_patterns(what: &str, texts: &[String], columns: &[&str]) -> Result<()> {
     for text in texts {
         let bad = |why: &str| {
             Err(Error::BadOptions(format!(
@@ -60,8 +52,8 @@ fn check_patterns<'a>(
         };
         match Pattern::new(text) {
             Err(error) => return bad(&format!("cannot be read: {error}")),
-            Ok(pattern) if !columns.clone().any(|name| pattern.matches(name)) => {
-                let near = nearest_name(text, columns);
+            Ok(pattern) if !columns.iter().any(|name| pattern.matches(name)) => {
+                let near = nearest_name(text, columns.iter().copied());
                 let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
                 return bad(&format!("means no column{near}"));
             }

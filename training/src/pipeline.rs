@@ -347,12 +347,7 @@ impl Task<'_> {
             training_time,
             leaks: self.leak_entries(),
             influence: None,
-            expected_addends: match &scorer.model {
-                Fitted::Logistic(model) => {
-                    Some(model.expected_addends(&self.data(&self.split.train)))
-                }
-                Fitted::Boosting(_) | Fitted::Forest(_) => None,
-            },
+            expected_addends: scorer.model.expected_addends(&self.data(&self.split.train)),
             words: self.options.marketing.words.clone(),
             profit: self.options.profit.clone(),
             threshold: ThresholdEntry {

@@ -40,7 +40,8 @@ impl Asked {
             options.targets.iter().map(|spec| spec.find(frame)).collect::<Result<_>>()?;
         let roles = Roles::find(frame, options, &targets)?;
         let columns = frame.schema().fields().iter().map(|field| field.name.as_str());
-        marks::check(columns, &options.groups, &options.marketing)?;
+        let columns: Vec<&str> = columns.collect();
+        marks::check(&columns, &options.groups, &options.marketing)?;
         let names = model_names(&targets)?;
         Ok(Asked { targets, names, roles })
     }

@@ -217,6 +217,18 @@ impl FittedLogistic {
         sums.into_iter().map(|sum| sum / weights).collect()
     }
 
+    /// How far each cell of rows moved the margin from the expected one, by [`FittedLogistic::expected_addends`]: the
+    /// Shapley values of a sum. Row-major, a number a feature.
+    pub fn contributions(&self, rows: &Rows, expected: &[f64]) -> Vec<f64> {
+        let width = rows.width();
+        let mut all = vec![0.0; rows.len() * width];
+        for (row, out) in rows.iter().zip(all.chunks_exact_mut(width)) {
+            self.addends_into(row, out);
+            out.iter_mut().zip(expected).for_each(|(addend, expected)| *addend -= expected);
+        }
+        all
+    }
+
     /// The margins of rows.
     pub fn margins(&self, rows: &Rows) -> Vec<f64> {
         rows.iter().map(|row| self.margin(row)).collect()

@@ -56,6 +56,15 @@ impl Fitted {
             Fitted::Boosting(model) => model.margins(rows),
         }
     }
+
+    /// What each feature of a logistic regression adds to the margin in the mean over the rows it was fitted on; `None`
+    /// of others, whose contributions need no such.
+    pub fn expected_addends(&self, learned: &Dataset<'_>) -> Option<Vec<f64>> {
+        match self {
+            Fitted::Logistic(model) => Some(model.expected_addends(learned)),
+            Fitted::Forest(_) | Fitted::Boosting(_) => None,
+        }
+    }
 }
 
 /// The weights of the dataset's rows with a mean of 1. Where rows are counted by weight (to tell a

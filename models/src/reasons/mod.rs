@@ -21,6 +21,9 @@ use crate::language::{Language, Words};
 use crate::reasons::words::Speaker;
 use crate::scorer::Scorer;
 
+/// Most reasons of a customer that may be asked for.
+pub const MOST_REASONS: u8 = 20;
+
 /// One thing that moved a customer's margin.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reason<'a> {
@@ -173,12 +176,7 @@ impl Reasons {
                 explainer.get_or_init(|| Explainer::new(model)).contributions(rows)
             }
             (How::Addends(expected), Fitted::Logistic(model)) => {
-                let mut all = vec![0.0; rows.len() * rows.width()];
-                for (row, out) in rows.iter().zip(all.chunks_exact_mut(rows.width())) {
-                    model.addends_into(row, out);
-                    out.iter_mut().zip(expected).for_each(|(addend, expected)| *addend -= expected);
-                }
-                all
+                model.contributions(rows, expected)
             }
             _ => unreachable!("the model prepared is the model asked"),
         }
@@ -282,7 +280,9 @@ fn plain(value: &serde_json::Value) -> String {
 /// What each field tells, by the spec that made it.
 fn meanings(fields: &[Field], spec: Option<&FeatureSpec>, shown: &[bool]) -> Vec<Meaning> {
     let Some(spec) = spec else { return fields.iter().map(|_| Meaning::Column).collect() };
-    let place = |name: &str| fields.iter().position(|field| field.name == name);
+    let names = fields.iter().zip(0..).map(|(field, place)| (field.name.as_str(), place));
+    let places: BTreeMap<&str, usize> = names.collect();
+    let place = |name: &str| places.get(name).copied();
     // Gaps that may be shown, the best first: the median before the mean, the wider window before the narrower.
     let gaps = |metric| {
         let mut of: Vec<&Feature> = spec.features.iter().filter(|f| f.metric == metric).collect();

@@ -184,6 +184,13 @@ fn words_fit_the_numbers() {
             "最近30天平均每天的购买比之前少0.13次",
         ),
         (
+            &trend,
+            0.00042,
+            None,
+            "0.00042 more purchases a day in the last 30 days than before",
+            "最近30天平均每天的购买比之前多0.00042次",
+        ),
+        (
             &money(&trend),
             1234.4,
             None,

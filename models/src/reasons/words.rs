@@ -246,8 +246,10 @@ impl Speaker<'_> {
             Number::Count | Number::Days => decimals(value, 0),
             Number::Share => share(value),
             Number::Evenness(most) => share((value / (f64::from(most) / 100.0)).min(1.0)),
-            // Two digits of what is small.
-            Number::Amount if value < 0.095 => decimals(value, 3),
+            // Two digits of what is small, down to a millionth.
+            Number::Amount if value > 0.0 && value < 0.1 => {
+                decimals(value, ((1.0 - value.log10().floor()) as usize).min(6))
+            }
             Number::Amount if value < 999.5 => decimals(value, 2),
             Number::Amount => decimals(value, 0),
         }

@@ -9,7 +9,7 @@ use rekindle_models::classifiers::Fitted;
 use rekindle_models::explain::Explainer;
 use rekindle_models::frame::{Binding, Frame, ReadOptions, Schema, read};
 use rekindle_models::language::Language;
-use rekindle_models::reasons::{Reason, Reasons};
+use rekindle_models::reasons::{MOST_REASONS, Reason, Reasons};
 use rekindle_models::scorer::{Score as Scored, Scorer};
 
 use crate::commands::{Found, Talk, load_model, write_whole};
@@ -30,7 +30,7 @@ pub struct Score {
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// Add so many columns with what moved each customer's score most, in words, the strongest first
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=20))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=i64::from(MOST_REASONS)))]
     reasons: u8,
     /// The language of reasons: en, zh
     #[arg(long, value_name = "CODE", default_value = "en", requires = "reasons")]

@@ -34,9 +34,7 @@ pub(super) fn dates_ahead(case: &mut Case<'_>) {
             share(without),
             case.sample.rows.len()
         );
-        let [more, less] =
-            if share(with) > share(without) { [with, without] } else { [without, with] };
-        let auc = 0.5 + (share(more) - share(less)) / 200.0;
+        let auc = 0.5 + (share(with) - share(without)).abs() / 200.0;
         case.exclude(feature, Test::Construction, auc, evidence);
     }
 }

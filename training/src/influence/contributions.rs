@@ -18,17 +18,18 @@ pub(super) enum Contributions<'a> {
 }
 
 impl<'a> Contributions<'a> {
-    /// `learned` are the rows that the model was fitted on, `explained` those that will be asked for.
+    /// `expected` are the addends that a logistic regression expects ([`Fitted::expected_addends`]), `explained` the rows
+    /// that will be asked for.
     pub(super) fn new(
         model: &'a Fitted,
-        learned: &Dataset<'_>,
+        expected: Option<Vec<f64>>,
         explained: &Dataset<'_>,
     ) -> Contributions<'a> {
         match model {
             Fitted::Boosting(trees) => Contributions::Trees(Explainer::new(trees)),
-            Fitted::Logistic(logistic) => {
-                let expected = logistic.expected_addends(learned);
-                Contributions::Addends { model: logistic, expected }
+            Fitted::Logistic(model) => {
+                let expected = expected.expect("a logistic regression expects addends");
+                Contributions::Addends { model, expected }
             }
             Fitted::Forest(_) => Contributions::Swaps { model, donors: explained.to_rows() },
         }
@@ -37,20 +38,13 @@ impl<'a> Contributions<'a> {
     /// The contributions of some of the rows to explain, `first..first + rows.len()` of them: row-major, a number a
     /// feature.
     pub(super) fn of(&self, first: usize, rows: &Rows) -> Vec<f64> {
-        let width = rows.width();
         match self {
             Contributions::Trees(explainer) => {
+                let width = rows.width();
                 let all = explainer.contributions(rows);
                 all.chunks_exact(width + 1).flat_map(|row| &row[..width]).copied().collect()
             }
-            Contributions::Addends { model, expected } => {
-                let mut all = vec![0.0; rows.len() * width];
-                for (row, out) in rows.iter().zip(all.chunks_exact_mut(width)) {
-                    model.addends_into(row, out);
-                    out.iter_mut().zip(expected).for_each(|(addend, expected)| *addend -= expected);
-                }
-                all
-            }
+            Contributions::Addends { model, expected } => model.contributions(rows, expected),
             Contributions::Swaps { model, donors } => swapped(model, donors, first, rows),
         }
     }

@@ -124,7 +124,7 @@ impl Ground<'_> {
         let data = self.data(&with);
         let learned = data.with_rows(&self.model.split.train);
         let null = fit_again(self.model, &learned, table, self.options)?;
-        let contributions = Contributions::new(&null, &learned, &data);
+        let contributions = Contributions::new(&null, null.expected_addends(&learned), &data);
         let tally = Tally::new(&contributions, (&data, own), &self.asked.roles.keys, None);
         Ok(tally.values()[own..].iter().copied().fold(0.0, f64::max))
     }
@@ -132,8 +132,9 @@ impl Ground<'_> {
     /// Shares by feature and by group, largest first.
     fn shares(&self, noise_line: f64) -> Influence {
         let data = self.data(self.features);
-        let learned = data.with_rows(&self.model.split.train);
-        let contributions = Contributions::new(&self.model.artifact.scorer.model, &learned, &data);
+        let artifact = &self.model.artifact;
+        let expected = artifact.manifest.expected_addends.clone();
+        let contributions = Contributions::new(&artifact.scorer.model, expected, &data);
         let seed = mix2(self.options.seed, 4);
         let own = self.features.len();
         let tally = Tally::new(&contributions, (&data, own), &self.asked.roles.keys, Some(seed));
@@ -155,9 +156,8 @@ impl Ground<'_> {
         let schema = data.schema();
         let names: Vec<String> = schema.fields().iter().map(|field| field.name.clone()).collect();
         let alone = names.iter().cloned().zip((0..own).map(|place| vec![place])).collect();
-        let manifest = &self.model.artifact.manifest;
-        let spec = manifest.feature_spec.as_ref();
-        let marked = &manifest.features;
+        let spec = artifact.manifest.feature_spec.as_ref();
+        let marked = &artifact.manifest.features;
         let groups = marked.iter().any(|feature| feature.group.is_some()).then_some(marked);
         Influence {
             rows: self.rows.len(),
