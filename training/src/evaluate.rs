@@ -1,12 +1,16 @@
 //! How good a model is on rows it has not seen: every figure with its interval, its population and the
 //! baselines beside it.
 
+use rekindle_models::baseline::Baseline;
+use rekindle_models::frame::Schema;
 use rekindle_models::metrics::{
-    Bin, Bootstrap, Confusion, Interval, Judged, Measure, Ranked, Stakes, effective_rows, wilson,
+    Auc, Bin, Bootstrap, Confusion, HistogramBin, Interval, Judged, LIFT_SHARES, Point, Ranked,
+    RocPoint, Stakes, effective_rows, log_loss, mean_gain, wilson,
 };
 use serde::Serialize;
 
-use crate::verdict::{Evidence, Limits, Verdict};
+use crate::error::{Error, Result};
+use crate::verdict::{Beaten, By, Evidence, Figures, Limits, Verdict};
 
 /// A model's judgement. Serialised, it is the body of `report.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,9 +34,9 @@ pub struct Evaluation {
     pub error_rate: Interval,
     /// FN / (TP + FN), with Wilson's interval.
     pub miss_rate: Interval,
-    /// Area under the ROC curve; this and all below with bootstrap intervals.
+    /// Area under the ROC curve, with DeLong's interval in log odds.
     pub roc_auc: Interval,
-    /// Average precision.
+    /// Average precision; this and all below with bootstrap intervals.
     pub average_precision: Interval,
     /// Mean log loss.
     pub log_loss: Interval,
@@ -46,13 +50,27 @@ pub struct Evaluation {
     pub lift_at_k: Vec<Lift>,
     /// What the model is compared with.
     pub baselines: Baselines,
-    /// How much higher the model's ROC AUC is than the single-feature rule's, over the same draws;
-    /// each end holds one-sided with the confidence.
+    /// How much higher the model's ROC AUC is than the single-feature rule's, by DeLong; each end holds one-sided with the
+    /// confidence.
     pub roc_auc_gain: Interval,
     /// What a campaign would bring, where there is one.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub money: Option<Money>,
 }
+
+/// What pictures of a judgement are drawn from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Curves {
+    /// What thresholds would do, from the highest on: ROC, precision-recall, gains, lift and the rates by threshold.
+    pub thresholds: Vec<Point>,
+    /// The ROC curve of the rule on one feature.
+    pub rule_roc: Vec<RocPoint>,
+    /// How probabilities are spread, by outcome.
+    pub histogram: Vec<HistogramBin>,
+}
+
+/// Bins of a histogram.
+const HISTOGRAM_BINS: usize = 40;
 
 /// What a campaign that contacts those predicted positive would bring, in money per judged row; with bootstrap
 /// intervals.
@@ -132,7 +150,7 @@ pub struct RuleBaseline {
 }
 
 /// What the rows are judged against.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Question<'a> {
     /// The model's threshold.
     pub threshold: f64,
@@ -144,29 +162,30 @@ pub struct Question<'a> {
     pub rule: (&'a str, &'a str),
     /// The rule's scores of the judged rows.
     pub rule_scores: &'a [f64],
+    /// What the model must beat besides the rule.
+    pub rivals: Vec<Rival>,
     /// A campaign's amounts of the judged rows, where there is one.
     pub stakes: Option<&'a Stakes>,
     /// Seed of the bootstrap.
     pub seed: u64,
 }
 
-/// Shares of the weight whose lift is shown.
-const LIFT_SHARES: [f64; 3] = [0.01, 0.05, 0.10];
+/// What a model must beat.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rival {
+    /// Everyone gets the base rate: by log loss.
+    BaseRate,
+    /// Something that ranks rows, with its scores of the judged rows: by ROC AUC.
+    Ranking {
+        /// In words that follow "than the".
+        name: String,
+        /// The higher, the likelier.
+        scores: Vec<f64>,
+    },
+}
 
-/// The figures with bootstrap intervals, in the order in which they are taken apart again.
-const MEASURES: [Measure<'_>; 8] = [
-    &Ranked::roc_auc,
-    &Ranked::average_precision,
-    &Ranked::log_loss,
-    &Ranked::brier_score,
-    &Ranked::ece,
-    &|ranked, weight| ranked.lift(weight, LIFT_SHARES[0]),
-    &|ranked, weight| ranked.lift(weight, LIFT_SHARES[1]),
-    &|ranked, weight| ranked.lift(weight, LIFT_SHARES[2]),
-];
-
-/// Judges rows (at least one) by their calibrated probabilities.
-pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> Evaluation {
+/// Judges rows (at least one) by their calibrated probabilities. Curves are drawn where both classes are there.
+pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> (Evaluation, Option<Curves>) {
     let confidence = question.limits.confidence;
     let confusion = Confusion::at(judged, question.threshold);
     let effective = |keep: &dyn Fn(usize) -> bool| {
@@ -185,21 +204,39 @@ pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> Evaluation {
     let by_rule = Judged { probability: question.rule_scores, ..*judged };
     let ranked_by_rule = Ranked::new(&by_rule);
     let bootstrap = Bootstrap::new(judged, question.seed, confidence);
-    let gain = bootstrap.auc_gain(&ranked, &ranked_by_rule);
-    let taken = bootstrap.intervals(&ranked, &MEASURES);
+    let (auc, auc_by_rule) = (Auc::new(&ranked), Auc::new(&ranked_by_rule));
+    let gain = auc.gain(&auc_by_rule, judged.group, confidence);
+    let roc_auc = auc.interval(judged.group, confidence);
+    let taken = bootstrap.figures(&ranked);
     let (rule_name, rule_feature) = question.rule;
-    let baseline = format!("{rule_name}, {rule_feature},");
+    let rule = Beaten { rival: format!("{rule_name}, {rule_feature}"), by: By::RocAuc, gain };
+    let others = question.rivals.iter().map(|rival| rival.beaten(judged, &auc, question));
     let evidence = Evidence {
         confusion: &confusion,
         effective_predicted: predicted,
         effective_positive: positive,
-        auc_gain: gain,
-        baseline: &baseline,
+        figures: Figures {
+            roc_auc,
+            average_precision: taken.average_precision,
+            ece: taken.ece,
+            log_loss: taken.log_loss,
+            brier_score: taken.brier_score,
+        },
+        rivals: std::iter::once(rule).chain(others).collect(),
     };
-    let lift = |(place, &share): (usize, &f64)| Lift { share, lift: taken[5 + place] };
-    Evaluation {
+    let both = judged.positives() > 0 && judged.positives() < judged.len();
+    let curves = both.then(|| {
+        let stakes = question.stakes.map(|stakes| ranked.stakes(stakes));
+        Curves {
+            thresholds: ranked.curve(question.threshold, stakes.as_ref(), confidence),
+            rule_roc: ranked_by_rule.roc_curve(),
+            histogram: ranked.histogram(HISTOGRAM_BINS),
+        }
+    });
+    let lifts = LIFT_SHARES.iter().zip(taken.lift);
+    let evaluation = Evaluation {
         verdict: Verdict::judge(&evidence, question.limits),
-        limits: *question.limits,
+        limits: question.limits.clone(),
         rows: judged.len(),
         positives: judged.positives(),
         base_rate: by_wilson(Some(judged.base_rate()), effective(&|_| true)),
@@ -207,21 +244,102 @@ pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> Evaluation {
         error_rate: by_wilson(confusion.error_rate(), predicted),
         miss_rate: by_wilson(confusion.miss_rate(), positive),
         confusion,
-        roc_auc: taken[0],
-        average_precision: taken[1],
-        log_loss: taken[2],
-        brier_score: taken[3],
-        ece: taken[4],
-        ece_bins: ranked.bins(ranked.weights()),
-        lift_at_k: LIFT_SHARES.iter().enumerate().map(lift).collect(),
+        roc_auc,
+        average_precision: taken.average_precision,
+        log_loss: taken.log_loss,
+        brier_score: taken.brier_score,
+        ece: taken.ece,
+        ece_bins: ranked.bins(confidence),
+        lift_at_k: lifts.map(|(&share, lift)| Lift { share, lift }).collect(),
         baselines: Baselines {
             base_rate: base_rate_baseline(judged, question.fitted_base_rate),
-            rule: rule_baseline(&by_rule, &ranked_by_rule, &bootstrap, question, &confusion),
+            rule: rule_baseline(
+                &by_rule,
+                &ranked_by_rule,
+                (
+                    auc_by_rule.interval(judged.group, confidence),
+                    bootstrap.figures(&ranked_by_rule).average_precision,
+                ),
+                question,
+                &confusion,
+            ),
         },
         roc_auc_gain: gain,
         money: question.stakes.map(|stakes| {
             money(stakes, &bootstrap, (&ranked, &ranked_by_rule), question.threshold)
         }),
+    };
+    (evaluation, curves)
+}
+
+/// What must be beaten, as typed, on the rows judged; `cells` gives the rows' cells of a feature, by its place in the
+/// schema.
+///
+/// # Errors
+/// When recency is to be beaten by a model that has no feature of it, or something else is named.
+pub fn rivals(
+    must_beat: &[String],
+    (schema, baseline): (&Schema, &Baseline),
+    cells: &dyn Fn(usize) -> Vec<f64>,
+    judged: (&[bool], &[f64]),
+) -> Result<Vec<Rival>> {
+    let of = |name: &String| match name.as_str() {
+        "base" => Ok(Some(Rival::BaseRate)),
+        // The rule itself, which must be beaten anyway.
+        "recency" if baseline.name() == "recency rule" => Ok(None),
+        "recency" => recency(schema, cells, judged).map(Some),
+        other => Err(Error::BadOptions(format!(
+            "must beat {other}: expected recency, base, or (of rekindle evaluate) another model's folder"
+        ))),
+    };
+    must_beat.iter().filter_map(|name| of(name).transpose()).collect()
+}
+
+/// Ranking by the days since the last purchase, else since the last event; missing is longer ago than all. Whether the
+/// target goes with long or short recency is told by the judged rows themselves, to the rival's advantage.
+fn recency(
+    schema: &Schema,
+    cells: &dyn Fn(usize) -> Vec<f64>,
+    (target, weight): (&[bool], &[f64]),
+) -> Result<Rival> {
+    let place = ["recency_days(purchase)", "recency_days(any)"]
+        .iter()
+        .find_map(|name| schema.place(name))
+        .ok_or_else(|| {
+            let why = "must beat recency: the model has no feature recency_days(purchase) or recency_days(any); \
+                       name its feature when fitting, with --recency COLUMN";
+            Error::BadOptions(why.to_owned())
+        })?;
+    let days = cells(place);
+    let longest = days.iter().copied().filter(|days| days.is_finite()).fold(0.0, f64::max) + 1.0;
+    let long: Vec<f64> = days.iter().map(|d| if d.is_nan() { longest } else { *d }).collect();
+    let judged = Judged { probability: &long, target, weight, group: None };
+    let ranked = Ranked::new(&judged);
+    let rising = ranked.roc_auc(ranked.weights()) >= 0.5;
+    let scores = if rising { long } else { long.into_iter().map(|days| -days).collect() };
+    Ok(Rival::Ranking { name: format!("recency rule, {}", schema.fields()[place].name), scores })
+}
+
+impl Rival {
+    /// How much better the model is.
+    fn beaten(&self, judged: &Judged<'_>, auc: &Auc, question: &Question<'_>) -> Beaten {
+        let confidence = question.limits.confidence;
+        match self {
+            Rival::BaseRate => {
+                let base = question.fitted_base_rate;
+                let rows = judged.probability.iter().zip(judged.target);
+                let apart: Vec<f64> = rows
+                    .map(|(&p, &target)| log_loss(base, target) - log_loss(p, target))
+                    .collect();
+                let gain = mean_gain(&apart, judged.weight, judged.group, confidence);
+                Beaten { rival: "base rate".to_owned(), by: By::LogLoss, gain }
+            }
+            Rival::Ranking { name, scores } => {
+                let other = Auc::new(&Ranked::new(&Judged { probability: scores, ..*judged }));
+                let gain = auc.gain(&other, judged.group, confidence);
+                Beaten { rival: name.clone(), by: By::RocAuc, gain }
+            }
+        }
     }
 }
 
@@ -266,33 +384,30 @@ fn money(
 }
 
 fn base_rate_baseline(judged: &Judged<'_>, probability: f64) -> BaseRateBaseline {
-    let same = vec![probability; judged.len()];
-    let ranked = Ranked::new(&Judged { probability: &same, ..*judged });
+    let rate = judged.base_rate();
+    let mean = |with: f64, without: f64| rate * with + (1.0 - rate) * without;
     BaseRateBaseline {
         probability,
         roc_auc: 0.5,
-        log_loss: ranked.log_loss(ranked.weights()),
-        brier_score: ranked.brier_score(ranked.weights()),
+        log_loss: mean(log_loss(probability, true), log_loss(probability, false)),
+        brier_score: mean((1.0 - probability).powi(2), probability.powi(2)),
     }
 }
 
 fn rule_baseline(
     by_rule: &Judged<'_>,
     ranked: &Ranked,
-    bootstrap: &Bootstrap<'_>,
+    (roc_auc, average_precision): (Interval, Interval),
     question: &Question<'_>,
     model: &Confusion,
 ) -> RuleBaseline {
-    let mut scores = by_rule.probability.to_vec();
-    scores.sort_by(|a, b| b.total_cmp(a));
-    let cut = model.predicted_positive_rows.checked_sub(1).map(|last| scores[last]);
+    let cut = model.predicted_positive_rows.checked_sub(1).map(|last| ranked.probability()[last]);
     let decided = cut.map(|cut| Confusion::at(by_rule, cut));
-    let taken = bootstrap.intervals(ranked, &MEASURES[..2]);
     RuleBaseline {
         name: question.rule.0.to_owned(),
         feature: question.rule.1.to_owned(),
-        roc_auc: taken[0],
-        average_precision: taken[1],
+        roc_auc,
+        average_precision,
         error_rate: decided.and_then(|d| d.error_rate()),
         miss_rate: decided.and_then(|d| d.miss_rate()),
     }

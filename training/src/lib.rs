@@ -15,6 +15,7 @@ pub mod panel;
 pub mod snapshot;
 
 pub mod marks;
+pub mod verdict;
 
 pub mod project;
 
@@ -26,7 +27,6 @@ pub mod support;
 pub mod label;
 pub mod labels;
 pub mod split;
-pub mod verdict;
 
 mod ranks;
 mod shadow;
@@ -35,6 +35,9 @@ pub mod options;
 pub mod roles;
 
 pub mod evaluate;
+pub mod segments;
+
+pub mod holdout;
 
 pub mod passages;
 

@@ -23,7 +23,7 @@ use rekindle_models::threshold::Threshold;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Question, evaluate};
+use crate::evaluate::{Curves, Evaluation, Question, evaluate, rivals};
 use crate::label::Target;
 use crate::marks::mark;
 use crate::options::{FitOptions, ModelChoice};
@@ -39,6 +39,8 @@ pub struct Trained {
     pub artifact: Artifact,
     /// The judgement; `None` where no rows were kept for it.
     pub evaluation: Option<Evaluation>,
+    /// What its pictures are drawn from; `None` where one class is not there.
+    pub curves: Option<Curves>,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
     /// The parameters that were tried, where better ones were looked for.
@@ -156,9 +158,13 @@ impl Task<'_> {
             reference: Reference::new(&margins, &weights),
         };
         (self.progress)(&format!("{}: judging on {} rows", self.name, split.test.len()));
-        let evaluation = (!split.test.is_empty()).then(|| {
+        let judgement = (!split.test.is_empty()).then(|| {
             judge(&scorer, &baseline, &data(&split.test), &train, self.options, self.roles)
         });
+        let (evaluation, curves) = match judgement.transpose()? {
+            Some((evaluation, curves)) => (Some(evaluation), curves),
+            None => (None, None),
+        };
         let named = |s: &rekindle_models::baseline::SingleFeature| SingleFeature {
             feature: scorer.schema.fields()[s.feature].name.clone(),
             roc_auc: s.roc_auc,
@@ -181,7 +187,16 @@ impl Task<'_> {
         );
         let artifact = Artifact { manifest, scorer, baseline };
         let (target, split) = (self.target.clone(), self.split.clone());
-        Ok(Trained { artifact, evaluation, warnings, tuned, target, split, single_features })
+        Ok(Trained {
+            artifact,
+            evaluation,
+            curves,
+            warnings,
+            tuned,
+            target,
+            split,
+            single_features,
+        })
     }
 
     /// How the model's features are made from events and attributes: `None` unless all of them are, in
@@ -377,7 +392,7 @@ fn judge(
     train: &Dataset<'_>,
     options: &FitOptions,
     roles: &Roles,
-) -> Evaluation {
+) -> Result<(Evaluation, Option<Curves>)> {
     let (target, weight) = (test.targets(), test.weights());
     let fitted = part_weights(train);
     let margins = margins(&scorer.model, test);
@@ -394,16 +409,20 @@ fn judge(
     };
     let feature = &scorer.schema.fields()[baseline.feature()].name;
     let stakes = roles.stakes_at(test.rows);
+    let rows = test.to_rows();
+    let model = (&scorer.schema, baseline);
+    let cells = |place| rows.iter().map(|row| row[place]).collect();
     let question = Question {
         threshold: scorer.threshold,
         limits: &options.limits,
         fitted_base_rate: fitted.0 / fitted.1,
         rule: (baseline.name(), feature),
-        rule_scores: &baseline.scores(&test.to_rows()),
+        rule_scores: &baseline.scores(&rows),
+        rivals: rivals(&options.limits.must_beat, model, &cells, (&target, &weight))?,
         stakes: stakes.as_ref(),
         seed: options.seed,
     };
-    evaluate(&judged, &question)
+    Ok(evaluate(&judged, &question))
 }
 
 /// The model's margins of a dataset's rows, on all cores.

@@ -15,6 +15,7 @@ use crate::families::Features;
 use crate::ingest::{LogRules, Source, SourceSpec};
 use crate::marks::{Groups, Marketing};
 use crate::question::{Days, Eligible, PRESETS, Question, Questions};
+use crate::verdict::Limits;
 
 /// All of the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -58,7 +59,7 @@ pub struct Project {
     pub profit: Option<Campaign>,
     /// What is asked of the models.
     #[serde(default)]
-    pub limits: LimitsTable,
+    pub limits: Limits,
 }
 
 /// The `[log]` table.
@@ -173,38 +174,6 @@ pub struct Costs {
     pub miss: f64,
 }
 
-/// The `[limits]` table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsTable {
-    /// Highest error rate, 0 to 1.
-    pub max_error_rate: Option<f64>,
-    /// Highest miss rate, 0 to 1.
-    pub max_miss_rate: Option<f64>,
-    /// How sure the limits must be kept, 0 to 1.
-    pub confidence: Option<f64>,
-}
-
-impl LimitsTable {
-    fn check(&self) -> Result<()> {
-        let rates =
-            [("max_error_rate", self.max_error_rate), ("max_miss_rate", self.max_miss_rate)];
-        for (key, rate) in rates.iter().filter_map(|(key, rate)| Some((key, (*rate)?))) {
-            if !(0.0..=1.0).contains(&rate) {
-                return Err(Error::BadOptions(format!(
-                    "limits.{key} = {rate}: expected 0 to 1, as 0.45 for 45 %"
-                )));
-            }
-        }
-        match self.confidence.filter(|confidence| !(0.5..1.0).contains(confidence)) {
-            None => Ok(()),
-            Some(confidence) => Err(Error::BadOptions(format!(
-                "limits.confidence = {confidence}: expected 0.5 to below 1, as 0.95"
-            ))),
-        }
-    }
-}
-
 impl Project {
     /// Reads a project.
     ///
@@ -292,7 +261,7 @@ impl Project {
         if let Some(profit) = &self.profit {
             profit.validate()?;
         }
-        self.limits.check()?;
+        self.limits.validate()?;
         self.questions()?;
         if self.labels.is_none() {
             self.cutoffs()?;

@@ -67,6 +67,11 @@ impl Sheet {
         })
     }
 
+    /// A column's cells; `None` where there is no such column.
+    pub fn column(&self, name: &str) -> Option<&Cells> {
+        self.columns.iter().find(|(column, _)| column == name).map(|(_, cells)| cells)
+    }
+
     /// Appends a column, as long as the others.
     pub fn add(&mut self, name: &str, cells: Cells) {
         self.columns.push((name.to_owned(), cells));

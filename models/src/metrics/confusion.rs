@@ -88,9 +88,12 @@ fn wilson_at(share: f64, rows: f64, z: f64) -> (f64, f64) {
     ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
-/// The standard normal quantile of `p` (0.5 to 1) by bisection of the error function's series: exact
+/// The standard normal quantile of `p` (0 to 1) by bisection of the error function's series: exact
 /// to the double's last digits, and called a few times a report.
-fn normal_quantile(p: f64) -> f64 {
+pub fn normal_quantile(p: f64) -> f64 {
+    if p < 0.5 {
+        return -normal_quantile(1.0 - p);
+    }
     let (mut low, mut high) = (0.0, 9.0);
     for _ in 0..70 {
         let middle = (low + high) / 2.0;

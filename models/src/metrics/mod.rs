@@ -2,13 +2,21 @@
 
 mod bootstrap;
 mod confusion;
+mod curve;
+mod delong;
+mod draws;
+mod paired;
 mod profit;
 mod ranking;
 
 pub use bootstrap::{Bootstrap, Interval, Measure, times_drawn};
-pub use confusion::{Confusion, effective_rows, wilson, wilson_upper};
+pub use confusion::{Confusion, effective_rows, normal_quantile, wilson, wilson_upper};
+pub use curve::{HistogramBin, Point, RocPoint};
+pub use delong::Auc;
+pub use draws::{Figures, LIFT_SHARES};
+pub use paired::mean_gain;
 pub use profit::{Amount, Campaign, Stakes};
-pub use ranking::{Bin, Ranked};
+pub use ranking::{Bin, Ranked, log_loss};
 
 /// Rows with what was said of them and what was true.
 #[derive(Debug, Clone, Copy)]

@@ -169,7 +169,7 @@ struct Means {
 
 impl Stakes {
     /// What contacting a row would bring on average over the share that accepts, in money.
-    fn gain(&self, row: usize, target: bool) -> f64 {
+    pub(super) fn gain(&self, row: usize, target: bool) -> f64 {
         let (value, incentive, contact) = (self.value[row], self.incentive[row], self.contact[row]);
         match target {
             true => self.alpha / (self.alpha + self.beta) * (value - incentive) - contact,

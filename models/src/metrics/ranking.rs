@@ -2,9 +2,10 @@
 //! Brier score, expected calibration error, lift. Rows are sorted once; each measure is then one pass,
 //! also for the other weights of a bootstrap.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::metrics::Judged;
+use crate::metrics::{Judged, effective_rows, wilson};
 
 /// Probabilities are kept this far from 0 and 1 in the log loss.
 const TINY: f64 = 1e-15;
@@ -30,8 +31,14 @@ pub struct Ranked {
 pub struct Bin {
     /// Mean probability.
     pub probability: f64,
-    /// Share with the target.
+    /// Share with the target, with Wilson's interval.
     pub rate: f64,
+    /// Its lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+    /// Its rows.
+    pub rows: usize,
     /// Weight of its rows.
     pub weight: f64,
 }
@@ -39,10 +46,10 @@ pub struct Bin {
 impl Ranked {
     /// Sorts rows; at least one.
     pub fn new(judged: &Judged<'_>) -> Ranked {
-        let mut order: Vec<u32> = (0..judged.len() as u32).collect();
-        let p = judged.probability;
-        order.sort_by(|&a, &b| p[b as usize].total_cmp(&p[a as usize]));
-        let probability: Vec<f64> = order.iter().map(|&r| p[r as usize]).collect();
+        let mut sorted: Vec<(f64, u32)> = judged.probability.iter().copied().zip(0..).collect();
+        sorted.par_sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let order: Vec<u32> = sorted.iter().map(|(_, row)| *row).collect();
+        let probability: Vec<f64> = sorted.into_iter().map(|(p, _)| p).collect();
         let mut ties: Vec<u32> = (1..probability.len())
             .filter(|&i| probability[i] != probability[i - 1])
             .map(|i| i as u32)
@@ -59,12 +66,12 @@ impl Ranked {
     }
 
     /// Places of the rows in sorted order.
-    pub(super) fn order(&self) -> &[u32] {
+    pub fn order(&self) -> &[u32] {
         &self.order
     }
 
     /// Probabilities in sorted order, highest first.
-    pub(super) fn probability(&self) -> &[f64] {
+    pub fn probability(&self) -> &[f64] {
         &self.probability
     }
 
@@ -123,10 +130,12 @@ impl Ranked {
 
     /// Mean of -ln of the probability given to what was true, each at least 1e-15.
     pub fn log_loss(&self, weight: &[f64]) -> f64 {
-        self.mean(weight, |p, target| {
-            let p = p.clamp(TINY, 1.0 - TINY);
-            if target { -p.ln() } else { -(-p).ln_1p() }
-        })
+        self.mean(weight, log_loss)
+    }
+
+    /// What each row adds to the log loss, in sorted order.
+    pub(super) fn log_losses(&self) -> Vec<f64> {
+        self.probability.iter().zip(&self.target).map(|(p, target)| log_loss(*p, *target)).collect()
     }
 
     /// Mean squared distance of the probability from what was true.
@@ -142,37 +151,54 @@ impl Ranked {
     }
 
     /// Ten bins of equal weight by probability, lowest first; rows of equal probability share a bin,
-    /// so there may be fewer.
-    pub fn bins(&self, weight: &[f64]) -> Vec<Bin> {
-        let total: f64 = weight.iter().sum();
-        let mut bins = Vec::with_capacity(BINS);
-        let (mut p, mut hits, mut all, mut below) = (0.0, 0.0, 0.0, 0.0);
-        let mut end = self.probability.len();
-        for tie in (0..self.ties.len()).rev() {
-            let start = if tie == 0 { 0 } else { self.ties[tie - 1] as usize };
-            let rows = self.probability[start..end].iter().zip(&self.target[start..end]);
-            for ((probability, target), weight) in rows.zip(&weight[start..end]) {
-                p += weight * probability;
-                hits += if *target { *weight } else { 0.0 };
+    /// so there may be fewer. `confidence` of the rates' intervals: 0.5 to 1.
+    pub fn bins(&self, confidence: f64) -> Vec<Bin> {
+        let bin = |span: std::ops::Range<usize>| {
+            let (mut p, mut hits, mut all) = (0.0, 0.0, 0.0);
+            for place in span.clone() {
+                let weight = self.weight[place];
+                p += weight * self.probability[place];
+                hits += if self.target[place] { weight } else { 0.0 };
                 all += weight;
             }
-            end = start;
-            let full = below + all >= total * (bins.len() + 1) as f64 / BINS as f64 * (1.0 - 1e-12);
-            if all > 0.0 && (full || tie == 0) {
-                bins.push(Bin { probability: p / all, rate: hits / all, weight: all });
-                below += all;
-                (p, hits, all) = (0.0, 0.0, 0.0);
+            let rate = hits / all;
+            let effective = effective_rows(self.weight[span.clone()].iter().copied());
+            let (low, high) = wilson(rate, effective, confidence);
+            Bin { probability: p / all, rate, low, high, rows: span.len(), weight: all }
+        };
+        self.spans().into_iter().map(bin).collect()
+    }
+
+    /// The places of the bins, lowest probability first.
+    fn spans(&self) -> Vec<std::ops::Range<usize>> {
+        let total: f64 = self.weight.iter().sum();
+        let (mut spans, mut below, mut end) = (Vec::with_capacity(BINS), 0.0, self.target.len());
+        for tie in (0..self.ties.len()).rev() {
+            let start = if tie == 0 { 0 } else { self.ties[tie - 1] as usize };
+            let run = start..self.ties[tie] as usize;
+            below += self.weight[run].iter().sum::<f64>();
+            let full = below >= total * (spans.len() + 1) as f64 / BINS as f64 * (1.0 - 1e-12);
+            if full || tie == 0 {
+                spans.push(start..end);
+                end = start;
             }
         }
-        bins
+        spans
+    }
+
+    /// Where the bins begin in sorted order, highest probability first.
+    pub(super) fn bin_starts(&self) -> Vec<u32> {
+        self.spans().iter().rev().map(|span| span.start as u32).collect()
     }
 
     /// Expected calibration error: the mean distance of probability and rate over [`Ranked::bins`],
     /// by weight.
-    pub fn ece(&self, weight: &[f64]) -> f64 {
-        let bins = self.bins(weight);
-        let total: f64 = bins.iter().map(|b| b.weight).sum();
-        bins.iter().map(|b| b.weight * (b.probability - b.rate).abs()).sum::<f64>() / total
+    pub fn ece(&self) -> f64 {
+        let gap = |span: std::ops::Range<usize>| {
+            let apart = |place| self.probability[place] - f64::from(u8::from(self.target[place]));
+            span.map(|place: usize| self.weight[place] * apart(place)).sum::<f64>().abs()
+        };
+        self.spans().into_iter().map(gap).sum::<f64>() / self.weight.iter().sum::<f64>()
     }
 
     /// How many times the base rate the target's rate is among the first `share` (0 to 1) of the
@@ -197,6 +223,12 @@ impl Ranked {
         }
         found / (all * share) / (positives / all)
     }
+}
+
+/// -ln of the probability given to what was true, at least 1e-15.
+pub fn log_loss(p: f64, target: bool) -> f64 {
+    let p = p.clamp(TINY, 1.0 - TINY);
+    if target { -p.ln() } else { -(-p).ln_1p() }
 }
 
 #[cfg(test)]
@@ -250,7 +282,7 @@ mod tests {
             let ap = ranked.average_precision(ranked.weights());
             prop_assert!((ap - average_precision_by_thresholds(&p, &y, &w)).abs() < 1e-12);
             prop_assert!((ranked.lift(ranked.weights(), 1.0) - 1.0).abs() < 1e-9);
-            let weight: f64 = ranked.bins(ranked.weights()).iter().map(|b| b.weight).sum();
+            let weight: f64 = ranked.bins(0.95).iter().map(|b| b.weight).sum();
             prop_assert!((weight - w.iter().sum::<f64>()).abs() < 1e-9);
         }
 
@@ -271,7 +303,7 @@ mod tests {
             let b = Ranked::new(&Judged { probability: &p2, target: &y2, weight: &w2, group: None });
             for measure in [
                 Ranked::roc_auc, Ranked::average_precision, Ranked::log_loss, Ranked::brier_score,
-                Ranked::ece, |r: &Ranked, w: &[f64]| r.lift(w, 0.1),
+                |r: &Ranked, _: &[f64]| r.ece(), |r: &Ranked, w: &[f64]| r.lift(w, 0.1),
             ] {
                 let (x, y) = (measure(&a, a.weights()), measure(&b, b.weights()));
                 prop_assert!((x - y).abs() < 1e-9, "{x} {y}");
@@ -309,7 +341,7 @@ mod tests {
         assert!((ranked.lift(&w, 0.5) - 2.0).abs() < 1e-9);
         // Bin k holds probabilities with mean k/10 + 0.045 and rate 0, the last one rate 1.
         let expected = (0..9).map(|k| f64::from(k) / 10.0 + 0.045).sum::<f64>() + (1.0 - 0.945);
-        assert!((ranked.ece(&w) - expected / 10.0).abs() < 1e-9);
-        assert_eq!(ranked.bins(&w).len(), 10);
+        assert!((ranked.ece() - expected / 10.0).abs() < 1e-9);
+        assert_eq!(ranked.bins(0.95).len(), 10);
     }
 }

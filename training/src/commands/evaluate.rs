@@ -1,129 +1,326 @@
-//! `rekindle evaluate`: judges a saved model on rows it has not seen.
+//! `rekindle evaluate`: judges saved models on rows they have not seen.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use rekindle_models::frame::{ReadOptions, read};
-use rekindle_models::metrics::{Campaign, Judged};
-use rekindle_models::seed::hash_text;
+use rekindle_models::artifact::{Artifact, Registry};
+use rekindle_models::frame::nearest_name;
+use serde::Deserialize;
 
+use crate::commands::at_cutoff::{AtCutoff, STATES};
 use crate::commands::fit::LimitArgs;
-use crate::commands::{Found, colour, load_model, print};
-use crate::evaluate::{Question, evaluate};
-use crate::label::TargetSpec;
-use crate::report::{Report, terminal};
+use crate::commands::{Found, Talk, colour, load_model, print, write_whole};
+use crate::holdout::{Asked, Holdout, HoldoutOptions, Judgement};
+use crate::report::{
+    Document, Report, beside_terminal, html, junit, markdown, open_metrics, terminal,
+};
+use crate::segments::Segments;
+use crate::verdict::Limits;
 
-/// Judge a saved model on a table it has not seen
+/// Judge saved models on a table they have not seen
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  rekindle evaluate registry/churn holdout.csv --max-error-rate \
-0.45 --max-miss-rate 0.30\n\nExit codes: 0 usable, 1 unusable, 2 could not judge."
+    after_help = "Examples:\n  rekindle evaluate registry/churn holdout.csv --max-error-rate 0.45 --max-miss-rate \
+0.30\n  rekindle evaluate registry/ holdout.parquet --conditions conditions.toml --by channel -o judged/\n  \
+rekindle evaluate registry/churned rekindle.toml --cutoff 2025-06-01 --by lapse_tier\n\nWith -o FOLDER: report.html, \
+report.json, report.md, junit.xml and metrics.txt. Where GITHUB_STEP_SUMMARY is set, a table is appended to it; in \
+GitHub Actions, failures are annotated.\n\nExit codes: 0 usable, 1 unusable, 2 could not judge."
 )]
 pub struct Evaluate {
-    /// A model's folder in a registry, a version's folder, or a model file
-    model: PathBuf,
-    /// Table with the target: CSV, Parquet or Arrow IPC; - for standard input
-    table: PathBuf,
+    /// Models, then the table: each model a folder in a registry, a version's folder, a file, or a registry whose models
+    /// in force are all judged; the table CSV, Parquet or Arrow IPC, - for standard input, or with --cutoff a project
+    #[arg(required = true, num_args = 2.., value_names = ["MODEL", "TABLE"])]
+    models_and_table: Vec<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
+    /// TOML file with limits for all models ([limits]), for one ([targets.NAME]) and segments ([segments])
+    #[arg(long, value_name = "FILE", help_heading = "Judging")]
+    conditions: Option<PathBuf>,
+    /// Columns to tell segments by; several: A,B
+    #[arg(long, value_name = "COLUMN", help_heading = "Segments")]
+    by: Vec<String>,
+    /// Fewest rows of a segment; smaller ones are told together [default: 200]
+    #[arg(long, value_name = "ROWS", help_heading = "Segments")]
+    smallest_segment: Option<usize>,
+    /// The limits must be kept in every segment, too
+    #[arg(long, help_heading = "Segments")]
+    each_segment: bool,
+    /// The table is a project: its log is told at this cutoff, with the features that the model asks for
+    #[arg(long, value_name = "DATE")]
+    cutoff: Option<String>,
+    #[command(flatten)]
+    log: super::log::LogArgs,
+    /// Column of row weights [default: the model's]
+    #[arg(long, value_name = "COLUMN")]
+    weight: Option<String>,
     /// Byte between the fields of a CSV file [default: found in the header]
     #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
     delimiter: Option<u8>,
     /// Seed of the bootstrap
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Folder to write reports to
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Evaluate {
-    pub(super) fn run(self) -> Result<u8> {
-        let Found { artifact, version } = load_model(&self.model)?;
-        let limits = self.limits.limits();
-        limits.validate()?;
-        let manifest = &artifact.manifest;
-        let (target, weight) = (&manifest.target, manifest.weight_column.as_deref());
-        let mut more = vec![target.column.as_str()];
-        more.extend(weight);
-        more.extend(manifest.profit.iter().flat_map(Campaign::columns));
-        let id = manifest.id_column.as_deref();
-        let scorer = &artifact.scorer;
-        let reading = ReadOptions {
-            delimiter: self.delimiter,
-            ..ReadOptions::for_model(&scorer.schema, &manifest.missing_markers, id, &more)
-        };
-        let frame = read(&self.table, &reading)?;
-        let mut warnings = Vec::new();
-        let binding = super::score::bind(scorer, &frame, &mut warnings)?;
-        let question = TargetSpec { given: format!("{}={}", target.column, target.value) };
-        let answers = question.find(&frame)?;
-        if answers.answered.len() < frame.rows() {
-            let left_out = frame.rows() - answers.answered.len();
-            warnings.push(format!("{left_out} rows have no {} and were left out", target.column));
+/// A file of conditions.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Conditions {
+    limits: toml::Table,
+    targets: BTreeMap<String, toml::Table>,
+    segments: SegmentsTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SegmentsTable {
+    by: Vec<String>,
+    smallest: Option<usize>,
+    each: bool,
+}
+
+impl Conditions {
+    fn read(path: &Path) -> Result<Conditions> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("--conditions {}: failed to read it", path.display()))?;
+        let read = |e: toml::de::Error| anyhow::anyhow!("--conditions {}: {e}", path.display());
+        let conditions: Conditions = toml::from_str(&text).map_err(read)?;
+        // Each by itself, so that a misspelt key is told of its own table.
+        let tables = conditions.targets.iter().map(|(name, t)| (format!("targets.{name}"), t));
+        for (name, table) in tables.chain([("limits".to_owned(), &conditions.limits)]) {
+            let limits: Limits = table.clone().try_into().map_err(|e: toml::de::Error| {
+                anyhow::anyhow!(
+                    "--conditions {}: [{name}]: {}",
+                    path.display(),
+                    e.message().trim_end()
+                )
+            })?;
+            limits.validate().with_context(|| format!("--conditions {}", path.display()))?;
         }
-        let rows = &answers.answered;
-        let weights: Vec<f64> = match weight.map(|column| (column, frame.schema().place(column))) {
-            None => vec![1.0; rows.len()],
-            Some((column, None)) => bail!(
-                "{}: no column {column:?}; the model was fitted with it as weights, and only they \
-                 make figures hold for the population",
-                self.table.display()
-            ),
-            Some((_, Some(place))) => {
-                let all = crate::roles::weights(&frame, place)?;
-                rows.iter().map(|&row| all[row as usize]).collect()
-            }
-        };
-        let id_place = id.and_then(|column| frame.schema().place(column));
-        let group: Option<Vec<u64>> = id_place.map(|place| {
-            let id = |&row: &u32| frame.text(place, row as usize).map_or(0, |t| hash_text(&t));
-            rows.iter().map(id).collect()
-        });
-        let positive: Vec<bool> = rows.iter().map(|&r| answers.positive[r as usize]).collect();
-        let block = |span: std::ops::Range<usize>| binding.rows_at(&frame, &rows[span]);
-        let scores = scorer.score_blocks(rows.len(), block);
-        let probability: Vec<f64> = scores.iter().map(|s| s.probability).collect();
-        let judged = Judged {
-            probability: &probability,
-            target: &positive,
-            weight: &weights,
-            group: group.as_deref(),
-        };
-        let fitted = &manifest.rows.train;
-        let fitted_base_rate = match fitted.weight > 0.0 {
-            true => fitted.positive_weight / fitted.weight,
-            // An imported model does not say what it was fitted on.
-            false => {
-                let of = |(weight, positive): (&f64, &bool)| if *positive { *weight } else { 0.0 };
-                weights.iter().zip(&positive).map(of).sum::<f64>() / weights.iter().sum::<f64>()
-            }
-        };
-        let profit = manifest.profit.as_ref();
-        let stakes = profit.map(|profit| crate::roles::stakes(&frame, profit)).transpose()?;
-        let feature = &scorer.schema.fields()[artifact.baseline.feature()].name;
-        let evaluation = evaluate(
-            &judged,
-            &Question {
-                threshold: scorer.threshold,
-                limits: &limits,
-                fitted_base_rate,
-                rule: (artifact.baseline.name(), feature),
-                rule_scores: &artifact.baseline.scores(&binding.rows_at(&frame, rows)),
-                stakes: stakes.map(|stakes| stakes.at(rows)).as_ref(),
-                seed: self.seed,
-            },
-        );
-        let report = Report::new(
-            manifest,
-            scorer.calibration.name(),
-            version,
-            self.table.display().to_string(),
-            Some(&evaluation),
-            &warnings,
-        );
-        print(&if self.json { report.json() } else { terminal(&report, colour()) })?;
-        Ok(evaluation.verdict.verdict.exit_code())
+        Ok(conditions)
     }
+
+    /// The limits of a model: its own before those of all.
+    fn limits(&self, model: &str) -> Result<Limits> {
+        let mut table = self.limits.clone();
+        table.extend(self.targets.get(model).cloned().unwrap_or_default());
+        table.try_into().context("limits of all models and of one do not go together")
+    }
+
+    /// Every target named is one of the models'.
+    fn check(&self, models: &[&str]) -> Result<()> {
+        match self.targets.keys().find(|name| !models.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let near = nearest_name(name, models.iter().copied());
+                let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
+                bail!(
+                    "--conditions: [targets.{name}] is none of the models judged ({}){near}",
+                    models.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// A model with its judgement.
+struct Held {
+    artifact: Artifact,
+    version: Option<u32>,
+    judgement: Judgement,
+    warnings: Vec<String>,
+}
+
+impl Held {
+    fn report(&self, judged_on: &str) -> Report<'_> {
+        Report::new(
+            &self.artifact.manifest,
+            self.artifact.scorer.calibration.name(),
+            self.version,
+            judged_on.to_owned(),
+            Some(&self.judgement.evaluation),
+            &self.warnings,
+        )
+        .with_curves(self.judgement.curves.as_ref())
+        .with_segments(&self.judgement.segments)
+    }
+}
+
+impl Evaluate {
+    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        let Some((table, paths)) = self.models_and_table.split_last() else { bail!("no table") };
+        let conditions = match &self.conditions {
+            Some(path) => Conditions::read(path)?,
+            None => Conditions::default(),
+        };
+        let by = [conditions.segments.by.clone(), super::fit::listed(&self.by)].concat();
+        let defaults = Segments::default();
+        let segments = Segments {
+            by,
+            smallest: self
+                .smallest_segment
+                .or(conditions.segments.smallest)
+                .unwrap_or(defaults.smallest),
+            each: self.each_segment || conditions.segments.each,
+        };
+        if segments.each && segments.by.is_empty() {
+            bail!("--each-segment: expected columns to tell segments by, as --by channel");
+        }
+        let found = models(paths)?;
+        let names: Vec<&str> =
+            found.iter().map(|f| f.artifact.manifest.model_name.as_str()).collect();
+        conditions.check(&names)?;
+        let limits = names.iter().map(|name| {
+            let limits = self.limits.over(conditions.limits(name)?);
+            limits.validate()?;
+            Ok(limits)
+        });
+        let limits = limits.collect::<Result<Vec<Limits>>>()?;
+        let reading = Reading::new(table, &self, &segments.by, talk)?;
+        let states = reading.log.iter().flat_map(|_| STATES).map(str::to_owned);
+        let by = segments.by.iter().cloned().chain(states.take(2));
+        let mut seen = HashSet::new();
+        let segments =
+            Segments { by: by.filter(|column| seen.insert(column.clone())).collect(), ..segments };
+        let judged: Vec<Held> = found
+            .into_iter()
+            .zip(&limits)
+            .map(|(found, limits)| self.judge(found, (limits, &segments), &reading))
+            .collect::<Result<_>>()?;
+        let judged_on = reading.shown();
+        let document = Document::new(judged.iter().map(|held| held.report(&judged_on)).collect());
+        self.tell(&document, talk)?;
+        Ok(document.exit_code)
+    }
+
+    /// Judges one model; its table is gone afterwards.
+    fn judge(
+        &self,
+        Found { artifact, version }: Found,
+        (limits, segments): (&Limits, &Segments),
+        reading: &Reading<'_>,
+    ) -> Result<Held> {
+        let holdout = reading.holdout(&artifact)?;
+        let models = reading.rivals(&artifact, limits)?;
+        let asked = Asked { limits, models: &models, segments, seed: self.seed };
+        let judgement = holdout.judge(&artifact, &asked)?;
+        Ok(Held { artifact, version, judgement, warnings: holdout.warnings })
+    }
+
+    /// Prints the document and writes it wherever it is wanted.
+    fn tell(&self, document: &Document<'_>, talk: Talk) -> Result<()> {
+        if let Some(folder) = &self.output {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("failed to make {}", folder.display()))?;
+            for (name, text) in [
+                ("report.html", html(document)),
+                ("report.json", document.json()),
+                ("report.md", markdown(document)),
+                ("junit.xml", junit(document)),
+                ("metrics.txt", open_metrics(document)),
+            ] {
+                write_whole(&folder.join(name), |to| to.write_all(text.as_bytes()))?;
+            }
+            talk.say(&format!("reports written to {}", folder.display()));
+        }
+        super::github::tell(document)?;
+        if self.json {
+            return print(&document.json());
+        }
+        for report in &document.reports {
+            print(&(terminal(report, colour()) + "\n"))?;
+        }
+        if document.reports.len() > 1 {
+            print(&(beside_terminal(&document.reports) + "\n"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the models are judged on, and how it is read.
+struct Reading<'a> {
+    table: &'a Path,
+    log: Option<AtCutoff>,
+    options: HoldoutOptions,
+}
+
+impl<'a> Reading<'a> {
+    fn new(table: &'a Path, evaluate: &Evaluate, by: &[String], talk: Talk) -> Result<Reading<'a>> {
+        let cutoff = evaluate.cutoff.as_deref();
+        let log = cutoff.map(|cutoff| AtCutoff::read(table, cutoff, &evaluate.log, talk));
+        let options = HoldoutOptions {
+            delimiter: evaluate.delimiter,
+            weight: evaluate.weight.clone(),
+            by: by.to_vec(),
+        };
+        Ok(Reading { table, log: log.transpose()?, options })
+    }
+
+    /// What was judged on, in words.
+    fn shown(&self) -> String {
+        let table = self.table.display();
+        match &self.log {
+            None => table.to_string(),
+            Some(log) => format!("{table} at {}", log.shown()),
+        }
+    }
+
+    /// The table that a model is judged on.
+    fn holdout(&self, artifact: &Artifact) -> Result<Holdout> {
+        Ok(match &self.log {
+            None => Holdout::read(artifact, self.table, &self.options)?,
+            Some(log) => {
+                let frame = log.table(artifact, true)?;
+                Holdout::new(artifact, frame, &self.options, &self.shown())?
+            }
+        })
+    }
+
+    /// Other models that a model must beat, with what they say of the same rows.
+    fn rivals(&self, artifact: &Artifact, limits: &Limits) -> Result<Vec<(String, Vec<f64>)>> {
+        let named =
+            limits.must_beat.iter().filter(|name| !["base", "recency"].contains(&name.as_str()));
+        let said = |name: &String| {
+            let rival = load_model(Path::new(name))
+                .with_context(|| format!("must beat {name}: expected recency, base or a model"))?
+                .artifact;
+            let (ours, theirs) = (&artifact.manifest.target, &rival.manifest.target);
+            if ours != theirs {
+                bail!(
+                    "must beat {name}: it answers {}={}, {} answers {}={}; expected the same question",
+                    theirs.column,
+                    theirs.value,
+                    artifact.manifest.model_name,
+                    ours.column,
+                    ours.value
+                );
+            }
+            Ok((name.clone(), self.holdout(&rival)?.judged().probability.to_vec()))
+        };
+        named.map(said).collect()
+    }
+}
+
+/// The models named: of a registry, all in force.
+fn models(paths: &[PathBuf]) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let inner = Registry::open(path).and_then(|registry| registry.models());
+        match inner {
+            Ok(names) if path.is_dir() && !names.is_empty() => {
+                for name in names {
+                    found.push(load_model(&path.join(name))?);
+                }
+            }
+            _ => found.push(load_model(path)?),
+        }
+    }
+    Ok(found)
 }

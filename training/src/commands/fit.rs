@@ -18,7 +18,7 @@ use crate::label::TargetSpec;
 use crate::marks::{Groups, Marketing};
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::{Trained, fit};
-use crate::report::{Report, beside_terminal, influence_svg, markdown, terminal};
+use crate::report::{Document, Report, beside_terminal, html, influence_svg, markdown, terminal};
 use crate::snapshot::{self, About, CUSTOMER};
 use crate::split::Shares;
 use crate::tune::{Budget, Objective, Tuning};
@@ -143,7 +143,7 @@ pub(super) struct LearningArgs {
 }
 
 /// What is asked of a model.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Judging")]
 pub(super) struct LimitArgs {
     /// Highest share of wrong ones among those predicted positive
@@ -152,17 +152,36 @@ pub(super) struct LimitArgs {
     /// Highest share of missed ones among those truly positive
     #[arg(long, value_name = "RATE", value_parser = share)]
     max_miss_rate: Option<f64>,
-    /// How sure the limits must be kept; also of the intervals shown
-    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
-    confidence: f64,
+    /// Lowest ROC AUC
+    #[arg(long, value_name = "AUC", value_parser = share)]
+    min_auc: Option<f64>,
+    /// Highest expected calibration error
+    #[arg(long, value_name = "ECE", value_parser = share)]
+    max_ece: Option<f64>,
+    /// What the model must beat besides the best simple rule: recency, base (the base rate), or with `rekindle evaluate`
+    /// another model; may be given several times
+    #[arg(long, value_name = "WHAT")]
+    must_beat: Vec<String>,
+    /// How sure the limits must be kept; also of the intervals shown [default: 0.95]
+    #[arg(long, value_name = "SHARE")]
+    confidence: Option<f64>,
 }
 
 impl LimitArgs {
-    pub(super) fn limits(self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
+        self.over(Limits::default())
+    }
+
+    /// These limits, and where they say nothing others.
+    pub(super) fn over(&self, others: Limits) -> Limits {
         Limits {
-            max_error_rate: self.max_error_rate,
-            max_miss_rate: self.max_miss_rate,
-            confidence: self.confidence,
+            max_error_rate: self.max_error_rate.or(others.max_error_rate),
+            max_miss_rate: self.max_miss_rate.or(others.max_miss_rate),
+            min_auc: self.min_auc.or(others.min_auc),
+            max_ece: self.max_ece.or(others.max_ece),
+            must_beat: [others.must_beat, self.must_beat.clone()].concat(),
+            confidence: self.confidence.unwrap_or(others.confidence),
+            ..others
         }
     }
 }
@@ -270,24 +289,18 @@ pub(super) fn learn(
     for model in &trained {
         let version = save(&registry, model, saving.no_promote, talk)?;
         let report = report_of(model, version);
-        print(&match json {
-            true => serde_json::to_string(&report).context("failed to write JSON")? + "\n",
-            false => terminal(&report, colour()) + "\n",
-        })?;
+        if !json {
+            print(&(terminal(&report, colour()) + "\n"))?;
+        }
         reports.push(report);
     }
-    if reports.len() > 1 && !json {
-        print(&(beside_terminal(&reports) + "\n"))?;
+    let document = Document::new(reports);
+    if json {
+        print(&document.json())?;
+    } else if document.reports.len() > 1 {
+        print(&(beside_terminal(&document.reports) + "\n"))?;
     }
-    let words: Vec<Word> =
-        reports.iter().filter_map(|r| Some(r.evaluation?.verdict.verdict)).collect();
-    Ok(exit_code(&words))
-}
-
-/// 1 where a model is unusable, else 2 where one could not be judged, else 0.
-fn exit_code(words: &[Word]) -> u8 {
-    let worst = [Word::Unusable, Word::NotEnoughData].into_iter().find(|w| words.contains(w));
-    worst.map_or(0, Word::exit_code)
+    Ok(document.exit_code)
 }
 
 /// Saves a model with its reports and puts it in force, unless that was forbidden or it is unusable
@@ -301,10 +314,15 @@ pub(super) fn save(
     let name = &model.artifact.manifest.model_name;
     check_question(registry, &model.artifact.manifest)?;
     let next = registry.versions(name)?.last().map_or(1, |last| last + 1);
-    let report = report_of(model, next);
-    let (json, page) = (report.json(), markdown(&report));
+    let document = Document::new(vec![report_of(model, next)]);
+    let (json, page, html) = (document.json(), markdown(&document), html(&document));
+    let report = &document.reports[0];
     let plot = report.influence.and_then(|shares| influence_svg(&report.target, shares));
-    let mut files = vec![("report.json", json.as_bytes()), ("report.md", page.as_bytes())];
+    let mut files = vec![
+        ("report.html", html.as_bytes()),
+        ("report.json", json.as_bytes()),
+        ("report.md", page.as_bytes()),
+    ];
     files.extend(plot.as_ref().map(|plot| ("influence.svg", plot.as_bytes())));
     let version = registry.add(&model.artifact, &files)?;
     let folder = registry.folder(name, version);
@@ -353,10 +371,11 @@ pub(super) fn report_of(model: &Trained, version: u32) -> Report<'_> {
         &model.warnings,
     )
     .with_tuned(model.tuned.as_ref())
+    .with_curves(model.curves.as_ref())
 }
 
 /// Names as typed, divided at commas outside brackets: features have some, as `sum(purchase.amount, 30d)`.
-fn listed(given: &[String]) -> Vec<String> {
+pub(super) fn listed(given: &[String]) -> Vec<String> {
     let mut names = Vec::new();
     for text in given {
         let (mut depth, mut first) = (0_i32, 0);

@@ -22,8 +22,8 @@ use rekindle_models::scorer::{Reference, Scorer};
 use rekindle_models::seed::mix2;
 
 use crate::commands::fit::check_question;
-use crate::commands::score::bind;
 use crate::commands::{Talk, print};
+use crate::holdout::bind;
 use crate::label::{Target, TargetSpec};
 
 /// Take a model from LightGBM into a registry

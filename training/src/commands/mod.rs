@@ -1,11 +1,13 @@
 //! The subcommands of `rekindle`, one a file, and what they share.
 
+mod at_cutoff;
 mod customers;
 mod demo;
 mod evaluate;
 mod export;
 mod features;
 mod fit;
+mod github;
 mod import;
 mod init;
 mod log;
@@ -56,7 +58,7 @@ enum Command {
     Customers(customers::CustomersCommand),
     Fit(Box<fit::Fit>),
     Select(Box<select::Select>),
-    Evaluate(evaluate::Evaluate),
+    Evaluate(Box<evaluate::Evaluate>),
     Score(score::Score),
     Models(models::Models),
     Export(export::Export),
@@ -79,7 +81,7 @@ impl Cli {
             Command::Customers(customers) => customers.run(talk),
             Command::Fit(fit) => fit.run(talk),
             Command::Select(select) => select.run(talk),
-            Command::Evaluate(evaluate) => evaluate.run(),
+            Command::Evaluate(evaluate) => evaluate.run(talk),
             Command::Score(score) => score.run(talk),
             Command::Models(models) => models.run(),
             Command::Export(export) => export.run(talk),

@@ -18,7 +18,7 @@ use crate::project::Project;
 use crate::report::populations_terminal;
 use crate::snapshot::{self, CUSTOMER};
 use crate::split::Shares;
-use crate::verdict::{Limits, Word};
+use crate::verdict::Word;
 
 /// From logs to judged models: build snapshots, learn every target, judge and save
 #[derive(Debug, Args)]
@@ -122,7 +122,6 @@ pub(super) fn learn(
     };
     let reading = snapshot::reading(snapshots, &about);
     let frame = read(snapshots, &reading)?;
-    let limits = Limits::default();
     let names = about.targets.iter().map(|target| &target.name);
     let learned = names.filter(|name| !learning.left_out.contains(name));
     let options = FitOptions {
@@ -150,11 +149,7 @@ pub(super) fn learn(
             false_positive: costs.false_positive,
             false_negative: costs.miss,
         }),
-        limits: Limits {
-            max_error_rate: project.limits.max_error_rate,
-            max_miss_rate: project.limits.max_miss_rate,
-            confidence: project.limits.confidence.unwrap_or(limits.confidence),
-        },
+        limits: project.limits.clone(),
         seed: learning.seed,
         population: "customers of the project's snapshots whom each target is asked of".to_owned(),
         missing: reading.missing,

@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rekindle_models::classifiers::Fitted;
 use rekindle_models::explain::Explainer;
-use rekindle_models::frame::{Binding, Frame, ReadOptions, Schema, read};
+use rekindle_models::frame::{Frame, ReadOptions, Schema, read};
 use rekindle_models::language::Language;
 use rekindle_models::reasons::{MOST_REASONS, Reason, Reasons};
-use rekindle_models::scorer::{Score as Scored, Scorer};
+use rekindle_models::scorer::Score as Scored;
 
 use crate::commands::{Found, Talk, load_model, write_whole};
+use crate::holdout::bind;
 
 /// Score the customers of a table
 #[derive(Debug, Args)]
@@ -104,37 +105,6 @@ impl Score {
         talk.say(&format!("{} customers scored into {}", scores.len(), self.output.display()));
         Ok(0)
     }
-}
-
-/// Pairs a table with the model's features and says what does not fit.
-pub(super) fn bind(scorer: &Scorer, frame: &Frame, warnings: &mut Vec<String>) -> Result<Binding> {
-    let binding = Binding::new(&scorer.schema, frame.schema())?;
-    let (absent, features) = (binding.absent(), scorer.schema.len());
-    if absent.len() == features {
-        bail!(
-            "the table has none of the model's {features} features ({}, ...); \
-             expected a table with columns as the model was fitted on",
-            absent[0]
-        );
-    }
-    if !absent.is_empty() {
-        let shown: Vec<&str> = absent.iter().take(5).map(String::as_str).collect();
-        warnings.push(format!(
-            "{} of the model's {features} features are no columns of the table and count as \
-             missing: {}{}",
-            absent.len(),
-            shown.join(", "),
-            if absent.len() > 5 { ", ..." } else { "" }
-        ));
-    }
-    let unknown = binding.unknown_levels();
-    if let Some((feature, level)) = unknown.first() {
-        warnings.push(format!(
-            "{} levels were not seen when the model was fitted, as {level:?} of {feature}",
-            unknown.len()
-        ));
-    }
-    Ok(binding)
 }
 
 /// Numbers explained at a time.

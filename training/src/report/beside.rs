@@ -1,8 +1,6 @@
 //! The targets of one table beside each other: what was left out for each, and how good its model is.
 
-use rekindle_models::metrics::Interval;
-
-use crate::report::{Report, grouped, percent, table};
+use crate::report::{Report, figure, grouped, percent, rate, table};
 
 /// A line for each report, on the terminal.
 pub fn beside_terminal(reports: &[Report<'_>]) -> String {
@@ -27,9 +25,6 @@ pub fn beside_terminal(reports: &[Report<'_>]) -> String {
         let of = |figure: &dyn Fn(&crate::evaluate::Evaluation) -> String| {
             judged.map_or_else(dash, figure)
         };
-        let rate = |i: &Interval| {
-            format!("{} [{:.1}, {:.1}]", percent(i.value), i.low * 100.0, i.high * 100.0)
-        };
         [
             report.target.clone(),
             of(&|e| e.verdict.verdict.text().to_owned()),
@@ -40,9 +35,7 @@ pub fn beside_terminal(reports: &[Report<'_>]) -> String {
             of(&|e| format!("{:.4}", e.threshold)),
             of(&|e| rate(&e.error_rate)),
             of(&|e| rate(&e.miss_rate)),
-            of(&|e| {
-                format!("{:.4} [{:.4}, {:.4}]", e.roc_auc.value, e.roc_auc.low, e.roc_auc.high)
-            }),
+            of(&|e| figure(&e.roc_auc)),
         ]
     });
     table(&header, 3, rows)

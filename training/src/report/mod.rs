@@ -1,18 +1,28 @@
-//! A model's judgement for people and machines: on the terminal, as Markdown, as JSON.
+//! Models' judgements for people and machines: on the terminal, as Markdown, as JSON, and as CI systems read them.
 
+mod annotations;
 mod beside;
 mod counts;
+mod document;
+mod html;
 mod influence;
+mod junit;
 mod markdown;
+mod open_metrics;
 mod passages;
 mod plot;
 mod selected;
 mod terminal;
 mod tuned;
 
+pub use annotations::annotations;
 pub use beside::beside_terminal;
 pub use counts::{populations_terminal, shares_terminal};
-pub use markdown::markdown;
+pub use document::Document;
+pub use html::html;
+pub use junit::junit;
+pub use markdown::{markdown, summary};
+pub use open_metrics::open_metrics;
 pub use passages::{passages_markdown, passages_terminal};
 pub use plot::influence_svg;
 pub use selected::{SelectedReport, selected_terminal};
@@ -21,11 +31,13 @@ pub use terminal::terminal;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use rekindle_models::artifact::{Influence, LeakEntry, Manifest};
-use rekindle_models::metrics::Campaign;
+use rekindle_models::metrics::{Campaign, Interval};
 use serde::Serialize;
 
-use crate::evaluate::{Evaluation, Money};
+use crate::evaluate::{Curves, Evaluation, Money};
+use crate::segments::Segment;
 use crate::tune::Tuned;
+use crate::verdict::{Condition, Outcome};
 
 /// All that a report shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,6 +77,10 @@ pub struct Report<'a> {
     pub tuned: Option<&'a Tuned>,
     /// The judgement; null where no rows were kept for it.
     pub evaluation: Option<&'a Evaluation>,
+    /// The same figures by segment; empty where none were asked for.
+    pub segments: &'a [Segment],
+    /// What the pictures of `report.html` are drawn from; null where one class is not there.
+    pub curves: Option<&'a Curves>,
     /// What the user should know.
     pub warnings: &'a [String],
 }
@@ -96,13 +112,20 @@ impl<'a> Report<'a> {
             influence: manifest.influence.as_ref(),
             tuned: None,
             evaluation,
+            segments: &[],
+            curves: None,
             warnings,
         }
     }
 
-    /// The report as JSON, ending in a line end.
-    pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("a report has a JSON form") + "\n"
+    /// The same with what pictures are drawn from.
+    pub fn with_curves(self, curves: Option<&'a Curves>) -> Report<'a> {
+        Report { curves, ..self }
+    }
+
+    /// The same with the figures of segments.
+    pub fn with_segments(self, segments: &'a [Segment]) -> Report<'a> {
+        Report { segments, ..self }
     }
 
     fn model(&self) -> String {
@@ -168,21 +191,51 @@ fn grouped(number: usize) -> String {
     grouped
 }
 
+/// What was asked of a model, where, and what came of it: first of all rows, then of each segment.
+fn asked<'r>(report: &'r Report<'_>) -> Vec<(Option<String>, &'r Condition)> {
+    let whole = report.evaluation.iter().flat_map(|e| &e.verdict.conditions).map(|c| (None, c));
+    let within = report.segments.iter().filter(|segment| segment.judged).flat_map(|segment| {
+        segment.conditions.iter().map(move |condition| (Some(segment.name()), condition))
+    });
+    whole.chain(within).collect()
+}
+
+/// What came of a condition, in a word.
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Kept => "kept",
+        Outcome::Broken => "broken",
+        Outcome::NotSure => "not sure",
+    }
+}
+
+/// A rate in per cent with its interval.
+fn rate(rate: &Interval) -> String {
+    match rate.value.is_nan() {
+        true => "none".to_owned(),
+        false => {
+            format!("{} [{:.1}, {:.1}]", percent(rate.value), rate.low * 100.0, rate.high * 100.0)
+        }
+    }
+}
+
+/// A figure to four digits with its interval.
+fn figure(figure: &Interval) -> String {
+    match figure.value.is_nan() {
+        true => "none".to_owned(),
+        false => format!("{:.4} [{:.4}, {:.4}]", figure.value, figure.low, figure.high),
+    }
+}
+
 /// The figures of the table that sets the model beside the baselines: name, model, base rate, rule.
 fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
     let (same, rule) = (&evaluation.baselines.base_rate, &evaluation.baselines.rule);
-    let with = |i: &rekindle_models::metrics::Interval| {
-        format!("{:.4} [{:.4}, {:.4}]", i.value, i.low, i.high)
-    };
-    let rate = |r: Option<f64>| r.map_or("-".to_owned(), percent);
-    let rates = |i: &rekindle_models::metrics::Interval| match i.value.is_nan() {
-        true => "none".to_owned(),
-        false => format!("{} [{:.1}, {:.1}]", percent(i.value), i.low * 100.0, i.high * 100.0),
-    };
+    let with = figure;
+    let of_rule = |r: Option<f64>| r.map_or("-".to_owned(), percent);
     let dash = || "-".to_owned();
     let mut rows = vec![
-        ["error rate".to_owned(), rates(&evaluation.error_rate), dash(), rate(rule.error_rate)],
-        ["miss rate".to_owned(), rates(&evaluation.miss_rate), dash(), rate(rule.miss_rate)],
+        ["error rate".to_owned(), rate(&evaluation.error_rate), dash(), of_rule(rule.error_rate)],
+        ["miss rate".to_owned(), rate(&evaluation.miss_rate), dash(), of_rule(rule.miss_rate)],
         ["ROC AUC".to_owned(), with(&evaluation.roc_auc), "0.5000".to_owned(), with(&rule.roc_auc)],
         [
             "average precision".to_owned(),
@@ -217,15 +270,16 @@ fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
     rows
 }
 
+/// How intervals are told.
+const INTERVALS: &str = "rates by Wilson, ROC AUC by DeLong, the rest by bootstrap";
+
 /// What the rows in money are.
 const MONEY: &str = "per judged customer; in the column of the base rate, everybody is contacted (nobody: 0.00); the \
                      rule's are those of its best threshold";
 
 /// What a campaign would bring per row: by the model, by contacting everybody, by the rule.
 fn in_money(money: &Money) -> [[String; 4]; 4] {
-    let with = |i: &rekindle_models::metrics::Interval| {
-        format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high)
-    };
+    let with = |i: &Interval| format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high);
     let beside = &money.money_baselines;
     let row = |name: &str, model, everybody: String, rule| {
         [name.to_owned(), with(model), everybody, with(rule)]

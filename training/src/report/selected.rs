@@ -1,13 +1,12 @@
 //! How features were selected: the curve, and the judgement of the full and the chosen model.
 
 use rekindle_models::artifact::LeakEntry;
-use rekindle_models::metrics::Interval;
 use serde::Serialize;
 
 use crate::evaluate::Evaluation;
 use crate::pipeline::Trained;
 use crate::report::terminal::leaks_terminal;
-use crate::report::{grouped, percent, table};
+use crate::report::{figure, grouped, percent, rate, table};
 use crate::select::{Selected, Step};
 
 /// The selection of one target, with both models on the test rows.
@@ -61,7 +60,7 @@ pub fn selected_terminal(report: &SelectedReport<'_>) -> String {
             grouped(step.dimensions),
             percent(step.error_rate.value),
             percent(step.miss_rate.value),
-            auc(&step.roc_auc),
+            figure(&step.roc_auc),
             format!("{:+.4} [{:+.4}, {:+.4}]", step.gain.value, step.gain.low, step.gain.high),
         ]
     };
@@ -89,7 +88,7 @@ pub fn selected_terminal(report: &SelectedReport<'_>) -> String {
                 grouped(dimensions),
                 rate(&e.error_rate),
                 rate(&e.miss_rate),
-                auc(&e.roc_auc),
+                figure(&e.roc_auc),
                 e.verdict.verdict.text().to_owned(),
             ]
         };
@@ -111,12 +110,4 @@ fn some(names: &[String]) -> String {
         true => format!("{shown} and {} more", names.len() - SHOWN),
         false => shown,
     }
-}
-
-fn auc(auc: &Interval) -> String {
-    format!("{:.4} [{:.4}, {:.4}]", auc.value, auc.low, auc.high)
-}
-
-fn rate(rate: &Interval) -> String {
-    format!("{} [{:.1}, {:.1}]", percent(rate.value), rate.low * 100.0, rate.high * 100.0)
 }

@@ -2,7 +2,11 @@
 
 use rekindle_models::artifact::{Influence, LeakEntry};
 
-use crate::report::{MONEY, Report, compared, grouped, influence, percent, table, tuned};
+use crate::report::{
+    INTERVALS, MONEY, Report, compared, figure, grouped, influence, outcome, percent, rate, table,
+    tuned,
+};
+use crate::segments::Segment;
 use crate::verdict::Word;
 
 /// Width of the names on the left.
@@ -80,8 +84,7 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
     lines.push(String::new());
     lines.extend(figures.lines().map(str::to_owned));
     lines.push(format!(
-        "  [intervals: {:.0} %; rates by Wilson, the rest by bootstrap; the rule predicts at least \
-         as many positive as the model]",
+        "  [intervals: {:.0} %; {INTERVALS}; the rule predicts at least as many positive as the model]",
         evaluation.limits.confidence * 100.0
     ));
     if evaluation.money.is_some() {
@@ -91,6 +94,7 @@ pub fn terminal(report: &Report<'_>, colour: bool) -> String {
 }
 
 fn finish(mut lines: Vec<String>, report: &Report<'_>, colour: bool) -> String {
+    lines.extend(segments_terminal(report.segments));
     lines.extend(leaks_terminal(report.leaks));
     lines.extend(report.influence.map(influence_terminal).unwrap_or_default());
     if let Some(tried) = report.tuned {
@@ -119,6 +123,28 @@ fn influence_terminal(influence: &Influence) -> Vec<String> {
     }
     lines.push(format!("  [{}]", influence::meaning(influence)));
     lines
+}
+
+/// The figures of segments, a line each.
+fn segments_terminal(segments: &[Segment]) -> Vec<String> {
+    if segments.is_empty() {
+        return Vec::new();
+    }
+    let header = ["segment", "limits", "rows", "base rate", "error rate", "miss rate", "ROC AUC"];
+    let rows = segments.iter().map(|segment| {
+        let worst = segment.worst().map_or("-", outcome);
+        [
+            segment.name(),
+            if segment.judged { worst.to_owned() } else { "too few rows".to_owned() },
+            grouped(segment.rows),
+            rate(&segment.base_rate),
+            rate(&segment.error_rate),
+            rate(&segment.miss_rate),
+            figure(&segment.roc_auc),
+        ]
+    });
+    let shown = table(&header, 2, rows);
+    std::iter::once(String::new()).chain(shown.lines().map(str::to_owned)).collect()
 }
 
 /// Features suspected of knowing the answer, a line each.

@@ -2,9 +2,7 @@
 
 use rekindle_models::classifiers::boosting::FittedBoosting;
 use rekindle_models::dataset::Dataset;
-use rekindle_models::metrics::{
-    Bootstrap, Confusion, Interval, Judged, Ranked, effective_rows, wilson,
-};
+use rekindle_models::metrics::{Auc, Confusion, Interval, Judged, Ranked, effective_rows, wilson};
 use rekindle_models::seed::mix2;
 use rekindle_models::threshold::Threshold;
 
@@ -15,15 +13,14 @@ use crate::select::Step;
 
 /// A model's figures.
 pub struct Figures {
-    scores: Vec<f64>,
-    target: Vec<bool>,
-    weight: Vec<f64>,
+    auc: Auc,
+    /// That of no model at all.
+    nothing: Auc,
     group: Vec<u64>,
     error_rate: Interval,
     miss_rate: Interval,
     roc_auc: Interval,
     confidence: f64,
-    seed: u64,
 }
 
 impl Figures {
@@ -60,20 +57,12 @@ impl Figures {
         };
         let (error_rate, miss_rate) =
             (rate(counts.error_rate(), &predicted), rate(counts.miss_rate(), &target));
-        let (confidence, seed) = (options.limits.confidence, options.seed);
-        let bootstrap = Bootstrap::new(&judged, seed, confidence);
-        let roc_auc = bootstrap.intervals(&Ranked::new(&judged), &[&Ranked::roc_auc])[0];
-        Ok(Figures {
-            error_rate,
-            miss_rate,
-            roc_auc,
-            confidence,
-            seed,
-            scores,
-            target,
-            weight,
-            group,
-        })
+        let confidence = options.limits.confidence;
+        let alike = vec![0.5; scores.len()];
+        let auc = |probability| Auc::new(&Ranked::new(&Judged { probability, ..judged }));
+        let (nothing, auc) = (auc(&alike), auc(&scores));
+        let roc_auc = auc.interval(Some(&group), confidence);
+        Ok(Figures { auc, nothing, error_rate, miss_rate, roc_auc, confidence, group })
     }
 
     /// Area under the ROC curve.
@@ -88,17 +77,8 @@ impl Figures {
         (tried, dimensions): (usize, usize),
         before: Option<&Figures>,
     ) -> Step {
-        let nothing = vec![0.5; self.scores.len()];
-        let judged = |scores| Judged {
-            probability: scores,
-            target: &self.target,
-            weight: &self.weight,
-            group: Some(&self.group),
-        };
-        let now = judged(self.scores.as_slice());
-        let before = judged(before.map_or(nothing.as_slice(), |before| before.scores.as_slice()));
-        let bootstrap = Bootstrap::new(&now, self.seed, self.confidence);
-        let gain = bootstrap.auc_gain(&Ranked::new(&now), &Ranked::new(&before));
+        let before = before.map_or(&self.nothing, |before| &before.auc);
+        let gain = self.auc.gain(before, Some(&self.group), self.confidence);
         Step {
             step,
             tried,
