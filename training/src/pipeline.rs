@@ -27,6 +27,7 @@ use crate::evaluate::{Curves, Evaluation, Question, evaluate, rivals};
 use crate::label::Target;
 use crate::marks::mark;
 use crate::options::{FitOptions, ModelChoice};
+use crate::quality::DataQuality;
 use crate::roles::Roles;
 use crate::split::Split;
 use crate::task::{Asked, Task, common_table};
@@ -41,6 +42,8 @@ pub struct Trained {
     pub evaluation: Option<Evaluation>,
     /// What its pictures are drawn from; `None` where one class is not there.
     pub curves: Option<Curves>,
+    /// What the answered rows of the table are like.
+    pub quality: DataQuality,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
     /// The parameters that were tried, where better ones were looked for.
@@ -185,12 +188,14 @@ impl Task<'_> {
             fingerprint,
             self.roles.time_range(&split.train),
         );
+        let quality = DataQuality::new(&scorer.schema, self.frame, &self.target.answered);
         let artifact = Artifact { manifest, scorer, baseline };
         let (target, split) = (self.target.clone(), self.split.clone());
         Ok(Trained {
             artifact,
             evaluation,
             curves,
+            quality,
             warnings,
             tuned,
             target,
@@ -362,6 +367,7 @@ impl Task<'_> {
             training_time,
             leaks: self.leak_entries(),
             influence: None,
+            selection: self.options.selection.get(&self.target.name()).cloned().unwrap_or_default(),
             expected_addends: scorer.model.expected_addends(&self.data(&self.split.train)),
             words: self.options.marketing.words.clone(),
             profit: self.options.profit.clone(),

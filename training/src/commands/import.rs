@@ -276,6 +276,7 @@ fn manifest(
         training_time: None,
         leaks: Vec::new(),
         influence: None,
+        selection: Vec::new(),
         expected_addends: None,
         words: BTreeMap::new(),
         profit: None,

@@ -30,11 +30,12 @@ pub use terminal::terminal;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use rekindle_models::artifact::{Influence, LeakEntry, Manifest};
+use rekindle_models::artifact::{Influence, LeakEntry, Manifest, SelectionStep, TimeRange};
 use rekindle_models::metrics::{Campaign, Interval};
 use serde::Serialize;
 
 use crate::evaluate::{Curves, Evaluation, Money};
+use crate::quality::DataQuality;
 use crate::segments::Segment;
 use crate::tune::Tuned;
 use crate::verdict::{Condition, Outcome};
@@ -56,6 +57,14 @@ pub struct Report<'a> {
     pub judged_on: String,
     /// Number of features.
     pub features: usize,
+    /// BLAKE3 of the training table's names, kinds and cells.
+    pub data_fingerprint: &'a str,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// The column whose order split the rows, if there is one.
+    pub time_column: Option<&'a str>,
+    /// Its first and last time among the training rows.
+    pub training_time: Option<&'a TimeRange>,
     /// Rows of the parts that the model was made from.
     pub model_rows: &'a rekindle_models::artifact::RowCounts,
     /// How the classifiers compared.
@@ -72,6 +81,9 @@ pub struct Report<'a> {
     /// What part each feature has in the predictions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub influence: Option<&'a Influence>,
+    /// How the features were selected, step by step, on validation rows; empty where nobody selected.
+    #[serde(skip_serializing_if = "<[SelectionStep]>::is_empty")]
+    pub selection: &'a [SelectionStep],
     /// The parameters that were tried, where better ones were looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuned: Option<&'a Tuned>,
@@ -81,6 +93,8 @@ pub struct Report<'a> {
     pub segments: &'a [Segment],
     /// What the pictures of `report.html` are drawn from; null where one class is not there.
     pub curves: Option<&'a Curves>,
+    /// What the judged table is like; of a fit, the table it was made from.
+    pub data_quality: Option<&'a DataQuality>,
     /// What the user should know.
     pub warnings: &'a [String],
 }
@@ -103,6 +117,10 @@ impl<'a> Report<'a> {
             population: &manifest.population,
             judged_on,
             features: manifest.features.len(),
+            data_fingerprint: &manifest.data_fingerprint,
+            seed: manifest.seed,
+            time_column: manifest.time_column.as_deref(),
+            training_time: manifest.training_time.as_ref(),
             model_rows: &manifest.rows,
             candidates: &manifest.candidates,
             calibration,
@@ -110,10 +128,12 @@ impl<'a> Report<'a> {
             threshold_rule: &manifest.threshold.rule,
             leaks: &manifest.leaks,
             influence: manifest.influence.as_ref(),
+            selection: &manifest.selection,
             tuned: None,
             evaluation,
             segments: &[],
             curves: None,
+            data_quality: None,
             warnings,
         }
     }
@@ -126,6 +146,11 @@ impl<'a> Report<'a> {
     /// The same with the figures of segments.
     pub fn with_segments(self, segments: &'a [Segment]) -> Report<'a> {
         Report { segments, ..self }
+    }
+
+    /// The same with what the table is like.
+    pub fn with_quality(self, quality: &'a DataQuality) -> Report<'a> {
+        Report { data_quality: Some(quality), ..self }
     }
 
     fn model(&self) -> String {
