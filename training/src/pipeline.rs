@@ -175,9 +175,9 @@ impl Task<'_> {
         let single_features: Vec<SingleFeature> = single.iter().take(10).map(named).collect();
         let warnings = self.warnings(&threshold);
         let counts = RowCounts {
-            train: part_count(&train),
-            calibration: part_count(&calibration_data),
-            test: part_count(&data(&split.test)),
+            train: part_count(&train, self.roles),
+            calibration: part_count(&calibration_data, self.roles),
+            test: part_count(&data(&split.test), self.roles),
         };
         let manifest = self.manifest(
             &scorer,
@@ -446,10 +446,11 @@ fn part_weights(data: &Dataset<'_>) -> (f64, f64) {
     (positive, weight.iter().sum())
 }
 
-fn part_count(data: &Dataset<'_>) -> PartCount {
+fn part_count(data: &Dataset<'_>, roles: &Roles) -> PartCount {
     let (positive_weight, weight) = part_weights(data);
     let positives = data.targets().iter().filter(|t| **t).count();
-    PartCount { rows: data.rows.len(), positives, weight, positive_weight }
+    let time = roles.time_range(data.rows);
+    PartCount { rows: data.rows.len(), positives, weight, positive_weight, time }
 }
 
 /// Versions of what fitted the model, from the lock file that this program was built with.

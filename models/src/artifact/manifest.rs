@@ -152,6 +152,9 @@ pub struct PartCount {
     pub weight: f64,
     /// The same of the rows with the target.
     pub positive_weight: f64,
+    /// Their first and last time, where a time column was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeRange>,
 }
 
 /// A span of the time column, both ends included.
@@ -162,6 +165,9 @@ pub struct TimeRange {
     pub first: f64,
     /// The last time.
     pub last: f64,
+    /// Whether the column is of dates.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dates: bool,
 }
 
 /// A feature suspected of knowing the answer.

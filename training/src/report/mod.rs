@@ -252,6 +252,14 @@ fn figure(figure: &Interval) -> String {
     }
 }
 
+/// A figure to two digits with its interval.
+fn amount(amount: &Interval) -> String {
+    match amount.value.is_nan() {
+        true => "none".to_owned(),
+        false => format!("{:.2} [{:.2}, {:.2}]", amount.value, amount.low, amount.high),
+    }
+}
+
 /// The figures of the table that sets the model beside the baselines: name, model, base rate, rule.
 fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
     let (same, rule) = (&evaluation.baselines.base_rate, &evaluation.baselines.rule);
@@ -283,10 +291,9 @@ fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
         ["ECE".to_owned(), with(&evaluation.ece), dash(), dash()],
     ];
     rows.extend(evaluation.lift_at_k.iter().map(|lift| {
-        let i = &lift.lift;
         [
             format!("lift at {:.0} %", lift.share * 100.0),
-            format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high),
+            amount(&lift.lift),
             "1.00".to_owned(),
             dash(),
         ]
@@ -304,7 +311,7 @@ const MONEY: &str = "per judged customer; in the column of the base rate, everyb
 
 /// What a campaign would bring per row: by the model, by contacting everybody, by the rule.
 fn in_money(money: &Money) -> [[String; 4]; 4] {
-    let with = |i: &Interval| format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high);
+    let with = amount;
     let beside = &money.money_baselines;
     let row = |name: &str, model, everybody: String, rule| {
         [name.to_owned(), with(model), everybody, with(rule)]

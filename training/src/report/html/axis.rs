@@ -57,9 +57,10 @@ impl Axis {
         Axis { low: self.low - room, high: self.high + room, ..self }
     }
 
-    /// How far apart its numbers are, about `count` of them: 1, 2 or 5 times a power of ten.
-    pub fn step(&self, count: f64) -> f64 {
-        let rough = (self.high - self.low) / count;
+    /// How far apart its numbers are: 1, 2 or 5 times a power of ten.
+    fn step(&self) -> f64 {
+        let about = if self.unit == Unit::Whole { 8.0 } else { 5.0 };
+        let rough = (self.high - self.low) / about;
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|times| times * power);
         let step = step.into_iter().find(|step| *step >= rough).unwrap_or(10.0 * power);
@@ -67,8 +68,8 @@ impl Axis {
     }
 
     /// Where its numbers stand.
-    pub fn ticks(&self, count: f64) -> Vec<f64> {
-        let step = self.step(count);
+    pub fn ticks(&self) -> Vec<f64> {
+        let step = self.step();
         let first = (self.low / step - 1e-9).ceil();
         let last = (self.high / step + 1e-9).floor();
         (0..=(last - first).clamp(0.0, 50.0) as usize)
@@ -77,8 +78,8 @@ impl Axis {
     }
 
     /// A number of the axis, as exact as its steps ask for.
-    pub fn written(&self, value: f64, count: f64) -> String {
-        let step = self.step(count);
+    pub fn written(&self, value: f64) -> String {
+        let step = self.step();
         let digits = |step: f64| (-(step.log10() + 1e-9).floor()).clamp(0.0, 9.0) as usize;
         // No -0.
         let value = if value.abs() < step / 1e6 { 0.0 } else { value };
@@ -97,8 +98,8 @@ mod tests {
     #[test]
     fn numbers_stand_at_round_steps_and_are_as_exact_as_these() {
         let check = |axis: Axis, expected: &[&str]| {
-            let ticks = axis.ticks(5.0);
-            let written: Vec<String> = ticks.iter().map(|t| axis.written(*t, 5.0)).collect();
+            let ticks = axis.ticks();
+            let written: Vec<String> = ticks.iter().map(|t| axis.written(*t)).collect();
             assert_eq!(written, expected);
         };
         check(Axis::share("x"), &["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]);

@@ -54,7 +54,7 @@ fn calibration(evaluation: &Evaluation, how: &str, place: &Place) -> Plot {
         id: place.id("calibration"),
         title: "Calibration",
         says: format!(
-            "Bins of equal weight; expected calibration error {}. Probabilities by {how}.",
+            "Bins of equal weight; expected calibration error {}. Calibrated by {how}.",
             figure(&evaluation.ece)
         ),
         x: axis("mean probability of the bin"),
@@ -108,7 +108,7 @@ fn histogram(evaluation: &Evaluation, curves: &Curves, place: &Place) -> Plot {
         id: place.id("scores"),
         title: "Scores by outcome",
         says: format!(
-            "{} rows with the target, {} without; the bars of each add up to 100 %.",
+            "{} rows with the target, {} without; the bars of each add up to 100\u{a0}%.",
             grouped(evaluation.positives),
             grouped(evaluation.rows - evaluation.positives)
         ),

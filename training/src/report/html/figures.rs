@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{Section, table, verdict};
-use crate::report::{INTERVALS, MONEY, Report, compared, percent};
+use crate::report::{INTERVALS, MONEY, Report, compared};
 
 /// Tables of what was asked and of all figures.
 pub fn section(report: &Report<'_>) -> Option<Section> {
@@ -27,7 +27,7 @@ pub fn section(report: &Report<'_>) -> Option<Section> {
         (warnings)
         (table::of_texts("Figures beside the baselines", &header, 1, &compared(evaluation)))
         p class="note" {
-            "Intervals: " (percent(evaluation.limits.confidence)) "; " (INTERVALS)
+            "Intervals: " (format!("{:.0} %", evaluation.limits.confidence * 100.0)) "; " (INTERVALS)
             "; the rule predicts at least as many positive as the model."
             @if evaluation.money.is_some() { " Money is " (MONEY) "." }
         }

@@ -19,15 +19,15 @@ const TOLD: usize = 50;
 pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
     let influence = report.influence?;
     let lists = [
+        List { what: "feature", shares: &influence.features },
         List { what: "group", shares: &influence.groups },
         List { what: "behaviour", shares: &influence.behaviours },
-        List { what: "feature", shares: &influence.features },
         List { what: "events", shares: &influence.events },
     ];
     let lists: Vec<List<'_>> = lists.into_iter().filter(|list| !list.shares.is_empty()).collect();
     let body = html! {
         p { (sentence(&influence::meaning(influence))) }
-        div class="plots" {
+        div class="plots ladders" {
             @for list in &lists { (drawn(list, influence, place)) }
         }
         @for list in &lists {

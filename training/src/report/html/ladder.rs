@@ -11,9 +11,8 @@ use super::plot::{figure, place};
 const RUNG: i32 = 42;
 const TOP: i32 = 4;
 const BOTTOM: i32 = 50;
-const LEFT: i32 = 10;
-const RIGHT: i32 = 18;
-const NUMBERS: f64 = 5.0;
+const LEFT: i32 = 18;
+const RIGHT: i32 = 24;
 /// Letters of a name and what is written at its right that have room beside each other.
 const LETTERS: usize = 48;
 
@@ -102,22 +101,21 @@ impl Ladder {
     fn draw(&self, canvas: &Canvas<'_, '_>, axis: &Axis) {
         let bottom = self.height() - BOTTOM;
         let at = |value: f64| place(value, axis, (LEFT, WIDTH - RIGHT));
-        for tick in axis.ticks(NUMBERS) {
+        for tick in axis.ticks() {
             canvas.line(vec![(at(tick), bottom), (at(tick), TOP)], Colour::Grid, 1);
-            let written = axis.written(tick, NUMBERS);
-            // Numbers at the edges stay within the picture.
-            let x = at(tick).clamp(LEFT + 8, WIDTH - RIGHT - 8);
-            canvas.text(&written, (x, bottom + 14), Colour::Grey, Side::Around);
+            let written = axis.written(tick);
+            canvas.text(&written, (at(tick), bottom + 14), Colour::Grey, Side::Around);
         }
         canvas.text(&axis.name, (WIDTH / 2, bottom + 38), Colour::Ink, Side::Around);
-        if let Some(line) = self.line {
-            canvas.line(vec![(at(line), bottom), (at(line), TOP)], Colour::Orange, 2);
-        }
         for (number, rung) in self.rungs.iter().enumerate() {
             let (name, middle) = (TOP + RUNG * number as i32 + 12, TOP + RUNG * number as i32 + 30);
             let room = LETTERS.saturating_sub(rung.written.chars().count()).max(8);
             canvas.text(&shortened(&rung.name, room), (LEFT, name), Colour::Ink, Side::Right);
             canvas.text(&rung.written, (WIDTH - RIGHT, name), Colour::Ink, Side::Left);
+            if let Some(line) = self.line.map(at) {
+                // Beside the marks only: it would strike names out.
+                canvas.line(vec![(line, middle - 9), (line, middle + 9)], Colour::Orange, 3);
+            }
             if !rung.value.is_finite() {
                 continue;
             }

@@ -16,7 +16,7 @@ pub fn section(report: &Report<'_>) -> Option<Section> {
     let body = html! {
         @if rows.is_empty() { p { "No feature was found that knows the answer." } }
         @else {
-            p { "Only those with the target can have these, or be without them. Excluded ones were not learned from." }
+            p { "Features suspected of knowing the answer. Those excluded were not learned from; those warned of were: judge for yourself whether they are known in time." }
             (table::of_texts("Leaks", &header, 4, &rows))
         }
     };

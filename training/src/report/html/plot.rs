@@ -8,12 +8,10 @@ use super::palette::Colour;
 
 /// Points from the picture's edges to the plot's.
 const LEFT: i32 = 66;
-const RIGHT: i32 = 12;
+const RIGHT: i32 = 24;
 const TOP: i32 = 12;
 const BOTTOM: i32 = 52;
 const HEIGHT: i32 = 280;
-/// Numbers along the axes, about.
-const NUMBERS: (f64, f64) = (5.0, 5.0);
 /// Most strips that tell numbers.
 const STRIPS: usize = 60;
 
@@ -156,13 +154,13 @@ impl Plot {
     fn grid(&self, canvas: &Canvas<'_, '_>) {
         let (left, right) = (LEFT, WIDTH - RIGHT);
         let (bottom, top) = (HEIGHT - BOTTOM, TOP);
-        for x in self.x.ticks(NUMBERS.0) {
-            let (written, x) = (self.x.written(x, NUMBERS.0), self.across(x));
+        for x in self.x.ticks() {
+            let (written, x) = (self.x.written(x), self.across(x));
             canvas.line(vec![(x, bottom), (x, top)], Colour::Grid, 1);
             canvas.text(&written, (x, bottom + 14), Colour::Grey, Side::Around);
         }
-        for y in self.y.ticks(NUMBERS.1) {
-            let (written, y) = (self.y.written(y, NUMBERS.1), self.up(y));
+        for y in self.y.ticks() {
+            let (written, y) = (self.y.written(y), self.up(y));
             canvas.line(vec![(left, y), (right, y)], Colour::Grid, 1);
             canvas.text(&written, (left - 6, y), Colour::Grey, Side::Left);
         }

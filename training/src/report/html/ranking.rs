@@ -9,7 +9,7 @@ use super::plot::{Plot, Shape, Strip};
 use super::threshold::told;
 use super::{Place, Section};
 use crate::evaluate::{Curves, Evaluation};
-use crate::report::{Report, figure, percent};
+use crate::report::{Report, amount, figure, percent};
 
 /// The four curves; `None` where there are none.
 pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
@@ -171,10 +171,9 @@ impl Drawn<'_> {
         };
         let (line, strips) = self.along(at);
         let lifts = &self.evaluation.lift_at_k;
-        let says = lifts.iter().map(|lift| {
-            let i = &lift.lift;
-            format!("{:.2} [{:.2}, {:.2}] at {:.0} %", i.value, i.low, i.high, lift.share * 100.0)
-        });
+        let says = lifts
+            .iter()
+            .map(|lift| format!("{} at {:.0} %", amount(&lift.lift), lift.share * 100.0));
         let whiskers = lifts.iter().map(|lift| (lift.share, lift.lift.low, lift.lift.high));
         let values = line.iter().map(|(_, lift)| *lift).chain(lifts.iter().map(|l| l.lift.high));
         Plot {

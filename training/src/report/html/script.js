@@ -3,9 +3,9 @@
 document.documentElement.classList.add("js");
 
 const whole = (number) => Math.round(number).toLocaleString("en-US");
-const percent = (share) => (share * 100).toFixed(1) + " %";
+const percent = (share) => (share * 100).toFixed(1) + "\u00a0%";
 const ranged = (share, [low, high]) =>
-  `${percent(share)} [${(low * 100).toFixed(1)}, ${(high * 100).toFixed(1)}]`;
+  `${percent(share)} [${(low * 100).toFixed(1)},\u00a0${(high * 100).toFixed(1)}]`;
 
 // Strips tell their numbers below the picture instead of in the browser's own small box.
 for (const figure of document.querySelectorAll("figure")) {

@@ -63,16 +63,15 @@ const COMPARED: [Compared; 3] = [
 pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
     let segments: Vec<&Segment> =
         report.segments.iter().filter(|segment| !is_state(&segment.column)).collect();
-    let all: Vec<&Segment> = report.segments.iter().collect();
     let evaluation = report.evaluation?;
     if segments.is_empty() {
         return None;
     }
     let body = html! {
-        div class="plots" {
+        div class="plots ladders" {
             @for compared in &COMPARED { (drawn(compared, &segments, evaluation, place)) }
         }
-        (in_table(&all))
+        (in_table(&segments))
     };
     Some(Section { id: "segments", title: "Segments", body })
 }
@@ -151,5 +150,5 @@ fn in_table(segments: &[&Segment]) -> Markup {
         "miss rate",
         "ROC AUC",
     ];
-    table::of_texts("All segments", &header, 2, &rows)
+    table::of_texts("Segments", &header, 2, &rows)
 }

@@ -7,7 +7,7 @@ use super::ladder::{Ladder, Mark, Rung};
 use super::palette::Colour;
 use super::ranking::legend;
 use super::{Place, Section, table};
-use crate::report::{Report, grouped, percent, rate};
+use crate::report::{Report, figure, grouped, percent, rate};
 use crate::segments::Segment;
 
 /// The columns that say where a customer is, in the order of the days or of the way to loyalty.
@@ -45,6 +45,9 @@ pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
             @for (column, title, of) in &told { (drawn(column, title, of, report, place)) }
         }
         @for (_, title, of) in &told { (in_table(title, of)) }
+        @if told.iter().any(|(.., of)| of.iter().any(|segment| !segment.judged)) {
+            p class="note" { "Where rows are few, intervals are wide and limits are not judged." }
+        }
     };
     Some(Section { id: "states", title: "Tiers and stages", body })
 }
@@ -57,7 +60,7 @@ fn drawn(column: &str, title: &str, of: &[&Segment], report: &Report<'_>, place:
             written: format!("{} of {}", grouped(segment.positives), grouped(segment.rows)),
             value: base.value,
             interval: Some((base.low, base.high)),
-            mark: Mark::Bar(Colour::Blue),
+            mark: Mark::Bar(Colour::Pale),
             beside: Some(segment.mean_probability),
             tells: format!(
                 "{}: {} rows, {} with the target ({}), mean probability {}",
@@ -78,7 +81,10 @@ fn drawn(column: &str, title: &str, of: &[&Segment], report: &Report<'_>, place:
         unit: Unit::Percent,
         rungs: of.iter().map(rung).collect(),
         line: None,
-        legend: legend(&[(Colour::Blue, "with the target"), (Colour::Orange, "mean probability")]),
+        legend: legend(&[
+            (Colour::Pale, "with the target, with interval"),
+            (Colour::Orange, "mean probability (ring)"),
+        ]),
     }
     .figure()
 }
@@ -94,9 +100,10 @@ fn in_table(title: &str, of: &[&Segment]) -> Markup {
             grouped(segment.predicted_positive_rows),
             rate(&segment.error_rate),
             rate(&segment.miss_rate),
+            figure(&segment.roc_auc),
         ]
     };
-    let rows: Vec<[String; 8]> = of.iter().map(row).collect();
+    let rows: Vec<[String; 9]> = of.iter().map(row).collect();
     let header = [
         title,
         "rows",
@@ -106,6 +113,7 @@ fn in_table(title: &str, of: &[&Segment]) -> Markup {
         "predicted",
         "error rate",
         "miss rate",
+        "ROC AUC",
     ];
     table::of_texts(title, &header, 1, &rows)
 }

@@ -10,7 +10,7 @@ use super::palette::Colour;
 use super::plot::{Plot, Shape, Strip};
 use super::{Place, Section, table};
 use crate::evaluate::Evaluation;
-use crate::report::{Report, grouped, percent, rate};
+use crate::report::{Report, amount, grouped, percent, rate};
 
 /// What the script knows of the thresholds, from the lowest on.
 #[derive(Debug, Serialize)]
@@ -145,10 +145,7 @@ fn profit(evaluation: &Evaluation, points: &[&Point], place: &Place) -> Option<P
     Some(Plot {
         id: place.id("profit"),
         title: "Profit by threshold",
-        says: format!(
-            "At {at:.4}: {:.2} [{:.2}, {:.2}] per customer; contacting nobody brings 0.",
-            profit.value, profit.low, profit.high
-        ),
+        says: format!("At {at:.4}: {} per customer; contacting nobody brings 0.", amount(profit)),
         x: axis(points),
         y: Axis::over("profit per customer (money)", Unit::Number, values).roomy(),
         shapes: vec![
@@ -220,8 +217,8 @@ fn tried(
                 tbody {
                     @for (name, key, value) in &rows { tr {
                         th scope="row" { (name) }
-                        td class="number" { (value) }
-                        td class="number scripted" { span data-tells=(key) { (value) } }
+                        td class="number" { (tight(value)) }
+                        td class="number scripted" { span data-tells=(key) { (tight(value)) } }
                     } }
                 }
             }
@@ -230,6 +227,11 @@ fn tried(
             }
         }
     }
+}
+
+/// A figure that breaks between itself and its interval only.
+fn tight(text: &str) -> String {
+    text.replace(", ", ",\u{a0}").replace(" %", "\u{a0}%")
 }
 
 fn whole_money(money: f64) -> String {

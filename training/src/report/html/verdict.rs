@@ -108,7 +108,7 @@ fn tiles(report: &Report<'_>, evaluation: &Evaluation) -> Markup {
             (tile("ROC AUC", digits(auc.value, 3), between(auc, 3, 1.0), format!("{}: {}", rule.name, digits(rule.roc_auc.value, 3))))
             (tile("rows judged", grouped(evaluation.rows), judged, report.judged_on.clone()))
         }
-        p class="note" { "Intervals hold with " (percent(limits.confidence)) " confidence; the "
+        p class="note" { "Intervals hold with " (format!("{:.0} %", limits.confidence * 100.0)) " confidence; the "
             (rule.name) " ranks by " (table::name(&rule.feature)) "." }
     }
 }
