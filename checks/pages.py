@@ -6,11 +6,11 @@ Exits 1 where a plot is not drawn, the console has an error, the network is aske
 nothing, axe-core finds a serious fault, or a phone must scroll the page sideways. Screenshots are left in
 TARGET_DIR/checks-pages."""
 
-import json
 import pathlib
 import shutil
 import subprocess
 import sys
+import tomllib
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
@@ -62,8 +62,8 @@ def reports(rekindle, folder):
     run("fit", *learn, "--features", "features.lock", "--model", "boosting", "--param", "num_iterations=40",
         "--profit", "clv=60", "--group", "gaps=gap_*", "-o", "registry", "-q", codes=(0, 1, 2))
     run("fit", *learn, "--model", "logistic", "--test-share", "0", "--no-influence", "-o", "unjudged", "-q")
-    lock = json.loads(json.dumps((folder / "features.lock").read_text()))
-    feature = lock.split('features = ["', 1)[1].split('"', 1)[0]
+    lock = tomllib.loads((folder / "features.lock").read_text())
+    feature = lock["targets"]["churned=1"]["features"][0]
     by = ["--cutoff", "2025-06-24", "--by", feature, "-q"]
     run("evaluate", "registry/churned", "rekindle.toml", *by, "-o", "judged", codes=(0, 1, 2))
     run("evaluate", "registry/churned", "unjudged/churned", "rekindle.toml", *by, "--max-error-rate", "0.01",

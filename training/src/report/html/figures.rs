@@ -21,7 +21,7 @@ pub fn section(report: &Report<'_>) -> Option<Section> {
         return Some(Section { id: "figures", title: "To know", body: warnings });
     };
     let rule = &evaluation.baselines.rule;
-    let header = ["", "model", "base rate", &format!("{} ({})", rule.name, rule.feature)];
+    let header = ["figure", "model", "base rate", &format!("{} ({})", rule.name, rule.feature)];
     let body = html! {
         (verdict::conditions(report))
         (warnings)
