@@ -4,7 +4,7 @@
 
 Exits 1 where a plot is not drawn, the console has an error, the network is asked for anything, the slider changes
 nothing, axe-core finds a serious fault, or a phone must scroll the page sideways. Screenshots are left in
-TARGET_DIR/checks-pages."""
+TARGET_DIR/pages."""
 
 import pathlib
 import shutil
@@ -22,8 +22,9 @@ PLOTS = {
     "rates", "profit", "roc", "precision-recall", "gains", "lift", "calibration", "scores", "influence-feature",
     "influence-behaviour", "influence-events", "influence-group", "selection-auc", "selection-rates",
     "selection-kept", "states-lapse_tier", "states-lifecycle_stage", "segments-error", "segments-miss", "segments-auc",
-    "missing",
 }
+# What is told of a model that was not judged.
+UNJUDGED = {"missing"}
 PROJECT = """
 [[source]]
 path = "events.parquet"
@@ -60,7 +61,7 @@ def reports(rekindle, folder):
     learn = ["snapshots.parquet", "--target", "churned"]
     run("select", *learn, "--batch", "12", "--param", "num_iterations=20", "-q")
     run("fit", *learn, "--features", "features.lock", "--model", "boosting", "--param", "num_iterations=40",
-        "--profit", "clv=60", "--group", "gaps=gap_*", "-o", "registry", "-q", codes=(0, 1, 2))
+        "--profit", "clv=60", "--group", "all=*(*", "-o", "registry", "-q", codes=(0, 1, 2))
     run("fit", *learn, "--model", "logistic", "--test-share", "0", "--no-influence", "-o", "unjudged", "-q")
     lock = tomllib.loads((folder / "features.lock").read_text())
     feature = lock["targets"]["churned=1"]["features"][0]
@@ -137,7 +138,7 @@ def hover(page):
 
 def main():
     target = pathlib.Path(sys.argv[1]).resolve()
-    folder = target / "checks-pages"
+    folder = target / "pages"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     pages = reports(target / "debug/rekindle", folder)
@@ -164,7 +165,7 @@ def main():
                     # axe-core itself is put into the page past its policy: what is heard and asked is of before.
                     beyond = [url for url in asked if url != path.as_uri()]
                     faults += [f"{shown}: asks for {url}" for url in beyond]
-                    faults += look(page, shown, PLOTS if name == "judged" else set())
+                    faults += look(page, shown, {"judged": PLOTS, "unjudged": UNJUDGED}.get(name, set()))
                     faults += [f"{shown}: {said}" for said in heard]
                     opened += 1
                     context.close()

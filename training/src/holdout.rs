@@ -14,7 +14,7 @@ use rekindle_models::seed::hash_text;
 use crate::error::{Error, Result};
 use crate::evaluate::{Curves, Evaluation, Question, Rival, evaluate, rivals};
 use crate::label::TargetSpec;
-use crate::quality::DataQuality;
+use crate::quality::{DataQuality, Table};
 use crate::roles;
 use crate::segments::{Segment, Segments, segment_rows};
 use crate::verdict::Limits;
@@ -134,7 +134,7 @@ impl Holdout {
             let id = |&row: &u32| frame.text(place, row as usize).map_or(0, |t| hash_text(&t));
             rows.iter().map(id).collect()
         });
-        let quality = DataQuality::new(&artifact.scorer.schema, &frame, &rows);
+        let quality = DataQuality::new(Table::Judged, &artifact.scorer.schema, &frame, &rows);
         let target = rows.iter().map(|&row| answers.positive[row as usize]).collect();
         let block = |span: Range<usize>| binding.rows_at(&frame, &rows[span]);
         let scores = artifact.scorer.score_blocks(rows.len(), block);

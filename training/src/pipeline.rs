@@ -27,7 +27,7 @@ use crate::evaluate::{Curves, Evaluation, Question, evaluate, rivals};
 use crate::label::Target;
 use crate::marks::mark;
 use crate::options::{FitOptions, ModelChoice};
-use crate::quality::DataQuality;
+use crate::quality::{DataQuality, Table};
 use crate::roles::Roles;
 use crate::split::Split;
 use crate::task::{Asked, Task, common_table};
@@ -188,7 +188,8 @@ impl Task<'_> {
             fingerprint,
             self.roles.time_range(&split.train),
         );
-        let quality = DataQuality::new(&scorer.schema, self.frame, &self.target.answered);
+        let quality =
+            DataQuality::new(Table::Fitted, &scorer.schema, self.frame, &self.target.answered);
         let artifact = Artifact { manifest, scorer, baseline };
         let (target, split) = (self.target.clone(), self.split.clone());
         Ok(Trained {

@@ -13,6 +13,8 @@ const MOST: usize = 20;
 /// A table as a model sees it. Shares are of the rows with an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DataQuality {
+    /// What the table was for.
+    pub table: Table,
     /// Rows read.
     pub rows: usize,
     /// Rows left out because they have no answer.
@@ -33,6 +35,16 @@ pub struct DataQuality {
     pub with_unknown_levels: usize,
     /// Those with the most rows of such, the most first.
     pub unknown_levels: Vec<UnknownLevels>,
+}
+
+/// What a table was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Table {
+    /// The model was made from it, and judged on its test rows.
+    Fitted,
+    /// The model was judged on it.
+    Judged,
 }
 
 /// Some features: the first by name, and how many there are.
@@ -76,7 +88,7 @@ struct Seen {
 
 impl DataQuality {
     /// Looks at the rows with an answer (places in the table), once at each cell of a feature, on all cores.
-    pub fn new(features: &Schema, frame: &Frame, answered: &[u32]) -> DataQuality {
+    pub fn new(table: Table, features: &Schema, frame: &Frame, answered: &[u32]) -> DataQuality {
         let columns: Vec<(&str, Option<usize>, Vec<&str>)> = features
             .fields()
             .iter()
@@ -122,6 +134,7 @@ impl DataQuality {
         let with_unknown_levels = unknown_levels.len();
         unknown_levels.truncate(MOST);
         DataQuality {
+            table,
             rows: frame.rows(),
             unanswered: frame.rows() - all,
             features: features.len(),
@@ -201,6 +214,28 @@ mod tests {
     }
 
     #[test]
+    fn timing_temporary() {
+        let n = 2_000_000usize;
+        let fields: Vec<(String, Kind)> =
+            (0..40).map(|i| (format!("f{i}"), Kind::Numeric)).collect();
+        let s = schema(fields.iter().map(|(a, k)| (a.as_str(), k.clone())).collect());
+        let cols = (0..40)
+            .map(|i| {
+                Column::Number(
+                    (0..n)
+                        .map(|r| if (r * 31 + i) % 7 == 0 { f64::NAN } else { r as f64 })
+                        .collect(),
+                )
+            })
+            .collect();
+        let frame = Frame::new(s.clone(), cols).unwrap();
+        let rows: Vec<u32> = (0..n as u32).collect();
+        let t = std::time::Instant::now();
+        let q = DataQuality::new(Table::Judged, &s, &frame, &rows);
+        eprintln!("TIMING {:?} for {} cells, {}", t.elapsed(), n * 40, q.some_missing);
+    }
+
+    #[test]
     fn each_feature_is_told_for_what_it_is_on_the_rows_with_an_answer() {
         let nan = f64::NAN;
         let features = schema(vec![
@@ -226,7 +261,7 @@ mod tests {
             Column::Category(vec![0, 1, MISSING_CODE, 0, 0]),
         ];
         let frame = Frame::new(table, columns).unwrap();
-        let quality = DataQuality::new(&features, &frame, &[0, 1, 2, 3]);
+        let quality = DataQuality::new(Table::Judged, &features, &frame, &[0, 1, 2, 3]);
         assert_eq!((quality.rows, quality.unanswered, quality.features), (5, 1, 6));
         assert_eq!(quality.absent.first, ["gone"]);
         assert_eq!(quality.wholly_missing.first, ["empty"]);

@@ -6,14 +6,18 @@ use super::axis::Unit;
 use super::ladder::{Ladder, Mark, Rung};
 use super::palette::Colour;
 use super::{Place, Section, table};
-use crate::quality::{DataQuality, Names};
+use crate::quality::{DataQuality, Missing, Names, Table};
 use crate::report::{Report, grouped, percent};
 
 /// Counts, the features with the most missing cells, and levels that were not seen when fitting.
 pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
     let quality = report.data_quality?;
+    let of = match quality.table {
+        Table::Fitted => "the one it was made from, with its test rows".to_owned(),
+        Table::Judged => report.judged_on.clone(),
+    };
     let pairs = [
-        ("table", report.judged_on.clone()),
+        ("table", of),
         ("rows read", grouped(quality.rows)),
         ("rows without an answer, left out", grouped(quality.unanswered)),
         ("features", grouped(quality.features)),
@@ -61,9 +65,13 @@ fn named(names: &Names) -> String {
 const SHOWN: usize = 3;
 
 fn missing(quality: &DataQuality, place: &Place) -> Ladder {
-    let rung = |missing: &crate::quality::Missing| Rung {
+    let rung = |missing: &Missing| Rung {
         name: missing.feature.clone(),
-        written: percent(missing.share),
+        // Not wholly missing, whatever rounding says.
+        written: match missing.share > 0.9995 {
+            true => "over 99.9 %".to_owned(),
+            false => percent(missing.share),
+        },
         value: missing.share,
         interval: None,
         mark: Mark::Bar(Colour::Blue),

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::report::grouped;
+
 /// Most letters of a name that are shown; the whole of it is told on hover.
 const LETTERS: usize = 120;
 /// Most rows that a person reads.
@@ -19,7 +21,7 @@ pub fn of_texts<const N: usize>(
     html! {
         (of_markup(caption, header, numbers_from, shown.collect()))
         @if rows.len() > ROWS {
-            p class="note" { (rows.len() - ROWS) " more rows are in report.json." }
+            p class="note" { (grouped(rows.len() - ROWS)) " more rows are in report.json." }
         }
     }
 }

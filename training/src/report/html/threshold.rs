@@ -6,6 +6,7 @@ use rekindle_models::metrics::{Interval, Point};
 use serde::Serialize;
 
 use super::axis::{Axis, Unit};
+use super::influence::sentence;
 use super::palette::Colour;
 use super::plot::{Plot, Shape, Strip};
 use super::{Place, Section, table};
@@ -57,13 +58,13 @@ pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
     let body = html! {
         p { "A customer is predicted positive from a probability of "
             strong { (format!("{:.4}", evaluation.threshold)) } " on: " (table::name(report.threshold_rule)) "."
-            @if let Some(campaign) = report.campaign { " " (campaign.describe()) "." } }
+            @if let Some(campaign) = report.campaign { " " (sentence(&campaign.describe())) } }
         div class="threshold" data-prefix=(place.prefix) {
             div {
                 (rates(evaluation, &points, place).figure())
                 @if let Some(profit) = profit(evaluation, &points, place) { (profit.figure()) }
             }
-            (tried(evaluation, points[chosen], points.len(), chosen, place))
+            (tried(evaluation, (chosen, points.len()), place))
         }
         script type="application/json" id=(place.id("points")) { (PreEscaped(known)) }
     };
@@ -164,24 +165,15 @@ fn profit(evaluation: &Evaluation, points: &[&Point], place: &Place) -> Option<P
     })
 }
 
-/// What the chosen threshold does, and beside it the one that is tried.
-fn tried(
-    evaluation: &Evaluation,
-    point: &Point,
-    points: usize,
-    chosen: usize,
-    place: &Place,
-) -> Markup {
+/// What the chosen threshold does: name, key of the script, figure.
+fn done(evaluation: &Evaluation) -> Vec<(&'static str, &'static str, String)> {
     let counts = &evaluation.confusion;
     let whole = |count: f64| grouped(count.round().max(0.0) as usize);
-    let share = counts.predicted_positive_rows as f64 / evaluation.rows as f64;
+    let share = percent(counts.predicted_positive_rows as f64 / evaluation.rows as f64);
+    let predicted = format!("{} ({share})", grouped(counts.predicted_positive_rows));
     let mut rows = vec![
         ("threshold", "threshold", format!("{:.4}", evaluation.threshold)),
-        (
-            "predicted positive",
-            "predicted",
-            format!("{} ({})", grouped(counts.predicted_positive_rows), percent(share)),
-        ),
+        ("predicted positive", "predicted", predicted),
         ("of them with the target", "true", whole(counts.true_positives)),
         ("of them without", "false", whole(counts.false_positives)),
         ("missed", "missed", whole(counts.false_negatives)),
@@ -189,16 +181,17 @@ fn tried(
         ("miss rate", "miss", rate(&evaluation.miss_rate)),
     ];
     if let Some(money) = &evaluation.money {
-        rows.push(("profit per customer", "money", format!("{:.2}", money.profit.value)));
-        if point.profit.is_some() {
-            let all = money.profit.value
-                * (counts.true_positives
-                    + counts.false_positives
-                    + counts.true_negatives
-                    + counts.false_negatives);
-            rows.push(("profit of all judged", "all-money", whole_money(all)));
-        }
+        let positive = counts.true_positives + counts.false_positives;
+        let all = positive + counts.true_negatives + counts.false_negatives;
+        let profit = money.profit.value;
+        rows.push(("profit per customer", "money", format!("{profit:.2}")));
+        rows.push(("profit of all judged", "all-money", whole_money(profit * all)));
     }
+    rows
+}
+
+/// What the chosen threshold does, and beside it the one that is tried: `chosen` of so many points at first.
+fn tried(evaluation: &Evaluation, (chosen, points): (usize, usize), place: &Place) -> Markup {
     let slider = place.id("slider");
     html! {
         div class="tried" {
@@ -215,10 +208,10 @@ fn tried(
                     th scope="col" class="number scripted" { "tried" }
                 } }
                 tbody {
-                    @for (name, key, value) in &rows { tr {
+                    @for (name, key, value) in done(evaluation) { tr {
                         th scope="row" { (name) }
-                        td class="number" { (tight(value)) }
-                        td class="number scripted" { span data-tells=(key) { (tight(value)) } }
+                        td class="number" { (tight(&value)) }
+                        td class="number scripted" { span data-tells=(key) { (tight(&value)) } }
                     } }
                 }
             }

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use rekindle_models::metrics::Interval;
 
+use super::influence::sentence;
 use super::{Place, table};
 use crate::evaluate::Evaluation;
 use crate::report::{Report, figure, grouped, outcome, percent, rate};
@@ -63,9 +64,7 @@ fn reason(report: &Report<'_>) -> String {
         Some(evaluation) => evaluation.verdict.reason.as_str(),
         None => "no rows were kept for judging: run rekindle evaluate on rows it has not seen",
     };
-    let mut letters = why.chars();
-    let first = letters.next().map_or(String::new(), |first| first.to_uppercase().collect());
-    first + letters.as_str() + "."
+    sentence(why)
 }
 
 fn class(word: Word) -> &'static str {
