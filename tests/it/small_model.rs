@@ -85,6 +85,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         positives,
         weight: f64::from(ROWS),
         positive_weight: positives as f64,
+        time: None,
     };
     Manifest {
         model_name: name.to_owned(),
@@ -102,6 +103,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         training_time: None,
         leaks: Vec::new(),
         influence: None,
+        selection: Vec::new(),
         expected_addends: None,
         words: Default::default(),
         profit: None,

@@ -14,6 +14,7 @@ use rekindle_models::seed::hash_text;
 use crate::error::{Error, Result};
 use crate::evaluate::{Curves, Evaluation, Question, Rival, evaluate, rivals};
 use crate::label::TargetSpec;
+use crate::quality::{DataQuality, Table};
 use crate::roles;
 use crate::segments::{Segment, Segments, segment_rows};
 use crate::verdict::Limits;
@@ -42,6 +43,8 @@ pub struct Holdout {
     scores: Vec<Score>,
     probability: Vec<f64>,
     stakes: Option<Stakes>,
+    /// What its answered rows are like.
+    pub quality: DataQuality,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -131,6 +134,7 @@ impl Holdout {
             let id = |&row: &u32| frame.text(place, row as usize).map_or(0, |t| hash_text(&t));
             rows.iter().map(id).collect()
         });
+        let quality = DataQuality::new(Table::Judged, &artifact.scorer.schema, &frame, &rows);
         let target = rows.iter().map(|&row| answers.positive[row as usize]).collect();
         let block = |span: Range<usize>| binding.rows_at(&frame, &rows[span]);
         let scores = artifact.scorer.score_blocks(rows.len(), block);
@@ -147,6 +151,7 @@ impl Holdout {
             scores,
             probability,
             stakes,
+            quality,
             warnings,
         })
     }

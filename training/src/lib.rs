@@ -34,6 +34,8 @@ mod shadow;
 pub mod options;
 pub mod roles;
 
+pub mod quality;
+
 pub mod evaluate;
 pub mod segments;
 

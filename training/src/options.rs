@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rekindle_models::artifact::SelectionStep;
 use rekindle_models::behaviour::FeatureSpec;
 use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::metrics::Campaign;
@@ -45,6 +46,8 @@ pub struct FitOptions {
     /// By target ([`Target::name`](crate::label::Target::name)), the columns that are features; `None`: all
     /// that are not excluded.
     pub features: Option<BTreeMap<String, Vec<String>>>,
+    /// By target, the steps by which those were selected, to be told in reports.
+    pub selection: BTreeMap<String, Vec<SelectionStep>>,
     /// Groups of features by the user's own names, for influence shares: name, patterns with `*`.
     pub groups: Groups,
     /// What marketing is told of features.
@@ -125,6 +128,7 @@ pub(crate) mod tests {
             allow_leak: Vec::new(),
             untimed: Vec::new(),
             features: None,
+            selection: BTreeMap::new(),
             groups: Groups::new(),
             marketing: Marketing::default(),
             model: ModelChoice::Auto,

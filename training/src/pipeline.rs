@@ -27,6 +27,7 @@ use crate::evaluate::{Curves, Evaluation, Question, evaluate, rivals};
 use crate::label::Target;
 use crate::marks::mark;
 use crate::options::{FitOptions, ModelChoice};
+use crate::quality::{DataQuality, Table};
 use crate::roles::Roles;
 use crate::split::Split;
 use crate::task::{Asked, Task, common_table};
@@ -41,6 +42,8 @@ pub struct Trained {
     pub evaluation: Option<Evaluation>,
     /// What its pictures are drawn from; `None` where one class is not there.
     pub curves: Option<Curves>,
+    /// What the answered rows of the table are like.
+    pub quality: DataQuality,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
     /// The parameters that were tried, where better ones were looked for.
@@ -172,9 +175,9 @@ impl Task<'_> {
         let single_features: Vec<SingleFeature> = single.iter().take(10).map(named).collect();
         let warnings = self.warnings(&threshold);
         let counts = RowCounts {
-            train: part_count(&train),
-            calibration: part_count(&calibration_data),
-            test: part_count(&data(&split.test)),
+            train: part_count(&train, self.roles),
+            calibration: part_count(&calibration_data, self.roles),
+            test: part_count(&data(&split.test), self.roles),
         };
         let manifest = self.manifest(
             &scorer,
@@ -185,12 +188,15 @@ impl Task<'_> {
             fingerprint,
             self.roles.time_range(&split.train),
         );
+        let quality =
+            DataQuality::new(Table::Fitted, &scorer.schema, self.frame, &self.target.answered);
         let artifact = Artifact { manifest, scorer, baseline };
         let (target, split) = (self.target.clone(), self.split.clone());
         Ok(Trained {
             artifact,
             evaluation,
             curves,
+            quality,
             warnings,
             tuned,
             target,
@@ -362,6 +368,7 @@ impl Task<'_> {
             training_time,
             leaks: self.leak_entries(),
             influence: None,
+            selection: self.options.selection.get(&self.target.name()).cloned().unwrap_or_default(),
             expected_addends: scorer.model.expected_addends(&self.data(&self.split.train)),
             words: self.options.marketing.words.clone(),
             profit: self.options.profit.clone(),
@@ -440,10 +447,11 @@ fn part_weights(data: &Dataset<'_>) -> (f64, f64) {
     (positive, weight.iter().sum())
 }
 
-fn part_count(data: &Dataset<'_>) -> PartCount {
+fn part_count(data: &Dataset<'_>, roles: &Roles) -> PartCount {
     let (positive_weight, weight) = part_weights(data);
     let positives = data.targets().iter().filter(|t| **t).count();
-    PartCount { rows: data.rows.len(), positives, weight, positive_weight }
+    let time = roles.time_range(data.rows);
+    PartCount { rows: data.rows.len(), positives, weight, positive_weight, time }
 }
 
 /// Versions of what fitted the model, from the lock file that this program was built with.

@@ -22,6 +22,8 @@ pub struct Roles {
     pub weight: Vec<f64>,
     /// The time of every row, where a column was named.
     pub time: Option<Vec<f64>>,
+    /// Whether that is a column of dates: days since 1970-01-01.
+    pub dates: bool,
     /// A campaign's amounts by row, where there is one.
     pub stakes: Option<Stakes>,
 }
@@ -59,6 +61,8 @@ impl Roles {
                 Some(place) => weights(frame, place)?,
                 None => vec![1.0; frame.rows()],
             },
+            dates: time
+                .is_some_and(|place| matches!(frame.schema().fields()[place].kind, Kind::Date(_))),
             time: time.map(|place| times(frame, place)).transpose()?,
             stakes: options.profit.as_ref().map(|profit| stakes(frame, profit)).transpose()?,
             not_features,
@@ -75,14 +79,14 @@ impl Roles {
         self.stakes_at(rows).map(|stakes| stakes.gains(target))
     }
 
-    /// First and last time of some rows.
+    /// First and last time of some rows, where there are any.
     pub fn time_range(&self, rows: &[u32]) -> Option<TimeRange> {
-        let times = self.time.as_ref()?;
+        let times = self.time.as_ref().filter(|_| !rows.is_empty())?;
         let (first, last) = rows
             .iter()
             .map(|&row| times[row as usize])
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(t), b.max(t)));
-        Some(TimeRange { first, last })
+        Some(TimeRange { first, last, dates: self.dates })
     }
 }
 

@@ -50,6 +50,9 @@ pub struct Manifest {
     /// What part each feature has in the predictions; `None` where nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influence: Option<Influence>,
+    /// How the features were selected, step by step; empty where nobody selected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selection: Vec<SelectionStep>,
     /// What a logistic regression's features add to the margin in the mean over its training rows, in their order: what
     /// reasons start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -150,6 +153,9 @@ pub struct PartCount {
     pub weight: f64,
     /// The same of the rows with the target.
     pub positive_weight: f64,
+    /// Their first and last time, where a time column was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeRange>,
 }
 
 /// A span of the time column, both ends included.
@@ -160,6 +166,9 @@ pub struct TimeRange {
     pub first: f64,
     /// The last time.
     pub last: f64,
+    /// Whether the column is of dates.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dates: bool,
 }
 
 /// A feature suspected of knowing the answer.
@@ -218,6 +227,24 @@ pub struct Share {
     pub direction: String,
     /// Whether the share (of a group: that of one of its features) is above the noise line.
     pub above_noise: bool,
+}
+
+/// A step of the selection of features: figures of a model on validation rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelectionStep {
+    /// What was done.
+    pub step: String,
+    /// Features that were tried.
+    pub tried: usize,
+    /// Features that were kept.
+    pub dimensions: usize,
+    /// Share of the predicted without the target; `None` where nobody is predicted positive.
+    pub error_rate: Option<Interval>,
+    /// Share of those with the target who are not predicted.
+    pub miss_rate: Option<Interval>,
+    /// Area under the ROC curve.
+    pub roc_auc: Interval,
 }
 
 /// The threshold and where it comes from.

@@ -16,7 +16,7 @@ mod wire;
 pub use file::Artifact;
 pub use manifest::{
     Candidate, FeatureEntry, FeatureKind, Influence, LeakEntry, Manifest, PartCount, RowCounts,
-    Share, TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,
+    SelectionStep, Share, TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,
 };
 pub use registry::{Registry, check_model_name};
 pub use wire::Calibration as CalibrationEntry;

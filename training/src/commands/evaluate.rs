@@ -14,6 +14,7 @@ use crate::commands::at_cutoff::{AtCutoff, STATES};
 use crate::commands::fit::LimitArgs;
 use crate::commands::{Found, Talk, colour, load_model, print, write_whole};
 use crate::holdout::{Asked, Holdout, HoldoutOptions, Judgement};
+use crate::quality::DataQuality;
 use crate::report::{
     Document, Report, beside_terminal, html, junit, markdown, open_metrics, terminal,
 };
@@ -139,6 +140,7 @@ struct Held {
     artifact: Artifact,
     version: Option<u32>,
     judgement: Judgement,
+    quality: DataQuality,
     warnings: Vec<String>,
 }
 
@@ -154,6 +156,7 @@ impl Held {
         )
         .with_curves(self.judgement.curves.as_ref())
         .with_segments(&self.judgement.segments)
+        .with_quality(&self.quality)
     }
 }
 
@@ -219,7 +222,8 @@ impl Evaluate {
         let models = reading.rivals(&artifact, limits)?;
         let asked = Asked { limits, models: &models, segments, seed: self.seed };
         let judgement = holdout.judge(&artifact, &asked)?;
-        Ok(Held { artifact, version, judgement, warnings: holdout.warnings })
+        let Holdout { quality, warnings, .. } = holdout;
+        Ok(Held { artifact, version, judgement, quality, warnings })
     }
 
     /// Prints the document and writes it wherever it is wanted.

@@ -372,6 +372,7 @@ pub(super) fn report_of(model: &Trained, version: u32) -> Report<'_> {
     )
     .with_tuned(model.tuned.as_ref())
     .with_curves(model.curves.as_ref())
+    .with_quality(&model.quality)
 }
 
 /// Names as typed, divided at commas outside brackets: features have some, as `sum(purchase.amount, 30d)`.
@@ -508,6 +509,7 @@ impl LearningArgs {
             })?;
             Ok((target.to_owned(), column.to_owned()))
         };
+        let lock = self.features.as_deref().map(FeaturesLock::read).transpose()?;
         Ok(FitOptions {
             targets: targets.iter().map(|given| TargetSpec { given: given.clone() }).collect(),
             id: self.id.clone(),
@@ -521,13 +523,8 @@ impl LearningArgs {
             exclude_for: self.exclude_for.iter().map(pair).collect::<Result<_>>()?,
             allow_leak: listed(&self.allow_leak),
             untimed: Vec::new(),
-            features: match &self.features {
-                None => None,
-                Some(path) => {
-                    let lock = FeaturesLock::read(path)?;
-                    Some(lock.targets.into_iter().map(|(t, chosen)| (t, chosen.features)).collect())
-                }
-            },
+            selection: lock.as_ref().map(FeaturesLock::steps).unwrap_or_default(),
+            features: lock.map(FeaturesLock::features),
             groups: groups(&self.group)?,
             marketing: self.marketing.as_deref().map(marketing).transpose()?.unwrap_or_default(),
             model: match self.model {

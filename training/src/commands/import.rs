@@ -244,7 +244,8 @@ fn frame_of(schema: &Schema, rows: &Rows) -> Result<Frame> {
 fn part(target: &Target) -> PartCount {
     let positives = target.answered.iter().filter(|r| target.positive[**r as usize]).count();
     let rows = target.answered.len();
-    PartCount { rows, positives, weight: rows as f64, positive_weight: positives as f64 }
+    let (weight, positive_weight) = (rows as f64, positives as f64);
+    PartCount { rows, positives, weight, positive_weight, time: None }
 }
 
 /// `rows` are those of the reference population; what the model was fitted on is not known.
@@ -276,6 +277,7 @@ fn manifest(
         training_time: None,
         leaks: Vec::new(),
         influence: None,
+        selection: Vec::new(),
         expected_addends: None,
         words: BTreeMap::new(),
         profit: None,

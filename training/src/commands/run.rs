@@ -138,6 +138,7 @@ pub(super) fn learn(
         exclude_for: Vec::new(),
         allow_leak: project.features.allow_leak.clone(),
         features: None,
+        selection: Default::default(),
         groups: project.groups.clone(),
         marketing: project.marketing.clone(),
         model: ModelChoice::Auto,

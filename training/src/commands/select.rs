@@ -1,9 +1,11 @@
 //! `rekindle select`: a table in, the list of features worth learning from out.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use rekindle_models::artifact::SelectionStep;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::fit::{LearningArgs, LimitArgs, table_and_options};
@@ -11,7 +13,7 @@ use crate::commands::{ReadArgs, Talk, print, write_whole};
 use crate::options::{FitOptions, ModelChoice};
 use crate::pipeline::fit;
 use crate::report::{SelectedReport, selected_terminal};
-use crate::select::{Batches, Chosen, Ground, Progress, SelectOptions, parse_list};
+use crate::select::{Batches, Chosen, Ground, Progress, SelectOptions, Step, parse_list};
 
 /// Widen the features batch by batch, prune them again, and write the list worth learning from
 #[derive(Debug, Args)]
@@ -65,7 +67,7 @@ pub(super) struct FeaturesLock {
     /// The fingerprint of the table it was chosen from.
     pub data_fingerprint: String,
     /// By `column=value`.
-    pub targets: std::collections::BTreeMap<String, Chosen>,
+    pub targets: BTreeMap<String, Chosen>,
 }
 
 const HEADER: &str = "# Features chosen by `rekindle select`. To learn from them: rekindle fit ... --features \
@@ -80,6 +82,17 @@ impl FeaturesLock {
         toml::from_str(&text).with_context(|| {
             format!("{}: it is no list of `rekindle select`; write it anew", path.display())
         })
+    }
+
+    /// The steps that led to it, by target.
+    pub(super) fn steps(&self) -> BTreeMap<String, Vec<SelectionStep>> {
+        let of = |chosen: &Chosen| chosen.steps.iter().filter_map(Step::entry).collect();
+        self.targets.iter().map(|(target, chosen)| (target.clone(), of(chosen))).collect()
+    }
+
+    /// The features, by target.
+    pub(super) fn features(self) -> BTreeMap<String, Vec<String>> {
+        self.targets.into_iter().map(|(target, chosen)| (target, chosen.features)).collect()
     }
 }
 

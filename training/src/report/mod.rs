@@ -30,12 +30,13 @@ pub use terminal::terminal;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use rekindle_models::artifact::{Influence, LeakEntry, Manifest};
+use rekindle_models::artifact::{Influence, LeakEntry, Manifest, SelectionStep, TimeRange};
 use rekindle_models::metrics::{Campaign, Interval};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::evaluate::{Curves, Evaluation, Money};
+use crate::quality::DataQuality;
 use crate::segments::Segment;
 use crate::tune::Tuned;
 use crate::verdict::{Condition, Outcome};
@@ -57,6 +58,14 @@ pub struct Report<'a> {
     pub judged_on: String,
     /// Number of features.
     pub features: usize,
+    /// BLAKE3 of the training table's names, kinds and cells.
+    pub data_fingerprint: &'a str,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// The column whose order split the rows, if there is one.
+    pub time_column: Option<&'a str>,
+    /// Its first and last time among the training rows.
+    pub training_time: Option<&'a TimeRange>,
     /// Rows of the parts that the model was made from.
     pub model_rows: &'a rekindle_models::artifact::RowCounts,
     /// How the classifiers compared.
@@ -73,6 +82,9 @@ pub struct Report<'a> {
     /// What part each feature has in the predictions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub influence: Option<&'a Influence>,
+    /// How the features were selected, step by step, on validation rows; empty where nobody selected.
+    #[serde(skip_serializing_if = "<[SelectionStep]>::is_empty")]
+    pub selection: &'a [SelectionStep],
     /// The parameters that were tried, where better ones were looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuned: Option<&'a Tuned>,
@@ -82,6 +94,8 @@ pub struct Report<'a> {
     pub segments: &'a [Segment],
     /// What the pictures of `report.html` are drawn from; null where one class is not there.
     pub curves: Option<&'a Curves>,
+    /// What the judged table is like; of a fit, the table it was made from.
+    pub data_quality: Option<&'a DataQuality>,
     /// What the user should know.
     pub warnings: &'a [String],
 }
@@ -104,6 +118,10 @@ impl<'a> Report<'a> {
             population: &manifest.population,
             judged_on,
             features: manifest.features.len(),
+            data_fingerprint: &manifest.data_fingerprint,
+            seed: manifest.seed,
+            time_column: manifest.time_column.as_deref(),
+            training_time: manifest.training_time.as_ref(),
             model_rows: &manifest.rows,
             candidates: &manifest.candidates,
             calibration,
@@ -111,10 +129,12 @@ impl<'a> Report<'a> {
             threshold_rule: &manifest.threshold.rule,
             leaks: &manifest.leaks,
             influence: manifest.influence.as_ref(),
+            selection: &manifest.selection,
             tuned: None,
             evaluation,
             segments: &[],
             curves: None,
+            data_quality: None,
             warnings,
         }
     }
@@ -127,6 +147,11 @@ impl<'a> Report<'a> {
     /// The same with the figures of segments.
     pub fn with_segments(self, segments: &'a [Segment]) -> Report<'a> {
         Report { segments, ..self }
+    }
+
+    /// The same with what the table is like.
+    pub fn with_quality(self, quality: &'a DataQuality) -> Report<'a> {
+        Report { data_quality: Some(quality), ..self }
     }
 
     fn model(&self) -> String {
@@ -228,6 +253,14 @@ fn figure(figure: &Interval) -> String {
     }
 }
 
+/// A figure to two digits with its interval.
+fn amount(amount: &Interval) -> String {
+    match amount.value.is_nan() {
+        true => "none".to_owned(),
+        false => format!("{:.2} [{:.2}, {:.2}]", amount.value, amount.low, amount.high),
+    }
+}
+
 /// The figures of the table that sets the model beside the baselines: name, model, base rate, rule.
 fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
     let (same, rule) = (&evaluation.baselines.base_rate, &evaluation.baselines.rule);
@@ -259,10 +292,9 @@ fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
         ["ECE".to_owned(), with(&evaluation.ece), dash(), dash()],
     ];
     rows.extend(evaluation.lift_at_k.iter().map(|lift| {
-        let i = &lift.lift;
         [
             format!("lift at {:.0} %", lift.share * 100.0),
-            format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high),
+            amount(&lift.lift),
             "1.00".to_owned(),
             dash(),
         ]
@@ -280,7 +312,7 @@ const MONEY: &str = "per judged customer; in the column of the base rate, everyb
 
 /// What a campaign would bring per row: by the model, by contacting everybody, by the rule.
 fn in_money(money: &Money) -> [[String; 4]; 4] {
-    let with = |i: &Interval| format!("{:.2} [{:.2}, {:.2}]", i.value, i.low, i.high);
+    let with = amount;
     let beside = &money.money_baselines;
     let row = |name: &str, model, everybody: String, rule| {
         [name.to_owned(), with(model), everybody, with(rule)]

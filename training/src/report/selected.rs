@@ -64,7 +64,7 @@ pub fn selected_terminal(report: &SelectedReport<'_>) -> String {
             format!("{:+.4} [{:+.4}, {:+.4}]", step.gain.value, step.gain.low, step.gain.high),
         ]
     };
-    let steps = table(&header, 1, report.selected.steps.iter().map(cells));
+    let steps = table(&header, 1, report.selected.chosen.steps.iter().map(cells));
     lines.extend(steps.lines().map(str::to_owned));
     lines.push(
         "  [on validation rows; the gain is over the line before, at first over chance]".to_owned(),

@@ -9,6 +9,7 @@ mod worth;
 
 use std::collections::BTreeMap;
 
+use rekindle_models::artifact::SelectionStep;
 use rekindle_models::classifiers::boosting::{BinnedTable, Boosting};
 use rekindle_models::dataset::Dataset;
 use rekindle_models::frame::Frame;
@@ -101,6 +102,22 @@ pub struct Step {
     pub gain: Interval,
 }
 
+impl Step {
+    /// What a saved model keeps of it: figures that there are. `None` where it has none.
+    pub fn entry(&self) -> Option<SelectionStep> {
+        let there = |i: &Interval| [i.value, i.low, i.high].iter().all(|end| end.is_finite());
+        let rate = |rate: &Interval| Some(*rate).filter(there);
+        Some(SelectionStep {
+            step: self.step.clone(),
+            tried: self.tried,
+            dimensions: self.dimensions,
+            error_rate: rate(&self.error_rate),
+            miss_rate: rate(&self.miss_rate),
+            roc_auc: rate(&self.roc_auc)?,
+        })
+    }
+}
+
 /// How far the selection of one target is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +155,9 @@ pub struct Chosen {
     /// Those left out because a feature that stays tells the same, by that feature.
     #[serde(default)]
     pub alike: BTreeMap<String, Vec<String>>,
+    /// The curve that led to them.
+    #[serde(default)]
+    pub steps: Vec<Step>,
 }
 
 /// The selection of one target.
@@ -145,9 +165,7 @@ pub struct Chosen {
 pub struct Selected {
     /// `column=value`.
     pub target: String,
-    /// The curve.
-    pub steps: Vec<Step>,
-    /// What was chosen.
+    /// What was chosen, and the curve.
     #[serde(flatten)]
     pub chosen: Chosen,
 }
@@ -442,8 +460,7 @@ impl Search<'_> {
         groups.retain(|kept: &String, _| features.contains(kept));
         Ok(Selected {
             target: self.chooser.target.name(),
-            steps: state.steps,
-            chosen: Chosen { features, alike: groups },
+            chosen: Chosen { features, alike: groups, steps: state.steps },
         })
     }
 

@@ -108,7 +108,7 @@ fn true_features_are_chosen_one_of_those_alike_and_hardly_any_noise() {
             BTreeSet::from([&"x0".to_owned(), &"copy".to_owned()])
         );
     }
-    let steps = &selected[0].steps;
+    let steps = &selected[0].chosen.steps;
     assert_eq!(steps[0].step, "batch 1");
     assert!(steps[0].gain.low > 0.0 && steps[1].gain.low > 0.0, "{steps:?}");
 }
@@ -133,7 +133,7 @@ fn no_more_than_asked_for_are_chosen_and_the_best_at_that() {
     let options = SelectOptions { most: Some(3), ..options() };
     let selected = run(&options, &mut Progress::default(), usize::MAX).unwrap();
     assert!(selected.iter().all(|selected| selected.chosen.features.len() == 3));
-    assert_eq!(selected[0].steps.last().unwrap().step, "the best 3");
+    assert_eq!(selected[0].chosen.steps.last().unwrap().step, "the best 3");
 }
 
 #[test]
