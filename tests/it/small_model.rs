@@ -102,6 +102,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         training_time: None,
         leaks: Vec::new(),
         influence: None,
+        reference: None,
         expected_addends: None,
         words: Default::default(),
         profit: None,

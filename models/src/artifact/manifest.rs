@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::population::ReferencePopulation;
 use crate::behaviour::FeatureSpec;
 use crate::error::Result;
 use crate::frame::{DateFormat, Field, Kind, Schema};
@@ -49,6 +50,9 @@ pub struct Manifest {
     /// What part each feature has in the predictions; `None` where nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influence: Option<Influence>,
+    /// What the calibration rows were like, to compare later rows with; `None` where no rows were at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferencePopulation>,
     /// What a logistic regression's features add to the margin in the mean over its training rows, in their order: what
     /// reasons start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -276,6 +276,7 @@ fn manifest(
         training_time: None,
         leaks: Vec::new(),
         influence: None,
+        reference: None,
         expected_addends: None,
         words: BTreeMap::new(),
         profit: None,
