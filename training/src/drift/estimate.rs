@@ -5,9 +5,12 @@
 //! predicted are missed. This holds as long as the calibration does: where behaviour changes what follows from it, no
 //! figure made of probabilities can know.
 //!
+//! How far probabilities were off on rows with known answers ([`CalibrationCheck`]) is put right first, the less the less
+//! sure it is: those are the latest answers there are. Scores stay as they are; it is the estimate that knows better.
+//!
 //! The intervals hold two things. Outcomes: each row is positive with its probability; rows of one customer are taken to
-//! go together wholly, which is the widest. Calibration: it may be off again by as much, either way, as it was on rows with
-//! known answers, and by as much as could not be seen on those ([`CalibrationCheck`]).
+//! go together wholly, which is the widest. Calibration: it may move again, either way, by as much as it had moved when it
+//! was checked, and by as much as could not be seen then.
 
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Beta, Distribution, StandardNormal};
@@ -67,7 +70,8 @@ impl OutcomeVariance {
     }
 }
 
-/// The estimate at a threshold. `check` is what is known of the calibration; without it intervals hold the outcomes only.
+/// The estimate at a threshold. `check` is what is known of the calibration; without it probabilities are taken as they
+/// are, and intervals hold the outcomes only.
 pub fn estimate(
     rows: &Unanswered<'_>,
     threshold: f64,
@@ -77,21 +81,13 @@ pub fn estimate(
 ) -> Estimate {
     let bins = bins(rows.probability, rows.weight, threshold);
     let variance = variance(rows, threshold);
-    let right = Expected::of(&bins, |z| z);
+    let calibration = Calibration::new(check);
+    let right = calibration.expected(&bins, (0.0, 0.0));
     let draw = |draw: u64| {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(mix2(seed, draw));
-        let mut normal = || StandardNormal.sample(&mut random);
-        let (offset, slope): (f64, f64) = (normal(), normal());
-        let auc_noise: f64 = normal();
-        let expected = match check {
-            None => right,
-            Some(check) => {
-                let offset = offset * check.offset.hypot(check.offset_error);
-                let slope = slope * check.slope.hypot(check.slope_error);
-                Expected::of(&bins, |z| z + offset + slope * (z - check.centre))
-            }
-        };
-        expected.drawn(&variance, auc_noise, &mut random)
+        let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+        let (moves, auc_noise) = ((normal(), normal()), normal());
+        calibration.expected(&bins, moves).drawn(&variance, auc_noise, &mut random)
     };
     let drawn: Vec<[f64; 4]> = (0..DRAWS).into_par_iter().map(draw).collect();
     let of = |place: usize, value: f64| {
@@ -106,6 +102,44 @@ pub fn estimate(
         base_rate: of(2, base_rate),
         roc_auc: of(3, right.roc_auc),
         confidence,
+    }
+}
+
+/// Offset and slope of the log odds that are expected, and how far they may move.
+#[derive(Debug, Clone, Copy, Default)]
+struct Calibration {
+    centre: f64,
+    expected: (f64, f64),
+    deviation: (f64, f64),
+}
+
+impl Calibration {
+    fn new(check: Option<&CalibrationCheck>) -> Calibration {
+        let Some(check) = check else { return Calibration::default() };
+        // What was seen, times the part of its square that is no noise.
+        let shrunk = |seen: f64, error: f64| match seen * seen + error * error {
+            0.0 => 0.0,
+            whole => seen * (seen * seen) / whole,
+        };
+        Calibration {
+            centre: check.centre,
+            expected: (
+                shrunk(check.offset, check.offset_error),
+                shrunk(check.slope, check.slope_error),
+            ),
+            deviation: (
+                check.offset.hypot(check.offset_error),
+                check.slope.hypot(check.slope_error),
+            ),
+        }
+    }
+
+    /// What is expected of rows where offset and slope have moved by so many deviations.
+    fn expected(&self, bins: &[Bin], moves: (f64, f64)) -> Expected {
+        let offset = self.expected.0 + moves.0 * self.deviation.0;
+        // Ranks do not turn round.
+        let slope = (self.expected.1 + moves.1 * self.deviation.1).max(-1.0);
+        Expected::of(bins, |z| z + offset + slope * (z - self.centre))
     }
 }
 

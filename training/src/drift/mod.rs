@@ -24,7 +24,7 @@ use crate::reference::independent_rows;
 pub use estimate::{Estimate, Unanswered, estimate};
 pub use matured::{CameTrue, Matured};
 pub use present::Present;
-pub use stability::{Spread, Test, corrected, homogeneity, psi};
+pub use stability::{Spread, Test, corrected, homogeneity, psi, psi_by_chance};
 pub use tally::{NewLevels, Tally, tally};
 
 /// From which PSI on a drift is moderate; below it is stable.
@@ -36,7 +36,7 @@ const FALSE_DISCOVERIES: f64 = 0.05;
 /// The influence share from which on a feature's own drift is held against the limit; others count in the weighted one.
 const SHARE_THAT_MATTERS: f64 = 0.01;
 
-/// What drift is allowed.
+/// What drift is allowed: each PSI counts with what chance gives taken off, since few rows alone make it large.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DriftLimits {
     /// Highest PSI of a feature that matters, and of the probabilities.
@@ -114,15 +114,16 @@ impl DriftWord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Moved {
-    /// A PSI below 0.1, or one that chance may give.
+    /// A PSI beyond chance below 0.1, or a difference that is not significant.
     Stable,
-    /// A PSI from 0.1 to 0.25.
+    /// From 0.1 to 0.25.
     Moderate,
-    /// A PSI above 0.25.
+    /// Above 0.25.
     Large,
 }
 
 impl Moved {
+    /// `psi` is what lies beyond chance.
     fn new(psi: f64, corrected_p: f64) -> Moved {
         match psi {
             _ if corrected_p > FALSE_DISCOVERIES => Moved::Stable,
@@ -155,6 +156,8 @@ pub struct FeatureDrift {
     pub above_noise: Option<bool>,
     /// Population stability index.
     pub psi: f64,
+    /// What it would be in the mean without drift, of as few rows.
+    pub psi_by_chance: f64,
     /// The chi-squared statistic of both samples being of one population.
     pub statistic: f64,
     /// How likely so large a one is without drift.
@@ -170,9 +173,14 @@ pub struct FeatureDrift {
 }
 
 impl FeatureDrift {
-    /// What the list is sorted by: the PSI times the share, or the PSI where shares are not known.
+    /// What is held against limits: the PSI beyond chance.
+    fn excess(&self) -> f64 {
+        self.psi - self.psi_by_chance
+    }
+
+    /// What the list is sorted by: that times the share, or alone where shares are not known.
     fn weighted(&self) -> f64 {
-        self.psi * self.influence_share.unwrap_or(1.0)
+        self.excess() * self.influence_share.unwrap_or(1.0)
     }
 
     /// Whether its own drift is held against the limit.
@@ -189,6 +197,8 @@ pub struct ScoreDrift {
     pub drift: Moved,
     /// Population stability index over twentieths of the reference population.
     pub psi: f64,
+    /// What it would be in the mean without drift, of as few rows.
+    pub psi_by_chance: f64,
     /// The chi-squared statistic.
     pub statistic: f64,
     /// How likely so large a one is without drift; one test, so nothing is corrected.
@@ -218,8 +228,7 @@ pub struct JudgedEstimate {
 }
 
 /// What every estimate without answers takes for granted.
-const ASSUMES: &str =
-    "the calibration still holds: customers of the same features behave as they did";
+const ASSUMES: &str = "the calibration is as it was when it was checked: customers of the same features behave as they did";
 
 /// A table beside the reference population of a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -238,11 +247,11 @@ pub struct Drift {
     pub rows: usize,
     /// Effective ones.
     pub effective_rows: f64,
-    /// Sum of PSI times influence share; null where shares are not known.
+    /// Sum of PSI beyond chance times influence share; null where shares are not known.
     pub weighted_psi: Option<f64>,
     /// The probabilities.
     pub probabilities: ScoreDrift,
-    /// Every feature, those first whose PSI times influence share is largest.
+    /// Every feature, those first whose PSI beyond chance times influence share is largest.
     pub features: Vec<FeatureDrift>,
     /// What is to be expected of the rows, without their answers.
     pub estimate: JudgedEstimate,
@@ -280,7 +289,8 @@ impl Drift {
         };
         let features = features(artifact, reference, present, effective_rows);
         let known = features.iter().any(|feature| feature.influence_share.is_some());
-        let weighted_psi = known.then(|| features.iter().map(FeatureDrift::weighted).sum());
+        let weighted_psi =
+            known.then(|| features.iter().map(FeatureDrift::weighted).sum::<f64>().max(0.0));
         let threshold = artifact.scorer.threshold;
         let probabilities = scores(reference, present, threshold, effective_rows);
         let rows = Unanswered {
@@ -351,15 +361,17 @@ fn features(
     let mut features: Vec<FeatureDrift> = (0..schema.len())
         .map(|place| {
             let name = &schema.fields()[place].name;
-            let psi = psi(then(place), now(place));
+            let (psi, psi_by_chance) =
+                (psi(then(place), now(place)), psi_by_chance(then(place), now(place)));
             let share = shares.get(name.as_str());
             let cells = &tallies[place].cells;
             FeatureDrift {
                 feature: name.clone(),
-                drift: Moved::new(psi, corrected[place]),
+                drift: Moved::new(psi - psi_by_chance, corrected[place]),
                 influence_share: share.map(|share| share.share.value),
                 above_noise: share.map(|share| share.above_noise),
                 psi,
+                psi_by_chance,
                 statistic: tests[place].statistic,
                 p_value: tests[place].p_value,
                 corrected_p_value: corrected[place],
@@ -388,7 +400,8 @@ fn scores(
     let before = reference.probabilities.cells();
     let then = Spread { cells: &before, rows: reference.effective_rows };
     let now = Spread { cells: &cells, rows: effective_rows };
-    let (psi, test) = (psi(then, now), homogeneity(then, now));
+    let (psi, psi_by_chance) = (psi(then, now), psi_by_chance(then, now));
+    let test = homogeneity(then, now);
     let (mut total, mut sum, mut positive) = (0.0, 0.0, 0.0);
     for (row, &p) in present.probability.iter().enumerate() {
         let w = weight.map_or(1.0, |weight| weight[row]);
@@ -397,8 +410,9 @@ fn scores(
         positive += if p >= threshold { w } else { 0.0 };
     }
     ScoreDrift {
-        drift: Moved::new(psi, test.p_value),
+        drift: Moved::new(psi - psi_by_chance, test.p_value),
         psi,
+        psi_by_chance,
         statistic: test.statistic,
         p_value: test.p_value,
         mean_then: reference.mean_probability,
@@ -421,14 +435,15 @@ fn beyond(
         beyond.push(format!("PSI weighted by influence {psi:.3} above {limit}"));
     }
     let chance = |p_value: f64| p_value > FALSE_DISCOVERIES;
-    let over =
-        |f: &&FeatureDrift| f.psi > limits.max_psi && f.matters() && !chance(f.corrected_p_value);
+    let over = |f: &&FeatureDrift| {
+        f.excess() > limits.max_psi && f.matters() && !chance(f.corrected_p_value)
+    };
     let moved: Vec<&FeatureDrift> = features.iter().filter(over).collect();
     if !moved.is_empty() {
-        let shown = moved.iter().take(3).map(|f| format!("{} {:.3}", f.feature, f.psi));
+        let shown = moved.iter().take(3).map(|f| format!("{} {:.3}", f.feature, f.excess()));
         let rest = if moved.len() > 3 { ", ..." } else { "" };
         beyond.push(format!(
-            "{} that matter{} moved by a PSI above {}: {}{rest}",
+            "{} that matter{} moved by a PSI beyond chance above {}: {}{rest}",
             if moved.len() == 1 {
                 "1 feature".to_owned()
             } else {
@@ -439,8 +454,9 @@ fn beyond(
             shown.collect::<Vec<_>>().join(", ")
         ));
     }
-    if probabilities.psi > limits.max_psi && !chance(probabilities.p_value) {
-        let (psi, limit) = (probabilities.psi, limits.max_psi);
+    let psi = probabilities.psi - probabilities.psi_by_chance;
+    if psi > limits.max_psi && !chance(probabilities.p_value) {
+        let limit = limits.max_psi;
         beyond.push(format!("PSI of the probabilities {psi:.3} above {limit}"));
     }
     beyond
@@ -456,7 +472,8 @@ fn within(limits: &DriftLimits, weighted: Option<f64>, probabilities: &ScoreDrif
     };
     format!(
         "{of_features}; PSI of the probabilities {:.3}, at most {}",
-        probabilities.psi, limits.max_psi
+        (probabilities.psi - probabilities.psi_by_chance).max(0.0),
+        limits.max_psi
     )
 }
 

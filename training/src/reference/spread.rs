@@ -114,5 +114,6 @@ fn rounded_up(x: f64, spread: f64) -> f64 {
 
 /// Shares to five digits: fewer bytes, and finer than what they are compared with.
 fn rounded_share(share: f64) -> f64 {
-    (share * 1e5).round() / 1e5
+    // An empty sum is -0.0: plus 0.0 it is 0.0.
+    (share * 1e5).round() / 1e5 + 0.0
 }

@@ -146,19 +146,20 @@ fn beside(compared: &Compared) -> [String; 9] {
 }
 
 /// What is told of a feature.
-const FEATURE: [&str; 9] = [
+const FEATURE: [&str; 10] = [
     "feature",
     "drift",
     "new levels",
     "influence",
     "PSI",
+    "by chance",
     "chi-squared",
     "p, corrected",
     "missing then",
     "missing now",
 ];
 
-fn feature(feature: &FeatureDrift) -> [String; 9] {
+fn feature(feature: &FeatureDrift) -> [String; 10] {
     let share = feature.influence_share.map_or("-".to_owned(), percent);
     let noise = if feature.above_noise == Some(false) { " (noise)" } else { "" };
     let new = &feature.new_levels;
@@ -178,6 +179,7 @@ fn feature(feature: &FeatureDrift) -> [String; 9] {
         levels,
         share + noise,
         format!("{:.3}", feature.psi),
+        format!("{:.3}", feature.psi_by_chance),
         format!("{:.1}", feature.statistic),
         p_value(feature.corrected_p_value),
         percent(feature.missing_then),
@@ -241,9 +243,10 @@ impl Compared {
             (
                 "probabilities",
                 format!(
-                    "{}: PSI {:.3}; mean {} then, {} now; predicted positive {} then, {} now",
+                    "{}: PSI {:.3} ({:.3} by chance); mean {} then, {} now; predicted positive {} then, {} now",
                     p.drift.text(),
                     p.psi,
+                    p.psi_by_chance,
                     percent(p.mean_then),
                     percent(p.mean_now),
                     percent(p.positive_then),
