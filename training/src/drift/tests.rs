@@ -239,7 +239,7 @@ fn a_feature_that_is_noise_for_the_model_breaks_no_limit() {
 #[test]
 fn missing_cells_and_new_levels_are_counted() {
     let gone = |name: &str, row: usize, value: f64| {
-        if name == "strong" && row % 4 == 0 { f64::NAN } else { value }
+        if name == "strong" && row.is_multiple_of(4) { f64::NAN } else { value }
     };
     let frame = customers(53, 4_000, &gone);
     // 30 rows with a new level, 5 with another, 100 without any.

@@ -22,7 +22,7 @@ pub(super) fn numbers(cells: &[f64], weight: &[f64], bins: usize) -> Distributio
     let apart =
         zeros.min(present - zeros) >= FEWEST_ROWS && zero >= (total - missing) / bins as f64;
     let mut sorted: Vec<(f64, f64)> =
-        all().filter(|(x, _)| !x.is_nan() && !(apart && *x == 0.0)).collect();
+        all().filter(|(x, _)| !(x.is_nan() || apart && *x == 0.0)).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let edges = edges(&sorted, bins);
     let mut shares = vec![0.0; edges.len() + 1];
