@@ -51,7 +51,7 @@ for name in WANTED or SETS:
                 mine.iloc[test].to_csv(f"{d}/test.csv", index=False)
                 run("fit", f"{d}/train.csv", "--target", target, "--test-share", "0", "-q", "-o", f"{d}/r", *options)
                 model = f"{d}/r/{column.lower()}"
-                report = json.loads(run("evaluate", model, f"{d}/test.csv", "--json"))
+                report = json.loads(run("evaluate", model, f"{d}/test.csv", "--json"))["reports"][0]
                 auc.append(report["evaluation"]["roc_auc"]["value"])
                 ece.append(report["evaluation"]["ece"]["value"])
                 chosen.append(report["classifier"])

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::app;
-use crate::programs::{done, refused, rekindle, run};
+use crate::programs::{done, refused, rekindle, reports, run};
 
 /// A folder with a simulated table, `customers.csv`.
 fn world(customers: usize) -> TempDir {
@@ -45,7 +45,7 @@ fn a_table_becomes_a_judged_model_that_scores_as_the_service_does() {
     let folder = world(2_000);
     let at = folder.path();
     let text = done(at, &[&FIT[..], &["--json"]].concat());
-    let report: Value = serde_json::from_str(&text).unwrap();
+    let report = &reports(text.as_bytes())[0];
     for name in [
         "verdict",
         "reason",
@@ -267,10 +267,8 @@ fn shares_of_the_prediction_are_printed_saved_and_drawn() {
     let folder = world(1_500);
     let at = folder.path();
     let group = ["--group", "silence=recency*", "--json"];
-    let printed: Value = serde_json::from_str(&done(at, &[&FIT[..], &group].concat())).unwrap();
-    let saved: Value =
-        serde_json::from_slice(&fs::read(at.join("registry/churned/1/report.json")).unwrap())
-            .unwrap();
+    let printed = &reports(done(at, &[&FIT[..], &group].concat()).as_bytes())[0];
+    let saved = &reports(&fs::read(at.join("registry/churned/1/report.json")).unwrap())[0];
     let shown = done(at, &["models", "show", "registry/churned"]);
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let influence = &printed["influence"];
@@ -357,7 +355,7 @@ fn boosting_learns_explains_and_gives_the_same_bytes_on_any_number_of_threads() 
             .current_dir(at)
             .output()
             .unwrap();
-        serde_json::from_slice::<Value>(&command.stdout).unwrap()
+        reports(&command.stdout).remove(0)
     };
     let report = fit("one", "1");
     fit("three", "3");

@@ -11,7 +11,7 @@ use rekindle_models::frame::{Binding, ReadOptions, read};
 use tempfile::TempDir;
 
 use crate::app;
-use crate::programs::rekindle;
+use crate::programs::{rekindle, reports};
 use crate::small_model;
 
 const MODEL: &str = "lightgbm.txt";
@@ -105,8 +105,7 @@ fn with_data_an_imported_model_has_percentiles_and_a_rule_to_be_judged_against()
     let spread = percentiles.iter().any(|p| *p < 30) && percentiles.iter().any(|p| *p > 70);
     assert!(spread, "{percentiles:?}");
     let judged = run(at, &["evaluate", "registry/churn/1", "customers.csv", "--json"]);
-    let report = String::from_utf8(judged.stdout).unwrap();
-    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let report = &reports(&judged.stdout)[0];
     assert!(report["evaluation"]["roc_auc"]["value"].is_number(), "{report}");
 }
 

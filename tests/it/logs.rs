@@ -8,7 +8,7 @@ use rekindle_models::frame::{Frame, ReadKind, ReadOptions, read};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::programs::{done, refused};
+use crate::programs::{done, refused, reports};
 
 /// The rows of snapshots: cells as texts by customer and cutoff.
 pub type Cells = BTreeMap<(String, String), BTreeMap<String, String>>;
@@ -316,7 +316,7 @@ fn an_attribute_that_was_written_afterwards_is_excluded_from_what_it_knows() {
     let fit = ["fit", "snapshots.parquet", "--target", "bought", "--model", "logistic", "--json"];
     let leaks = |more: &[&str]| {
         let said = crate::programs::run(at, &[&fit[..], more].concat()).stdout;
-        let report: Value = serde_json::from_slice(&said).unwrap();
+        let report = &reports(&said)[0];
         report["leaks"]
             .as_array()
             .unwrap()
@@ -407,8 +407,7 @@ fn spilled_events_give_the_same_bytes() {
 fn run_saves_models_that_know_how_their_features_are_made() {
     let folder = shop("600", "[targets.churned]\nhorizon = \"40d\"\n");
     let at = folder.path();
-    let report: Value =
-        serde_json::from_str(done(at, &["run", "--json", "-o", "registry"]).trim()).unwrap();
+    let report = &reports(done(at, &["run", "--json", "-o", "registry"]).as_bytes())[0];
     assert_eq!(report["target"], "churned=1", "{report}");
     let manifest: Value =
         serde_json::from_str(&done(at, &["models", "show", "registry/churned"])).unwrap();

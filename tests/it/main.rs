@@ -14,6 +14,7 @@ mod artifact;
 mod behaviour;
 mod cli;
 mod drift;
+mod evaluate;
 mod exchange;
 mod laws;
 mod layering;

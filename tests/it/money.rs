@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::programs::{done, refused, run};
+use crate::programs::{done, refused, reports, run};
 
 /// Customers who churn the likelier the larger `x`, with a value of their own; and as many to judge on.
 fn shop() -> TempDir {
@@ -46,7 +45,7 @@ fn the_figures_in_money_are_the_sums_over_the_judged_customers() {
         assert!(text.contains(words), "{words} is not in {text}");
     }
     let report = run(at, &["evaluate", "registry/churned", "later.csv", "--json"]);
-    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    let report = &reports(&report.stdout)[0];
     assert_eq!(report["campaign"]["clv"], "worth");
     let figures = &report["evaluation"];
     let threshold = figures["threshold"].as_f64().unwrap();

@@ -46,6 +46,13 @@ pub fn done(folder: &Path, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The reports of a document in JSON, as `fit`, `run` and `evaluate` print it.
+pub fn reports(json: &[u8]) -> Vec<serde_json::Value> {
+    let document: serde_json::Value = serde_json::from_slice(json)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(json)));
+    document["reports"].as_array().unwrap().clone()
+}
+
 /// What it says when it refuses.
 pub fn refused(folder: &Path, words: &[&str]) -> String {
     let output = run(folder, words);

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::programs::rekindle;
+use crate::programs::{rekindle, reports};
 
 /// A file of the data sets, or a loud word that the test is skipped.
 pub fn data(file: &str) -> Option<PathBuf> {
@@ -31,8 +31,7 @@ fn fit(file: &str, words: &[&str]) -> Option<Vec<Value>> {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!said.contains("rekindle:"), "{said}");
-    let lines = String::from_utf8(output.stdout).unwrap();
-    Some(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    Some(reports(&output.stdout))
 }
 
 fn auc(report: &Value) -> f64 {

@@ -5,9 +5,8 @@ use std::fs;
 
 use rekindle_models::frame::{Column, Field, Frame, Kind, ReadOptions, Schema, read, write_csv};
 use rekindle_models::seed::{mix2, unit};
-use serde_json::Value;
 
-use crate::programs::{done, run};
+use crate::programs::{done, reports, run};
 use crate::real_data::data;
 
 const PROJECT: &str = r#"
@@ -66,8 +65,7 @@ fn traps_of_every_sort_are_found_in_the_shop_and_nothing_else_is_left_out() {
     );
     fs::write(at.join("rekindle.toml"), project).unwrap();
     let told = run(at, &["run", "-o", "registry", "--json"]);
-    let report: Value = serde_json::from_slice(&told.stdout)
-        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&told.stderr)));
+    let report = &reports(&told.stdout)[0];
     let leaks: Vec<[&str; 3]> = report["leaks"]
         .as_array()
         .unwrap()
@@ -113,11 +111,7 @@ fn a_column_that_knows_one_target_of_kdd09_stays_for_the_other_two() {
     let fit = ["fit", "kdd09.csv", "--target", "churn", "--target", "appetency"];
     let more = ["--target", "upselling", "--model", "logistic", "--no-influence", "--json"];
     let told = run(folder.path(), &[&fit[..], &more].concat());
-    let reports: Vec<Value> = String::from_utf8(told.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let reports = reports(&told.stdout);
     assert_eq!(reports.len(), 3, "{}", String::from_utf8_lossy(&told.stderr));
     for report in &reports {
         let leaks: Vec<&str> = report["leaks"]

@@ -7,13 +7,14 @@ use rekindle_models::metrics::{
     Auc, Bin, Bootstrap, Confusion, HistogramBin, Interval, Judged, LIFT_SHARES, Point, Ranked,
     RocPoint, Stakes, effective_rows, log_loss, mean_gain, wilson,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::verdict::{Beaten, By, Evidence, Figures, Limits, Verdict};
 
 /// A model's judgement. Serialised, it is the body of `report.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Evaluation {
     /// Usable or not, and why.
     #[serde(flatten)]
@@ -59,7 +60,7 @@ pub struct Evaluation {
 }
 
 /// What pictures of a judgement are drawn from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Curves {
     /// What thresholds would do, from the highest on: ROC, precision-recall, gains, lift and the rates by threshold.
     pub thresholds: Vec<Point>,
@@ -74,7 +75,7 @@ const HISTOGRAM_BINS: usize = 40;
 
 /// What a campaign that contacts those predicted positive would bring, in money per judged row; with bootstrap
 /// intervals.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Money {
     /// At the model's threshold.
     pub profit: Interval,
@@ -89,7 +90,7 @@ pub struct Money {
 }
 
 /// The same campaign without the model; contacting nobody brings 0.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MoneyBaselines {
     /// When everybody is contacted.
     pub everybody: Interval,
@@ -102,7 +103,7 @@ pub struct MoneyBaselines {
 }
 
 /// The lift among some of the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Lift {
     /// Share of the weight, most likely first.
     pub share: f64,
@@ -111,7 +112,7 @@ pub struct Lift {
 }
 
 /// What a model is compared with.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Baselines {
     /// Everyone gets the base rate of the rows the model was fitted on.
     pub base_rate: BaseRateBaseline,
@@ -120,7 +121,7 @@ pub struct Baselines {
 }
 
 /// Everyone gets the same probability.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct BaseRateBaseline {
     /// That probability.
     pub probability: f64,
@@ -133,7 +134,7 @@ pub struct BaseRateBaseline {
 }
 
 /// The best single feature, or the recency rule.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RuleBaseline {
     /// `best single feature` or `recency rule`.
     pub name: String,

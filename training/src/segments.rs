@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rekindle_models::frame::{Column, Frame, Kind};
 use rekindle_models::metrics::{Interval, Judged, Stakes};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -29,7 +30,7 @@ impl Default for Segments {
 }
 
 /// The figures of a segment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Segment {
     /// The column.
     pub column: String,

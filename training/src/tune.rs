@@ -13,6 +13,7 @@ use rekindle_models::frame::Rows;
 use rekindle_models::metrics::{Confusion, Judged, Ranked};
 use rekindle_models::seed::{mix2, unit};
 use rekindle_models::threshold::{Threshold, ThresholdRule};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -43,7 +44,7 @@ pub enum Budget {
 }
 
 /// What parameters are best at, on validation rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Objective {
     /// The area under the ROC curve
@@ -87,7 +88,7 @@ impl fmt::Display for Objective {
 }
 
 /// Parameters that were tried.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Trial {
     /// Number of the draw; 0 are the parameters given.
     pub draw: usize,
@@ -114,7 +115,7 @@ pub struct Trial {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Tuned {
     /// What the best are best at.
     pub objective: Objective,

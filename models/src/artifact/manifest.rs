@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::population::ReferencePopulation;
@@ -129,7 +130,7 @@ pub enum FeatureKind {
 }
 
 /// Rows of the parts a table was split into.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowCounts {
     /// Rows the classifier was fitted on.
@@ -142,7 +143,7 @@ pub struct RowCounts {
 }
 
 /// Rows of one part; the default has none.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartCount {
     /// Rows.
@@ -166,7 +167,7 @@ pub struct TimeRange {
 }
 
 /// A feature suspected of knowing the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeakEntry {
     /// The feature.
@@ -183,7 +184,7 @@ pub struct LeakEntry {
 
 /// What part each feature has in a model's predictions, on rows that were not learned from. In each list shares add up
 /// to 1 (all are 0 where the model tells nobody apart), the largest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Influence {
     /// Rows explained.
@@ -206,7 +207,7 @@ pub struct Influence {
 }
 
 /// The part of a feature, or of some together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
     /// The feature or the group.
@@ -236,7 +237,7 @@ pub struct ThresholdEntry {
 }
 
 /// A classifier's standing on the validation rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
     /// The classifier.

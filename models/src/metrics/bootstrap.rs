@@ -2,6 +2,7 @@
 //! replacement. Draws follow from the seed alone, on any number of threads.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Judged, Ranked};
@@ -11,7 +12,7 @@ use crate::seed::mix2;
 pub(super) const DRAWS: u64 = 200;
 
 /// A figure and where it may lie.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// The figure; NaN (null in JSON) where it is not defined.
     pub value: f64,

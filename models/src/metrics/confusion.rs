@@ -1,11 +1,12 @@
 //! Decisions against the truth: the four counts, error rate, miss rate, and Wilson's interval.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::metrics::Judged;
 
 /// How often decisions and truth met, by weight and by rows.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Confusion {
     /// Weight of rows predicted positive that were.
     pub true_positives: f64,

@@ -1,6 +1,7 @@
 //! What every threshold would do, thinned to what a picture can show; and how probabilities are spread. ROC,
 //! precision-recall, gains and lift are all read off the same points.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::metrics::{Interval, Ranked, Stakes, wilson};
@@ -9,7 +10,7 @@ use crate::metrics::{Interval, Ranked, Stakes, wilson};
 const STEPS: f64 = 200.0;
 
 /// What a threshold does: those of at least its probability are predicted positive.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Point {
     /// The threshold: a probability that some row has.
     pub threshold: f64,
@@ -29,7 +30,7 @@ pub struct Point {
 }
 
 /// A corner of a ROC curve.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct RocPoint {
     /// Share of those without the target who are predicted positive.
     pub false_positive_rate: f64,
@@ -38,7 +39,7 @@ pub struct RocPoint {
 }
 
 /// Rows whose probability lies in `low <= p < high` (the last bin: `<=`).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct HistogramBin {
     /// Lower end.
     pub low: f64,

@@ -2,6 +2,7 @@
 //! accept its offer and stay. MPC and EMPC by Verbraken, Verbeke and Baesens (2013), EMPB by Janssens, Bogaert, Bagué
 //! and Van den Poel (2022). Decides nothing: thresholds do.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::function::beta::beta_reg;
 
@@ -11,7 +12,7 @@ use crate::metrics::Ranked;
 /// A campaign that keeps customers: who is contacted costs `contact_cost`; who has the target and accepts the offer, or
 /// has not the target and takes it along, costs the incentive, `incentive_cost + incentive_fraction * clv`; who has the
 /// target and accepts brings the value, `clv`. The defaults are those of the EMPC.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Campaign {
     /// The share of those with the target who accept is unknown, and distributed as Beta(`alpha`, `beta`); above 0.
@@ -29,7 +30,7 @@ pub struct Campaign {
 }
 
 /// Money: the same for all rows, or by row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Amount {
     /// For all.

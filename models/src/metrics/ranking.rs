@@ -3,6 +3,7 @@
 //! also for the other weights of a bootstrap.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::metrics::{Judged, effective_rows, wilson};
@@ -27,7 +28,7 @@ pub struct Ranked {
 }
 
 /// Rows of like probability: what was said and what was true.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Bin {
     /// Mean probability.
     pub probability: f64,

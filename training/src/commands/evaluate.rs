@@ -8,6 +8,7 @@ use clap::Args;
 use rekindle_models::artifact::{Artifact, Registry};
 use rekindle_models::frame::nearest_name;
 use serde::Deserialize;
+use tempfile::NamedTempFile;
 
 use crate::commands::at_cutoff::{AtCutoff, STATES};
 use crate::commands::fit::LimitArgs;
@@ -31,7 +32,7 @@ GitHub Actions, failures are annotated.\n\nExit codes: 0 usable, 1 unusable, 2 c
 pub struct Evaluate {
     /// Models, then the table: each model a folder in a registry, a version's folder, a file, or a registry whose models
     /// in force are all judged; the table CSV, Parquet or Arrow IPC, - for standard input, or with --cutoff a project
-    #[arg(required = true, num_args = 2.., value_names = ["MODEL", "TABLE"])]
+    #[arg(required_unless_present = "schema", num_args = 2.., value_names = ["MODEL", "TABLE"])]
     models_and_table: Vec<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
@@ -67,6 +68,9 @@ pub struct Evaluate {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// Print the JSON schema of report.json; judge nothing
+    #[arg(long)]
+    schema: bool,
 }
 
 /// A file of conditions.
@@ -155,6 +159,10 @@ impl Held {
 
 impl Evaluate {
     pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        if self.schema {
+            print(&Document::schema())?;
+            return Ok(0);
+        }
         let Some((table, paths)) = self.models_and_table.split_last() else { bail!("no table") };
         let conditions = match &self.conditions {
             Some(path) => Conditions::read(path)?,
@@ -249,6 +257,8 @@ struct Reading<'a> {
     table: &'a Path,
     log: Option<AtCutoff>,
     options: HoldoutOptions,
+    /// Standard input, which each model reads anew.
+    copy: Option<NamedTempFile>,
 }
 
 impl<'a> Reading<'a> {
@@ -260,13 +270,24 @@ impl<'a> Reading<'a> {
             weight: evaluate.weight.clone(),
             by: by.to_vec(),
         };
-        Ok(Reading { table, log: log.transpose()?, options })
+        let copy = (table == Path::new("-")).then(|| {
+            let mut copy = NamedTempFile::new()?;
+            std::io::copy(&mut std::io::stdin().lock(), &mut copy)?;
+            Ok::<_, std::io::Error>(copy)
+        });
+        let copy = copy.transpose().context("failed to keep a copy of standard input")?;
+        Ok(Reading { table, log: log.transpose()?, options, copy })
+    }
+
+    fn path(&self) -> &Path {
+        self.copy.as_ref().map_or(self.table, NamedTempFile::path)
     }
 
     /// What was judged on, in words.
     fn shown(&self) -> String {
         let table = self.table.display();
         match &self.log {
+            None if self.copy.is_some() => "standard input".to_owned(),
             None => table.to_string(),
             Some(log) => format!("{table} at {}", log.shown()),
         }
@@ -275,7 +296,7 @@ impl<'a> Reading<'a> {
     /// The table that a model is judged on.
     fn holdout(&self, artifact: &Artifact) -> Result<Holdout> {
         Ok(match &self.log {
-            None => Holdout::read(artifact, self.table, &self.options)?,
+            None => Holdout::read(artifact, self.path(), &self.options)?,
             Some(log) => {
                 let frame = log.table(artifact, true)?;
                 Holdout::new(artifact, frame, &self.options, &self.shown())?

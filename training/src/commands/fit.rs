@@ -55,7 +55,7 @@ pub struct Fit {
     /// Do not tell what part features have in the predictions: saves a fit
     #[arg(long)]
     no_influence: bool,
-    /// Print the reports as JSON, one a line
+    /// Print the reports as JSON
     #[arg(long)]
     json: bool,
 }

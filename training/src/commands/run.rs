@@ -44,7 +44,7 @@ pub struct Run {
     /// Leave the version in force as it is
     #[arg(long)]
     no_promote: bool,
-    /// Print the reports as JSON, one a line
+    /// Print the reports as JSON
     #[arg(long)]
     json: bool,
 }

@@ -1,5 +1,8 @@
 //! One or several models' reports with what follows from all of them: the body of `report.json`.
 
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::report::Report;
@@ -9,7 +12,7 @@ use crate::verdict::Word;
 const SCHEMA_VERSION: u32 = 1;
 
 /// Reports on models, in the order they were asked for. Serialised, it is `report.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Document<'a> {
     /// The version of this form.
     pub schema_version: u32,
@@ -36,8 +39,24 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// The JSON schema of a document (draft 2020-12), ending in a line end. Every number may be null: there is none, as of
+    /// the error rate where nobody is predicted positive.
+    pub fn schema() -> String {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let settings = settings.with_transform(RecursiveTransform(number_or_null));
+        let schema = settings.into_generator().into_root_schema_for::<Document<'_>>();
+        serde_json::to_string_pretty(&schema).expect("a schema has a JSON form") + "\n"
+    }
+
     /// The document as JSON, ending in a line end.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a document has a JSON form") + "\n"
+    }
+}
+
+/// JSON has no NaN.
+fn number_or_null(schema: &mut Schema) {
+    if schema.get("type").is_some_and(|kind| kind == "number") {
+        schema.insert("type".to_owned(), serde_json::json!(["number", "null"]));
     }
 }

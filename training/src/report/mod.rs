@@ -34,6 +34,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use rekindle_models::artifact::{Influence, LeakEntry, Manifest};
 use rekindle_models::metrics::{Campaign, Interval};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::evaluate::{Curves, Evaluation, Money};
@@ -42,7 +43,7 @@ use crate::tune::Tuned;
 use crate::verdict::{Condition, Outcome};
 
 /// All that a report shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Report<'a> {
     /// The model's name.
     pub model_name: &'a str,
