@@ -4,30 +4,37 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rekindle_models::artifact::Artifact;
+use rekindle_models::artifact::{Artifact, Manifest};
+use rekindle_models::behaviour::Zone;
+use rekindle_models::frame::DateFormat;
 
 use crate::commands::at_cutoff::AtCutoff;
 use crate::commands::fit::share;
 use crate::commands::{Found, Talk, colour, github, load_model, print, write_whole};
 use crate::drift::{DriftLimits, Present};
 use crate::holdout::HoldoutOptions;
+use crate::project::Project;
 use crate::report::{Compared, DriftDocument};
+
+/// Milliseconds of a day.
+const DAY_MS: f64 = 86_400_000.0;
 
 /// Say how far customers have moved from those a model was made for, and how often it is likely to err now
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rekindle drift registry/churn customers.csv\n  rekindle drift registry/churned \
 rekindle.toml --cutoff 2025-09-01\n  rekindle drift registry/churned rekindle.toml --cutoff 2025-05-01 --cutoff \
-2025-06-01 --matured\n\nFeatures stand in the order of their PSI times their influence share. Error rate, miss rate, \
-base rate and ROC AUC\nare estimated from calibrated probabilities, without answers; where the table has answers, or with \
---matured, they stand\nbeside what came true. With -o FOLDER: drift.json and drift.md. Where GITHUB_STEP_SUMMARY is set, a \
-table is appended to it.\n\nExit codes: 0 no drift, 1 drift beyond a limit, 2 could not judge."
+2025-06-01 --matured\n  rekindle drift registry/churned rekindle.toml --backtest\n\nFeatures stand in the order of their \
+PSI times their influence share. Error rate, miss rate, base rate and ROC AUC are estimated from calibrated \
+probabilities, without answers; where the table has answers, and with --matured and --backtest, they stand beside what \
+came true. With -o FOLDER: drift.json and drift.md. Where GITHUB_STEP_SUMMARY is set, a table is appended to it.\n\nExit \
+codes: 0 no drift, 1 drift beyond a limit, 2 could not judge."
 )]
 pub struct Drift {
     /// A model's folder in a registry, a version's folder, or a model file
     model: PathBuf,
-    /// The customers now: CSV, Parquet or Arrow IPC, - for standard input, or with --cutoff a project; answers may be
-    /// missing
+    /// The customers now: CSV, Parquet or Arrow IPC, - for standard input, or with --cutoff or --backtest a project;
+    /// answers may be missing
     table: PathBuf,
     /// The table is a project: its log is told at this cutoff, with the features that the model asks for; may be given
     /// several times
@@ -36,6 +43,10 @@ pub struct Drift {
     /// The log reaches to the end of each cutoff's horizon: say what came true, too
     #[arg(long, requires = "cutoff")]
     matured: bool,
+    /// The table is a project: at every cutoff of its panel after those that the model learned from, say what was to be
+    /// expected and what came true
+    #[arg(long, conflicts_with_all = ["cutoff", "matured"])]
+    backtest: bool,
     /// Highest population stability index of a feature that matters, and of the probabilities
     #[arg(long, value_name = "PSI", default_value_t = DriftLimits::default().max_psi, help_heading = "Judging")]
     max_psi: f64,
@@ -86,7 +97,8 @@ impl Drift {
             let drift = crate::drift::Drift::new(&artifact, &present, &limits, self.seed)?;
             Ok(Compared { table, drift })
         };
-        let tables = match self.cutoff.is_empty() {
+        let cutoffs = self.cutoffs(&artifact.manifest)?;
+        let tables = match cutoffs.is_empty() {
             true => {
                 let present = Present::read(&artifact, &self.table, &options)?;
                 vec![compare(present, self.table.display().to_string())?]
@@ -96,12 +108,42 @@ impl Drift {
                     let (present, shown) = self.at(&artifact, cutoff, &options, talk)?;
                     compare(present, shown)
                 };
-                self.cutoff.iter().map(at).collect::<Result<_>>()?
+                cutoffs.iter().map(at).collect::<Result<_>>()?
             }
         };
         let document = DriftDocument::new(&artifact.manifest, version, tables);
         self.tell(&document, talk)?;
         Ok(document.exit_code)
+    }
+
+    /// The cutoffs as given, or of a back-test those of the project's panel that the model has not learned from.
+    fn cutoffs(&self, manifest: &Manifest) -> Result<Vec<String>> {
+        if !self.backtest {
+            return Ok(self.cutoff.clone());
+        }
+        let Some(learned) = &manifest.training_time else {
+            bail!(
+                "--backtest: {} does not say from which times it learned: it was fitted without a time column; name \
+                 the cutoffs with --cutoff DATE --matured",
+                manifest.model_name
+            );
+        };
+        let project = Project::read(&self.table)?;
+        let zone = Zone::named(&project.log.timezone)?;
+        let later: Vec<i64> = project
+            .cutoffs()?
+            .into_iter()
+            .filter(|&cutoff| cutoff as f64 / DAY_MS > learned.last)
+            .collect();
+        if later.is_empty() {
+            bail!(
+                "--backtest: the project's panel has no cutoff after {}, the last that {} learned from; expected one, \
+                 or name cutoffs with --cutoff DATE --matured",
+                DateFormat::day(learned.last),
+                manifest.model_name
+            );
+        }
+        Ok(later.into_iter().map(|cutoff| zone.text(cutoff)).collect())
     }
 
     /// The project's customers at a cutoff, with the cutoff as it is shown.
@@ -117,8 +159,9 @@ impl Drift {
         }
         let log = AtCutoff::read(&self.table, cutoff, &self.log, talk)?;
         let shown = format!("{} at {}", self.table.display(), log.shown());
-        let frame = log.table(artifact, self.matured)?;
-        Ok((Present::new(artifact, frame, options, &shown, self.matured)?, shown))
+        let answers = self.matured || self.backtest;
+        let frame = log.table(artifact, answers)?;
+        Ok((Present::new(artifact, frame, options, &shown, answers)?, shown))
     }
 
     /// Prints the document and writes it wherever it is wanted.
