@@ -13,6 +13,7 @@ mod programs;
 mod artifact;
 mod behaviour;
 mod cli;
+mod drift;
 mod evaluate;
 mod exchange;
 mod laws;

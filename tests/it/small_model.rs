@@ -104,6 +104,7 @@ fn manifest(name: &str, scorer: &Scorer, positives: usize) -> Manifest {
         leaks: Vec::new(),
         influence: None,
         selection: Vec::new(),
+        reference: None,
         expected_addends: None,
         words: Default::default(),
         profit: None,

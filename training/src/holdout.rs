@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
-use rekindle_models::artifact::Artifact;
+use rekindle_models::artifact::{Artifact, Manifest};
 use rekindle_models::frame::{Binding, Frame, ReadOptions, Rows, read};
 use rekindle_models::metrics::{Campaign, Judged, Stakes};
 use rekindle_models::scorer::{Score, Scorer};
@@ -116,24 +116,8 @@ impl Holdout {
             warnings.push(format!("{left_out} rows have no {} and were left out", asked.column));
         }
         let rows = answers.answered;
-        let weight = match options.weight.as_ref().or(manifest.weight_column.as_ref()) {
-            None => vec![1.0; rows.len()],
-            Some(column) => {
-                let place = frame.schema().place(column).ok_or_else(|| {
-                    Error::BadOptions(format!(
-                        "{shown}: no column {column:?}; the model was fitted with it as weights, and only they make \
-                         figures hold for the population"
-                    ))
-                })?;
-                let all = roles::weights(&frame, place)?;
-                rows.iter().map(|&row| all[row as usize]).collect()
-            }
-        };
-        let id = manifest.id_column.as_deref().and_then(|column| frame.schema().place(column));
-        let group = id.map(|place| {
-            let id = |&row: &u32| frame.text(place, row as usize).map_or(0, |t| hash_text(&t));
-            rows.iter().map(id).collect()
-        });
+        let weight = weights_of(manifest, &frame, options, shown, &rows)?;
+        let group = customers_of(manifest, &frame, &rows);
         let quality = DataQuality::new(Table::Judged, &artifact.scorer.schema, &frame, &rows);
         let target = rows.iter().map(|&row| answers.positive[row as usize]).collect();
         let block = |span: Range<usize>| binding.rows_at(&frame, &rows[span]);
@@ -233,6 +217,34 @@ impl Holdout {
         }
         Ok(Judgement { evaluation, curves, segments })
     }
+}
+
+/// The weights of rows of a table: 1 where neither the model nor the user has a column of them.
+pub(crate) fn weights_of(
+    manifest: &Manifest,
+    frame: &Frame,
+    options: &HoldoutOptions,
+    shown: &str,
+    rows: &[u32],
+) -> Result<Vec<f64>> {
+    let Some(column) = options.weight.as_ref().or(manifest.weight_column.as_ref()) else {
+        return Ok(vec![1.0; rows.len()]);
+    };
+    let place = frame.schema().place(column).ok_or_else(|| {
+        Error::BadOptions(format!(
+            "{shown}: no column {column:?}; the model was fitted with it as weights, and only they make \
+             figures hold for the population"
+        ))
+    })?;
+    let all = roles::weights(frame, place)?;
+    Ok(rows.iter().map(|&row| all[row as usize]).collect())
+}
+
+/// Which customer each of the rows is of, where the table has the model's column of ids.
+pub(crate) fn customers_of(manifest: &Manifest, frame: &Frame, rows: &[u32]) -> Option<Vec<u64>> {
+    let place = frame.schema().place(manifest.id_column.as_deref()?)?;
+    let id = |&row: &u32| frame.text(place, row as usize).map_or(0, |t| hash_text(&t));
+    Some(rows.iter().map(id).collect())
 }
 
 /// Pairs a table with the model's features and says what does not fit.

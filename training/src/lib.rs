@@ -29,6 +29,7 @@ pub mod labels;
 pub mod split;
 
 mod ranks;
+pub mod reference;
 mod shadow;
 
 pub mod options;
@@ -40,6 +41,8 @@ pub mod evaluate;
 pub mod segments;
 
 pub mod holdout;
+
+pub mod drift;
 
 pub mod passages;
 

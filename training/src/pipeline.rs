@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use rekindle_models::artifact::{
-    Artifact, CalibrationEntry, Candidate, Manifest, PartCount, RowCounts, TargetEntry,
-    ThresholdEntry, TimeRange, VerdictEntry,
+    Artifact, CalibrationEntry, Candidate, Manifest, PartCount, ReferencePopulation, RowCounts,
+    TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,
 };
 use rekindle_models::baseline::Baseline;
 use rekindle_models::behaviour::{Attribute, AttributeKind, FeatureSpec};
@@ -28,6 +28,7 @@ use crate::label::Target;
 use crate::marks::mark;
 use crate::options::{FitOptions, ModelChoice};
 use crate::quality::{DataQuality, Table};
+use crate::reference::reference;
 use crate::roles::Roles;
 use crate::split::Split;
 use crate::task::{Asked, Task, common_table};
@@ -161,9 +162,12 @@ impl Task<'_> {
             reference: Reference::new(&margins, &weights),
         };
         (self.progress)(&format!("{}: judging on {} rows", self.name, split.test.len()));
-        let judgement = (!split.test.is_empty()).then(|| {
-            judge(&scorer, &baseline, &data(&split.test), &train, self.options, self.roles)
-        });
+        let test = data(&split.test);
+        let said = said_of(&scorer, &test);
+        let judgement = (!split.test.is_empty())
+            .then(|| judge((&scorer, &said), &baseline, &test, &train, self.options, self.roles));
+        let reference =
+            self.reference(&scorer, (&calibration_data, &probabilities), (&test, &said));
         let (evaluation, curves) = match judgement.transpose()? {
             Some((evaluation, curves)) => (Some(evaluation), curves),
             None => (None, None),
@@ -177,9 +181,9 @@ impl Task<'_> {
         let counts = RowCounts {
             train: part_count(&train, self.roles),
             calibration: part_count(&calibration_data, self.roles),
-            test: part_count(&data(&split.test), self.roles),
+            test: part_count(&test, self.roles),
         };
-        let manifest = self.manifest(
+        let mut manifest = self.manifest(
             &scorer,
             &threshold,
             counts,
@@ -190,6 +194,7 @@ impl Task<'_> {
         );
         let quality =
             DataQuality::new(Table::Fitted, &scorer.schema, self.frame, &self.target.answered);
+        manifest.reference = Some(reference);
         let artifact = Artifact { manifest, scorer, baseline };
         let (target, split) = (self.target.clone(), self.split.clone());
         Ok(Trained {
@@ -203,6 +208,29 @@ impl Task<'_> {
             split,
             single_features,
         })
+    }
+
+    /// What the calibration rows were like, and how far what was said of the test rows is off.
+    fn reference(
+        &self,
+        scorer: &Scorer,
+        (calibration, said): (&Dataset<'_>, &[f64]),
+        (test, said_of_test): (&Dataset<'_>, &[f64]),
+    ) -> ReferencePopulation {
+        let group = |data: &Dataset<'_>| customers(data, self.options, self.roles);
+        let (target, weight, keys) =
+            (calibration.targets(), calibration.weights(), group(calibration));
+        let judged =
+            Judged { probability: said, target: &target, weight: &weight, group: keys.as_deref() };
+        let (target, weight, keys) = (test.targets(), test.weights(), group(test));
+        let tested = Judged {
+            probability: said_of_test,
+            target: &target,
+            weight: &weight,
+            group: keys.as_deref(),
+        };
+        let tested = (!tested.is_empty()).then_some(&tested);
+        reference(calibration, &judged, scorer.threshold, tested, true)
     }
 
     /// How the model's features are made from events and attributes: `None` unless all of them are, in
@@ -369,6 +397,7 @@ impl Task<'_> {
             leaks: self.leak_entries(),
             influence: None,
             selection: self.options.selection.get(&self.target.name()).cloned().unwrap_or_default(),
+            reference: None,
             expected_addends: scorer.model.expected_addends(&self.data(&self.split.train)),
             words: self.options.marketing.words.clone(),
             profit: self.options.profit.clone(),
@@ -393,7 +422,7 @@ impl Task<'_> {
 
 /// Judges a scorer on the rows of a dataset.
 fn judge(
-    scorer: &Scorer,
+    (scorer, probability): (&Scorer, &[f64]),
     baseline: &Baseline,
     test: &Dataset<'_>,
     train: &Dataset<'_>,
@@ -402,18 +431,8 @@ fn judge(
 ) -> Result<(Evaluation, Option<Curves>)> {
     let (target, weight) = (test.targets(), test.weights());
     let fitted = part_weights(train);
-    let margins = margins(&scorer.model, test);
-    let probability: Vec<f64> =
-        margins.iter().map(|&margin| scorer.calibration.probability(margin)).collect();
-    let group: Option<Vec<u64>> = options
-        .repeated_ids
-        .then(|| test.rows.iter().map(|&row| roles.keys[row as usize]).collect());
-    let judged = Judged {
-        probability: &probability,
-        target: &target,
-        weight: &weight,
-        group: group.as_deref(),
-    };
+    let group = customers(test, options, roles);
+    let judged = Judged { probability, target: &target, weight: &weight, group: group.as_deref() };
     let feature = &scorer.schema.fields()[baseline.feature()].name;
     let stakes = roles.stakes_at(test.rows);
     let rows = test.to_rows();
@@ -430,6 +449,17 @@ fn judge(
         seed: options.seed,
     };
     Ok(evaluate(&judged, &question))
+}
+
+/// What the scorer says of a dataset's rows.
+fn said_of(scorer: &Scorer, data: &Dataset<'_>) -> Vec<f64> {
+    let margins = margins(&scorer.model, data).into_iter();
+    margins.map(|margin| scorer.calibration.probability(margin)).collect()
+}
+
+/// Which customer each row is of, where some have several.
+fn customers(data: &Dataset<'_>, options: &FitOptions, roles: &Roles) -> Option<Vec<u64>> {
+    options.repeated_ids.then(|| data.rows.iter().map(|&row| roles.keys[row as usize]).collect())
 }
 
 /// The model's margins of a dataset's rows, on all cores.

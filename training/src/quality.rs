@@ -5,13 +5,14 @@ use std::collections::HashSet;
 
 use rayon::prelude::*;
 use rekindle_models::frame::{Column, Frame, Kind, MISSING_CODE, Schema};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Most features named in a list; the rest is counted.
 const MOST: usize = 20;
 
 /// A table as a model sees it. Shares are of the rows with an answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DataQuality {
     /// What the table was for.
     pub table: Table,
@@ -38,7 +39,7 @@ pub struct DataQuality {
 }
 
 /// What a table was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
     /// The model was made from it, and judged on its test rows.
@@ -48,7 +49,7 @@ pub enum Table {
 }
 
 /// Some features: the first by name, and how many there are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Names {
     /// All of them.
     pub count: usize,
@@ -57,7 +58,7 @@ pub struct Names {
 }
 
 /// A feature with missing cells.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Missing {
     /// The feature.
     pub feature: String,
@@ -66,7 +67,7 @@ pub struct Missing {
 }
 
 /// A feature with levels that the model does not know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnknownLevels {
     /// The feature.
     pub feature: String,

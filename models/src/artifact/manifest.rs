@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::population::ReferencePopulation;
 use crate::behaviour::FeatureSpec;
 use crate::error::Result;
 use crate::frame::{DateFormat, Field, Kind, Schema};
@@ -53,6 +54,9 @@ pub struct Manifest {
     /// How the features were selected, step by step; empty where nobody selected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub selection: Vec<SelectionStep>,
+    /// What the calibration rows were like, to compare later rows with; `None` where no rows were at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferencePopulation>,
     /// What a logistic regression's features add to the margin in the mean over its training rows, in their order: what
     /// reasons start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,7 +163,7 @@ pub struct PartCount {
 }
 
 /// A span of the time column, both ends included.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeRange {
     /// The first time: days since 1970-01-01 for dates, else the column's number.
@@ -230,7 +234,7 @@ pub struct Share {
 }
 
 /// A step of the selection of features: figures of a model on validation rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectionStep {
     /// What was done.

@@ -10,6 +10,7 @@
 
 mod file;
 mod manifest;
+mod population;
 mod registry;
 mod wire;
 
@@ -17,6 +18,9 @@ pub use file::Artifact;
 pub use manifest::{
     Candidate, FeatureEntry, FeatureKind, Influence, LeakEntry, Manifest, PartCount, RowCounts,
     SelectionStep, Share, TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,
+};
+pub use population::{
+    CalibrationCheck, Distribution, FEWEST_ROWS, MISSING_CELL, ReferencePopulation,
 };
 pub use registry::{Registry, check_model_name};
 pub use wire::Calibration as CalibrationEntry;

@@ -193,6 +193,10 @@ impl Payload {
         if !manifest.expected_addends.as_ref().is_none_or(sound) {
             return Err(broken("expected addends"));
         }
+        if let Some(population) = &manifest.reference {
+            let known: Vec<_> = (0..schema.len()).map(|feature| levels(&schema, feature)).collect();
+            population.check(&known)?;
+        }
         let scorer = Scorer { schema, model, calibration, threshold, reference };
         Ok((scorer, Baseline { feature, rule }))
     }

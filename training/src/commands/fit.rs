@@ -195,7 +195,7 @@ enum Model {
 }
 
 /// A share as `0.05` or `5%`.
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let (number, scale) = match text.strip_suffix('%') {
         Some(number) => (number.trim(), 100.0),
         None => (text, 1.0),

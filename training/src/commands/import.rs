@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use rekindle_models::artifact::{
-    Artifact, CalibrationEntry, Candidate, Manifest, PartCount, Registry, RowCounts, TargetEntry,
-    ThresholdEntry, check_model_name,
+    Artifact, CalibrationEntry, Candidate, Manifest, PartCount, ReferencePopulation, Registry,
+    RowCounts, TargetEntry, ThresholdEntry, check_model_name,
 };
 use rekindle_models::baseline::Baseline;
 use rekindle_models::calibration::{Calibration, Platt};
@@ -18,6 +18,7 @@ use rekindle_models::exchange::lightgbm;
 use rekindle_models::frame::{
     Column, Frame, Kind, MISSING_CODE, ReadOptions, Rows, Schema, UNKNOWN_CODE, read,
 };
+use rekindle_models::metrics::Judged;
 use rekindle_models::scorer::{Reference, Scorer};
 use rekindle_models::seed::mix2;
 
@@ -25,6 +26,7 @@ use crate::commands::fit::check_question;
 use crate::commands::{Talk, print};
 use crate::holdout::bind;
 use crate::label::{Target, TargetSpec};
+use crate::reference::reference;
 
 /// Take a model from LightGBM into a registry
 #[derive(Debug, Args)]
@@ -58,6 +60,7 @@ struct Known {
     reference: Reference,
     baseline: Baseline,
     target: Option<(TargetEntry, PartCount)>,
+    population: Option<ReferencePopulation>,
 }
 
 impl Import {
@@ -76,7 +79,7 @@ impl Import {
                      simple rule to judge the model against",
                 );
                 let (reference, baseline) = (even_reference(), Baseline::flat(&scorer.schema));
-                Known { reference, baseline, target: None }
+                Known { reference, baseline, target: None, population: None }
             }
         };
         let (target, rows) = match known.target {
@@ -84,7 +87,8 @@ impl Import {
             None => (target_of(self.target.as_deref(), &name), PartCount::default()),
         };
         let scorer = Scorer { reference: known.reference, ..scorer };
-        let manifest = manifest(name, &scorer, target, missing, rows);
+        let mut manifest = manifest(name, &scorer, target, missing, rows);
+        manifest.reference = known.population;
         let artifact = Artifact { manifest, scorer, baseline: known.baseline };
         self.save(&artifact, talk)?;
         Ok(0)
@@ -131,13 +135,16 @@ impl Import {
         let reference = Reference::new(&margins, &vec![1.0; margins.len()]);
         let Some(given) = self.target.clone() else {
             talk.say("no --target: there is no simple rule to judge the model against");
-            return Ok(Known { reference, baseline: Baseline::flat(&scorer.schema), target: None });
+            let baseline = Baseline::flat(&scorer.schema);
+            let population = Some(population(scorer, &rows, &margins, None)?);
+            return Ok(Known { reference, baseline, target: None, population });
         };
         let target = TargetSpec { given }.find(&frame)?;
+        let population = Some(population(scorer, &rows, &margins, Some(&target))?);
         let baseline = baseline(&scorer.schema, &rows, &target)?;
         let part = part(&target);
         let entry = TargetEntry { column: target.column, value: target.value };
-        Ok(Known { reference, baseline, target: Some((entry, part)) })
+        Ok(Known { reference, baseline, target: Some((entry, part)), population })
     }
 
     fn save(&self, artifact: &Artifact, talk: Talk) -> Result<()> {
@@ -225,6 +232,39 @@ fn baseline(schema: &Schema, rows: &Rows, target: &Target) -> Result<Baseline> {
     Ok(Baseline::best_feature(&data(&halves.0), &data(&halves.1)).0)
 }
 
+/// What the rows are like, and, where answers are known, how far the model's probabilities are off: it was fitted on none
+/// of them, as far as is known.
+fn population(
+    scorer: &Scorer,
+    rows: &Rows,
+    margins: &[f64],
+    target: Option<&Target>,
+) -> Result<ReferencePopulation> {
+    let frame = frame_of(&scorer.schema, rows)?;
+    let features: Vec<usize> = (0..scorer.schema.len()).collect();
+    let all: Vec<u32> = (0..margins.len() as u32).collect();
+    let (unknown, weight) = (vec![false; all.len()], vec![1.0; all.len()]);
+    let answers = target.map_or(&unknown, |target| &target.positive);
+    let probability: Vec<f64> =
+        margins.iter().map(|&margin| scorer.calibration.probability(margin)).collect();
+    let data = Dataset {
+        frame: &frame,
+        features: &features,
+        rows: &all,
+        target: answers,
+        weight: &weight,
+    };
+    let judged = |probability, target, weight| Judged { probability, target, weight, group: None };
+    let answered = target.map_or(&[][..], |target| &target.answered);
+    let of = |row: &u32| *row as usize;
+    let said: Vec<f64> = answered.iter().map(|row| probability[of(row)]).collect();
+    let known: Vec<bool> = answered.iter().map(|row| answers[of(row)]).collect();
+    let test = judged(&said, &known, &weight[..known.len()]);
+    let whole = judged(&probability, answers, &weight);
+    let test = target.is_some().then_some(&test);
+    Ok(reference(&data, &whole, scorer.threshold, test, false))
+}
+
 /// The rows as a table with the model's own levels.
 fn frame_of(schema: &Schema, rows: &Rows) -> Result<Frame> {
     let cells = |feature: usize| rows.iter().map(move |row| row[feature]);
@@ -278,6 +318,7 @@ fn manifest(
         leaks: Vec::new(),
         influence: None,
         selection: Vec::new(),
+        reference: None,
         expected_addends: None,
         words: BTreeMap::new(),
         profit: None,

@@ -3,6 +3,7 @@
 mod at_cutoff;
 mod customers;
 mod demo;
+mod drift;
 mod evaluate;
 mod export;
 mod features;
@@ -59,6 +60,7 @@ enum Command {
     Fit(Box<fit::Fit>),
     Select(Box<select::Select>),
     Evaluate(Box<evaluate::Evaluate>),
+    Drift(Box<drift::Drift>),
     Score(score::Score),
     Models(models::Models),
     Export(export::Export),
@@ -82,6 +84,7 @@ impl Cli {
             Command::Fit(fit) => fit.run(talk),
             Command::Select(select) => select.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(talk),
+            Command::Drift(drift) => drift.run(talk),
             Command::Score(score) => score.run(talk),
             Command::Models(models) => models.run(),
             Command::Export(export) => export.run(talk),
