@@ -34,6 +34,7 @@ mod shadow;
 pub mod options;
 pub mod roles;
 
+pub mod compare;
 pub mod evaluate;
 pub mod segments;
 
