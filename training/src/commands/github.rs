@@ -9,8 +9,13 @@ use crate::report::{Document, annotations, summary};
 
 /// Appends to the job's summary where there is one, and annotates what was not kept where workflow commands are read.
 pub(super) fn tell(document: &Document<'_>) -> Result<()> {
+    tell_of(&summary(document), &annotations(document))
+}
+
+/// The same of a summary and annotations.
+pub(super) fn tell_of(summary: &str, annotations: &str) -> Result<()> {
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
-        let text = summary(document) + "\n";
+        let text = format!("{summary}\n");
         let file = OpenOptions::new().create(true).append(true).open(&path);
         file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| {
             format!("GITHUB_STEP_SUMMARY: failed to append to {}", path.to_string_lossy())
@@ -18,7 +23,7 @@ pub(super) fn tell(document: &Document<'_>) -> Result<()> {
     }
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true") {
         // On standard error, where commands are read as well: standard output may be JSON.
-        let _ = std::io::stderr().write_all(annotations(document).as_bytes());
+        let _ = std::io::stderr().write_all(annotations.as_bytes());
     }
     Ok(())
 }

@@ -150,12 +150,9 @@ fn reason(figure: &Compared, ask: Ask, (value, low): (f64, f64), outcome: Outcom
     let name = figure.name;
     let found = match value {
         0.0 => format!("B's {name} is A's, {:.4}", figure.a.value),
-        _ => format!(
-            "B's {name} is {:.4}, A's {:.4}: {}",
-            figure.b.value,
-            figure.a.value,
-            by(value)
-        ),
+        _ => {
+            format!("B's {name} is {:.4}, A's {:.4}: {}", figure.b.value, figure.a.value, by(value))
+        }
     };
     match (ask, outcome) {
         (_, _) if low.is_nan() => format!("{found}, and how sure that is cannot be told"),

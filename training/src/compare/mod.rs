@@ -4,8 +4,8 @@
 mod gate;
 
 use rekindle_models::metrics::{
-    Auc, Bin, Bootstrap, Confusion, Decisions, Difference, Interval, Judged, LIFT_SHARES,
-    Ranked, Sides, effective_rows, wilson,
+    Auc, Bin, Bootstrap, Confusion, Decisions, Difference, Interval, Judged, LIFT_SHARES, Ranked,
+    Sides, effective_rows, wilson,
 };
 use serde::{Serialize, Serializer};
 
@@ -22,7 +22,7 @@ pub struct Pair<T> {
 
 impl<T> Pair<T> {
     /// The same of both.
-    pub fn map<U>(&self, mut of: impl FnMut(&T) -> U) -> Pair<U> {
+    pub fn map<'a, U>(&'a self, mut of: impl FnMut(&'a T) -> U) -> Pair<U> {
         Pair { a: of(&self.a), b: of(&self.b) }
     }
 }
@@ -140,6 +140,34 @@ pub struct Calibrated {
     pub bins: Vec<Bin>,
 }
 
+/// How fast a model scores, as measured beside the other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Speed {
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Rows of it scored a second, on all threads: the median of rounds in which both took turns.
+    pub rows_per_second: f64,
+    /// Those threads.
+    pub threads: usize,
+    /// Rows scored one by one.
+    pub single_rows: usize,
+    /// Median time of one, in microseconds.
+    pub single_microseconds: f64,
+}
+
+/// How large a model is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Size {
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// Features.
+    pub features: usize,
+    /// Trees; null where it is none of trees.
+    pub trees: Option<usize>,
+    /// Leaves of all trees.
+    pub leaves: Option<usize>,
+}
+
 impl Comparison {
     /// What a process that ends with this comparison returns: 0 without a gate.
     pub fn exit_code(&self) -> u8 {
@@ -154,17 +182,15 @@ impl Comparison {
 
 /// Compares what two models say of the same rows, of which there is at least one.
 pub fn compare(said: &Pair<Said<'_>>, truth: &Truth<'_>, asked: &Asked) -> Comparison {
-    let judged = |said: &Said<'_>| Judged {
+    let both = said.map(|said| Judged {
         probability: said.probability,
         target: truth.target,
         weight: truth.weight,
         group: truth.group,
-    };
-    let both = said.map(judged);
-    let ranked = both.map(Ranked::new);
-    let positive = said.map(|said| {
-        said.probability.iter().map(|p| *p >= said.threshold).collect::<Vec<bool>>()
     });
+    let ranked = both.map(Ranked::new);
+    let positive = said
+        .map(|said| said.probability.iter().map(|p| *p >= said.threshold).collect::<Vec<bool>>());
     let decisions = Decisions {
         first: &positive.a,
         second: &positive.b,
@@ -190,10 +216,7 @@ pub fn compare(said: &Pair<Said<'_>>, truth: &Truth<'_>, asked: &Asked) -> Compa
         with_target,
         without_target,
         moved: Moved { mean: mean(apart(), truth.weight), largest: apart().fold(0.0, f64::max) },
-        calibration: Pair {
-            a: calibrated(&said.a, &ranked.a),
-            b: calibrated(&said.b, &ranked.b),
-        },
+        calibration: Pair { a: calibrated(&said.a, &ranked.a), b: calibrated(&said.b, &ranked.b) },
         gate: None,
     };
     comparison.gate =
@@ -227,7 +250,7 @@ fn figures(
     let rates = bootstrap.rates(decisions);
     let [error, miss] = rates_of(decisions, confidence);
     let ([a, b], apart) = bootstrap.beside(&ranked.a, &ranked.b);
-    let figure = |(key, name), higher_is_better, of: Pair<Interval>, apart: Difference| {
+    let figure = |(key, name), higher_is_better: bool, of: Pair<Interval>, apart: Difference| {
         let difference = apart.two_sided(confidence);
         let surely_better = match () {
             () if difference.low > 0.0 => Some(higher_is_better),

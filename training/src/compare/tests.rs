@@ -37,14 +37,9 @@ fn gate(scores: &Pair<Vec<f64>>, target: &[bool], ask: Ask, by: By) -> Gate {
 fn a_better_model_passes_and_a_worse_one_does_not() {
     let (target, scores) = world(4_000, [1.6, 0.4]);
     let back = Pair { a: scores.b.clone(), b: scores.a.clone() };
-    for by in [
-        By::RocAuc,
-        By::AveragePrecision,
-        By::LogLoss,
-        By::BrierScore,
-        By::ErrorRate,
-        By::MissRate,
-    ] {
+    for by in
+        [By::RocAuc, By::AveragePrecision, By::LogLoss, By::BrierScore, By::ErrorRate, By::MissRate]
+    {
         let (passed, failed) =
             (gate(&scores, &target, Ask::Better, by), gate(&back, &target, Ask::Better, by));
         assert_eq!((passed.exit_code(), failed.exit_code()), (0, 1), "{passed:?} {failed:?}");
@@ -87,12 +82,7 @@ fn what_the_rows_do_not_tell_is_neither_passed_nor_failed() {
     let (target, scores) = world(200, [0.9, 0.8]);
     let (better, back) = (
         gate(&scores, &target, Ask::Better, By::RocAuc),
-        gate(
-            &Pair { a: scores.b.clone(), b: scores.a.clone() },
-            &target,
-            Ask::Better,
-            By::RocAuc,
-        ),
+        gate(&Pair { a: scores.b.clone(), b: scores.a.clone() }, &target, Ask::Better, By::RocAuc),
     );
     // Whichever happens to be higher here is not surely so, and the other is no better.
     let codes = [better.exit_code(), back.exit_code()];
@@ -100,8 +90,7 @@ fn what_the_rows_do_not_tell_is_neither_passed_nor_failed() {
     let unsure = if codes[0] == 2 { better } else { back };
     assert!(unsure.reason.contains("but it may be worse by"), "{}", unsure.reason);
     // Both figures must do it; the worse outcome counts.
-    let both =
-        judged(&target, &scores, Some(Ask::WorseByAtMost(0.5)), &[By::RocAuc, By::LogLoss]);
+    let both = judged(&target, &scores, Some(Ask::WorseByAtMost(0.5)), &[By::RocAuc, By::LogLoss]);
     let both = both.gate.unwrap();
     assert_eq!((both.conditions.len(), both.outcome), (2, Outcome::Kept), "{both:?}");
 }

@@ -232,6 +232,6 @@ fn influence_markdown(influence: &Influence) -> String {
 }
 
 /// Text that stays within its cell, and text: names of columns and levels are anybody's.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace(['\n', '\r'], " ")
 }
