@@ -156,6 +156,26 @@ fn trees_of_lightgbm_are_compared_straight_from_their_file() {
 }
 
 #[test]
+fn trees_in_onnx_are_compared_whatever_the_file_is_called() {
+    let folder = folder();
+    let at = folder.path();
+    done(at, &["export", "registry/churned/1", "--format", "onnx", "-o", "trees.bin"]);
+    let words = ["compare", "trees.bin", "registry/churned/1", "holdout.csv", "--no-speed"];
+    let report = json(&done(at, &[&words[..], &["--json"]].concat()));
+    assert_eq!(report["models"]["a"]["format"], "onnx");
+    let apart = report["figures"]["roc_auc"]["difference"]["value"].as_f64().unwrap();
+    assert!(apart.abs() < 1e-12, "{report}");
+    // A calibration by a sigmoid is in the file; one by points is not.
+    let held = report["models"]["b"]["calibration"] != "isotonic";
+    let moved = report["moved"]["largest"].as_f64().unwrap();
+    assert_eq!(moved < 1e-12, held, "{report}");
+    let bytes = fs::read(at.join("trees.bin")).unwrap();
+    fs::write(at.join("cut.onnx"), &bytes[..bytes.len() / 2]).unwrap();
+    let cut = ["compare", "cut.onnx", "registry/churned/1", "holdout.csv", "--no-speed"];
+    assert!(refused(at, &cut).contains("cut.onnx: it is no ONNX file, or damaged"));
+}
+
+#[test]
 fn what_cannot_be_compared_is_refused_with_what_was_found() {
     let folder = folder();
     let at = folder.path();

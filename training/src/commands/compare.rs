@@ -27,8 +27,8 @@ junit.xml. Where GITHUB_STEP_SUMMARY is set, a table is appended to it.\n\nExit 
 not passed; 2 could not judge: bad input or not enough data."
 )]
 pub struct Compare {
-    /// The model that is compared with, in force: a folder in a registry, a version's folder, a model file, or a model in
-    /// LightGBM's text format
+    /// The model that is compared with, in force: a folder in a registry, a version's folder, a model file, or trees in
+    /// LightGBM's text format or ONNX
     a: PathBuf,
     /// The candidate: the same
     b: PathBuf,
@@ -123,8 +123,10 @@ struct Held {
 impl Compare {
     pub(super) fn run(self, talk: Talk) -> Result<u8> {
         let asked = self.asked()?;
-        let given = [Given::open(&self.a)?, Given::open(&self.b)?];
-        let [a, b] = given;
+        let a = Given::open(&self.a, None);
+        let b = Given::open(&self.b, a.as_ref().ok().map(Given::width))?;
+        // An ONNX file that does not say how many features it takes has those of the other.
+        let a = a.or_else(|_| Given::open(&self.a, Some(b.width())))?;
         let [a, b] = both(a, b, self.target.as_deref())?;
         let mut models = Pair { a, b };
         self.check_question(&models)?;
@@ -404,7 +406,11 @@ fn report<'a>(
             model_version: model.version,
             format: model.format,
             classifier: &manifest.classifier,
-            calibration: scorer.calibration.name(),
+            calibration: if model.format == "rekindle" {
+                scorer.calibration.name()
+            } else {
+                "as in the file"
+            },
             threshold: scorer.threshold,
             threshold_rule: &manifest.threshold.rule,
         }

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rekindle_models::artifact::{Artifact, PartCount};
+use rekindle_models::baseline::Baseline;
+use rekindle_models::calibration::{Calibration, Isotonic};
 use rekindle_models::classifiers::Fitted;
-use rekindle_models::exchange::lightgbm;
+use rekindle_models::exchange::onnx::Scale;
+use rekindle_models::exchange::{lightgbm, onnx};
 use rekindle_models::frame::{Kind, ReadOptions, Schema};
 use rekindle_models::scorer::Scorer;
 
@@ -19,7 +22,7 @@ pub(super) struct Compared {
     /// The model; one of another program has the target and the threshold of the other model.
     pub artifact: Artifact,
     pub version: Option<u32>,
-    /// What wrote it: `rekindle`, `lightgbm`.
+    /// What its file is: `rekindle`, `lightgbm`, `onnx`.
     pub format: &'static str,
     /// Bytes of its file.
     pub bytes: u64,
@@ -41,23 +44,18 @@ pub(super) struct Foreign {
     format: &'static str,
     bytes: u64,
     model: Fitted,
-    schema: Schema,
+    /// Its features, where the file names them.
+    schema: Option<Schema>,
+    scale: Scale,
 }
 
 impl Given {
-    /// Opens a model's folder in a registry, a version's folder, or a file of ours or of LightGBM, told by its first bytes.
-    pub(super) fn open(path: &Path) -> Result<Given> {
-        if path.is_file() && starts_as_lightgbm(path)? {
-            let bytes = std::fs::read(path)
-                .with_context(|| format!("failed to read {}", path.display()))?;
-            let found = lightgbm::read(&bytes, &path.display().to_string())?;
-            return Ok(Given::Foreign(Foreign {
-                path: path.to_owned(),
-                format: "lightgbm",
-                bytes: bytes.len() as u64,
-                model: Fitted::Boosting(found.model),
-                schema: found.schema,
-            }));
+    /// Opens a model's folder in a registry, a version's folder, or a file of ours, of LightGBM or ONNX, told by its first
+    /// bytes. `width` is how many features an ONNX file has that does not say so itself.
+    pub(super) fn open(path: &Path, width: Option<usize>) -> Result<Given> {
+        let format = if path.is_file() { format_of(path)? } else { None };
+        if let Some(format) = format {
+            return Ok(Given::Foreign(Foreign::open(path, format, width)?));
         }
         let Found { artifact, version } = load_model(path)?;
         let bytes = artifact.to_bytes()?.len() as u64;
@@ -68,6 +66,14 @@ impl Given {
             bytes,
             warnings: Vec::new(),
         })))
+    }
+
+    /// How many features it asks for.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Given::Own(compared) => compared.artifact.scorer.schema.len(),
+            Given::Foreign(foreign) => foreign.width(),
+        }
     }
 
     fn own(&self) -> Option<&Artifact> {
@@ -109,30 +115,69 @@ pub(super) fn both(a: Given, b: Given, target: Option<&str>) -> Result<[Compared
     Ok([a.beside(of_b.as_ref(), target)?, b.beside(of_a.as_ref(), target)?])
 }
 
-/// LightGBM's text begins with the word `tree`.
-fn starts_as_lightgbm(path: &Path) -> Result<bool> {
+/// What another program's file is: LightGBM's text begins with the word `tree`, an ONNX file with the number of its version.
+fn format_of(path: &Path) -> Result<Option<&'static str>> {
     let mut start = Vec::new();
     let file = std::fs::File::open(path);
     file.and_then(|file| file.take(16).read_to_end(&mut start))
         .with_context(|| format!("failed to read {}", path.display()))?;
-    let start = start.trim_ascii_start();
-    Ok(start
-        .strip_prefix(b"tree")
-        .is_some_and(|rest| rest.first().is_none_or(|byte| byte.is_ascii_whitespace())))
+    if start.first() == Some(&0x08) || path.extension().is_some_and(|ending| ending == "onnx") {
+        return Ok(Some("onnx"));
+    }
+    let rest = start.trim_ascii_start().strip_prefix(b"tree");
+    let word = rest.is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
+    Ok(word.then_some("lightgbm"))
 }
 
 impl Foreign {
+    fn open(path: &Path, format: &'static str, width: Option<usize>) -> Result<Foreign> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+        let shown = path.display().to_string();
+        let (model, schema, scale) = match format {
+            "onnx" => {
+                let found = onnx::read(&bytes, &shown, width)?;
+                (found.model, found.schema, found.scale)
+            }
+            _ => {
+                let found = lightgbm::read(&bytes, &shown)?;
+                (found.model, Some(found.schema), Scale::Margin)
+            }
+        };
+        let (path, bytes) = (path.to_owned(), bytes.len() as u64);
+        Ok(Foreign { path, format, bytes, model: Fitted::Boosting(model), schema, scale })
+    }
+
+    /// How many features it asks for.
+    fn width(&self) -> usize {
+        match &self.model {
+            Fitted::Boosting(model) => model.features(),
+            Fitted::Logistic(_) | Fitted::Forest(_) => unreachable!("trees were read"),
+        }
+    }
+
     fn beside(self, other: Option<&Artifact>, target: Option<&str>) -> Result<Compared> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut warnings = Vec::new();
-        let schema = match other {
-            None => self.schema,
-            Some(own) => as_ours(self.schema, &own.scorer.schema, &name, &mut warnings)?,
+        let width = self.width();
+        let schema = match (self.schema, other) {
+            (Some(theirs), None) => theirs,
+            (None, None) => bail!(
+                "{name}: it does not name its {width} features; expected a model of rekindle beside it that does"
+            ),
+            (theirs, Some(own)) => {
+                as_ours(theirs, width, &own.scorer.schema, (&name, &mut warnings))?
+            }
         };
         let mut scorer = scorer(self.model, schema);
+        if self.scale == Scale::Probability {
+            let same = Isotonic::from_saved(vec![0.0, 1.0], vec![0.0, 1.0]).expect("two points");
+            scorer.calibration = Calibration::Isotonic(same);
+        }
         let missing = missing_markers(&scorer.schema, ReadOptions::default().missing);
         let question = target_of(target, &name);
         let mut manifest = manifest(name.clone(), &scorer, question, missing, PartCount::default());
+        manifest.population = format!("not known: read from {}", self.format);
         match other {
             None => warnings.push(format!(
                 "{name} has no threshold: those of a probability of at least one half are predicted positive"
@@ -156,51 +201,46 @@ impl Foreign {
                 ));
             }
         }
-        let artifact = Artifact { manifest, baseline: flat(&scorer), scorer };
+        let artifact = Artifact { manifest, baseline: Baseline::flat(&scorer.schema), scorer };
         let (format, bytes) = (self.format, self.bytes);
         Ok(Compared { artifact, version: None, format, bytes, warnings })
     }
 }
 
-fn flat(scorer: &Scorer) -> rekindle_models::baseline::Baseline {
-    rekindle_models::baseline::Baseline::flat(&scorer.schema)
-}
-
 /// The features under the names that our model has for them: LightGBM cannot hold all names, and writes numbers for what
-/// we know as dates. Where it has names of its own for as many features as our model has, they are ours, in their order.
+/// we know as dates. Where it names none of them but has as many as our model, they are ours, in their order.
 fn as_ours(
-    theirs: Schema,
+    theirs: Option<Schema>,
+    width: usize,
     ours: &Schema,
-    name: &str,
-    warnings: &mut Vec<String>,
+    (name, warnings): (&str, &mut Vec<String>),
 ) -> Result<Schema> {
     let written = lightgbm::feature_names(ours);
     let place = |field: &str| {
         ours.place(field).or_else(|| written.iter().position(|written| written == field))
     };
-    let known = theirs.fields().iter().filter(|field| place(&field.name).is_some()).count();
-    if known == 0 && theirs.len() == ours.len() {
+    let knows = |theirs: &Schema| theirs.fields().iter().any(|f| place(&f.name).is_some());
+    let Some(theirs) = theirs.filter(knows) else {
+        if width != ours.len() {
+            bail!(
+                "{name}: it asks for {width} features and names none that the other model knows; that asks for {} ({}, ...)",
+                ours.len(),
+                ours.fields()[0].name
+            );
+        }
         warnings.push(format!(
-            "{name} names none of the other model's features; as it has as many, {}, they were taken to be these, in \
-             their order",
-            ours.len()
+            "{name} names none of the other model's features; as it has as many, {width}, they were taken to be these, in \
+             their order"
         ));
         return Ok(ours.clone());
-    }
-    if known == 0 {
-        bail!(
-            "{name}: it asks for {} features ({}, ...), none of which the other model knows; that asks for {} ({}, ...)",
-            theirs.len(),
-            theirs.fields()[0].name,
-            ours.len(),
-            ours.fields()[0].name
-        );
-    }
+    };
     let fields = theirs.fields().iter().cloned().map(|mut field| {
         if let Some(place) = place(&field.name) {
             let our = &ours.fields()[place];
             field.name = our.name.clone();
-            if let (Kind::Numeric, Kind::Date(_) | Kind::Boolean) = (&field.kind, &our.kind) {
+            if let (Kind::Numeric | Kind::Date(_), Kind::Date(_) | Kind::Boolean) =
+                (&field.kind, &our.kind)
+            {
                 field.kind = our.kind.clone();
             }
         }

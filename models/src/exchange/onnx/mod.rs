@@ -1,4 +1,4 @@
-//! ONNX, written: a `TreeEnsembleClassifier` of `ai.onnx.ml` 3. Rows are doubles, thresholds and
+//! ONNX, written and read. Written: a `TreeEnsembleClassifier` of `ai.onnx.ml` 3. Rows are doubles, thresholds and
 //! leaves too: a threshold cut to a float would send cells near it the other way.
 //!
 //! The input `rows` has a column per feature in the model's order: numbers, places of levels (-1 for
@@ -6,7 +6,9 @@
 //! `probabilities` of no and yes. The metadata `rekindle.features` holds names and levels as JSON.
 
 mod branches;
+mod ensemble;
 mod messages;
+mod read;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,9 @@ use crate::exchange::onnx::messages::{
     StringStringEntryProto, ValueInfoProto,
 };
 use crate::frame::{Kind, Schema};
+
+pub use ensemble::Scale;
+pub use read::{Imported, read};
 
 /// The model as an ONNX file whose probability of yes is
 /// `1 / (1 + exp(-(slope * margin + intercept)))`: Platt's calibration, or slope 1 and intercept 0
