@@ -12,7 +12,6 @@ use rekindle_models::classifiers::Fitted;
 use rekindle_models::exchange::onnx::Scale;
 use rekindle_models::exchange::{lightgbm, onnx};
 use rekindle_models::frame::{Kind, ReadOptions, Schema};
-use rekindle_models::scorer::Scorer;
 
 use crate::commands::import::{manifest, missing_markers, scorer, target_of};
 use crate::commands::{Found, load_model};

@@ -5,21 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::classifiers::boosting::FittedBoosting;
 use crate::classifiers::boosting::tree::{Child, Leaf, LevelSet, Missing, Node, Test, Tree};
+use crate::exchange::onnx::Scale;
+use crate::exchange::onnx::leaves::Leaves;
 use crate::exchange::onnx::messages::NodeProto;
 
-/// What trees add up to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
-    /// Log odds of yes.
-    Margin,
-    /// The probability of yes.
-    Probability,
-}
+/// What was read, or what is wrong with it.
+pub(super) type Said<T> = std::result::Result<T, String>;
 
-type Said<T> = std::result::Result<T, String>;
-
-/// Most levels that a node may ask for: sets of levels hold a bit for each below.
-const MAX_LEVEL: f64 = 16_777_216.0;
+/// Levels that a node may ask for lie below this: sets of levels hold a bit for each.
+const MAX_LEVEL: f64 = 65_536.0;
 /// A node that several lead to becomes a node for each: so many times as many nodes as the file has, at most.
 const COPIES: usize = 8;
 
@@ -68,9 +62,9 @@ pub(super) fn ensemble(
     if trees.is_empty() {
         return Err("its ensemble has no nodes".to_owned());
     }
-    let share = if leaves.average { trees.len() as f64 } else { 1.0 };
-    for leaf in trees.iter_mut().flat_map(|tree| &mut tree.leaves) {
-        leaf.value /= share;
+    if leaves.average {
+        let share = trees.len() as f64;
+        trees.iter_mut().flat_map(|tree| &mut tree.leaves).for_each(|leaf| leaf.value /= share);
     }
     if leaves.base != 0.0 {
         trees.push(Tree::constant(leaves.base));
@@ -78,105 +72,6 @@ pub(super) fn ensemble(
     let model = FittedBoosting::new(features, trees, false, 1.0)
         .ok_or("its numbers cannot make a model: some are not finite, or nodes lead nowhere")?;
     Ok((model, leaves.scale))
-}
-
-/// What leaves add.
-struct Leaves {
-    value: HashMap<(i64, i64), f64>,
-    base: f64,
-    average: bool,
-    scale: Scale,
-}
-
-impl Leaves {
-    fn of(node: &NodeProto, sigmoid: bool) -> Said<Leaves> {
-        let classifier = node.op_type == "TreeEnsembleClassifier";
-        let prefix = if classifier { "class" } else { "target" };
-        let of = |name: &str| format!("{prefix}_{name}");
-        let (trees, ids) = (node.ints(&of("treeids")), node.ints(&of("nodeids")));
-        let (classes, weights) = (node.ints(&of("ids")), node.numbers(&of("weights"))?);
-        if [trees.len(), ids.len(), classes.len()] != [weights.len(); 3] {
-            return Err(format!(
-                "{prefix}_treeids, {prefix}_nodeids, {prefix}_ids and {prefix}_weights have {}, {}, {} and {} \
-                 elements, expected as many of each",
-                trees.len(),
-                ids.len(),
-                classes.len(),
-                weights.len()
-            ));
-        }
-        let base = node.numbers("base_values")?;
-        let transform = node.text("post_transform").unwrap_or("NONE");
-        let single = classes.windows(2).all(|pair| pair[0] == pair[1]);
-        let all = || weights.iter().copied();
-        // What a class's weight is worth for yes.
-        let (factor, scale): (Box<dyn Fn(i64) -> f64>, Scale) = match (classifier, transform) {
-            (false, _) => {
-                if node.int("n_targets").is_some_and(|n| n != 1) {
-                    return Err(
-                        "it has several targets, expected one: a yes/no question".to_owned()
-                    );
-                }
-                let logistic = match (transform, sigmoid) {
-                    ("LOGISTIC", false) | ("NONE", true) => true,
-                    ("NONE", false) => false,
-                    _ => return Err(unread("post_transform", transform)),
-                };
-                (Box::new(|_| 1.0), if logistic { Scale::Margin } else { Scale::Probability })
-            }
-            (true, _) => {
-                two_classes(node)?;
-                if let Some(class) = classes.iter().find(|class| !(0..2).contains(*class)) {
-                    return Err(format!("class_ids: found {class}, expected 0 or 1"));
-                }
-                match transform {
-                    // Weights of one class, none of which is below 0, are taken for probabilities by onnxruntime, whatever
-                    // the transform says.
-                    "NONE" | "LOGISTIC" if single && all().all(|w| w >= 0.0) => {
-                        (Box::new(|_| 1.0), Scale::Probability)
-                    }
-                    "LOGISTIC" if single => (Box::new(|_| 1.0), Scale::Margin),
-                    "LOGISTIC" => (Box::new(|class| class as f64), Scale::Margin),
-                    "SOFTMAX" if !single => {
-                        (Box::new(|class| if class == 1 { 1.0 } else { -1.0 }), Scale::Margin)
-                    }
-                    "NONE" if !single => (Box::new(|class| class as f64), Scale::Probability),
-                    other => return Err(unread("post_transform", other)),
-                }
-            }
-        };
-        let base = match base.as_slice() {
-            [] => 0.0,
-            [one] if single || !classifier => *one,
-            [no, yes] if !single => factor(0) * no + factor(1) * yes,
-            other => return Err(format!("base_values: found {} of them", other.len())),
-        };
-        let average = match node.text("aggregate_function").unwrap_or("SUM") {
-            "SUM" => false,
-            "AVERAGE" => true,
-            other => return Err(unread("aggregate_function", other)),
-        };
-        let mut value = HashMap::with_capacity(weights.len());
-        for (((tree, id), class), weight) in trees.iter().zip(ids).zip(classes).zip(weights) {
-            *value.entry((*tree, *id)).or_insert(0.0) += factor(*class) * weight;
-        }
-        Ok(Leaves { value, base, average, scale })
-    }
-}
-
-fn unread(what: &str, found: &str) -> String {
-    format!("{what}: found {found:?}, which is not read for these trees")
-}
-
-fn two_classes(node: &NodeProto) -> Said<()> {
-    let labels = [node.ints("classlabels_int64s").len(), node.strings("classlabels_strings").len()];
-    match labels.iter().max() {
-        Some(2) => Ok(()),
-        found => Err(format!(
-            "it tells {} classes apart, expected two: a yes/no question",
-            found.copied().unwrap_or_default()
-        )),
-    }
 }
 
 impl<'a> Table<'a> {

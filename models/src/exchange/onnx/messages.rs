@@ -54,6 +54,8 @@ pub struct GraphProto {
     pub node: Vec<NodeProto>,
     #[prost(string, tag = "2")]
     pub name: String,
+    #[prost(message, repeated, tag = "5")]
+    pub initializer: Vec<TensorProto>,
     #[prost(message, repeated, tag = "11")]
     pub input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
@@ -238,7 +240,8 @@ impl NodeProto {
 }
 
 impl TensorProto {
-    fn numbers(&self) -> Result<Vec<f64>, String> {
+    /// The numbers of a tensor of floats or doubles.
+    pub fn numbers(&self) -> Result<Vec<f64>, String> {
         let raw = |bytes: usize| match self.raw_data.len().is_multiple_of(bytes) {
             true => Ok(self.raw_data.chunks_exact(bytes)),
             false => Err(format!("found {} bytes", self.raw_data.len())),

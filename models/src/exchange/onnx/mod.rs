@@ -7,6 +7,7 @@
 
 mod branches;
 mod ensemble;
+mod leaves;
 mod messages;
 mod read;
 
@@ -24,8 +25,16 @@ use crate::exchange::onnx::messages::{
 };
 use crate::frame::{Kind, Schema};
 
-pub use ensemble::Scale;
 pub use read::{Imported, read};
+
+/// What the trees of a file add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Log odds of yes.
+    Margin,
+    /// The probability of yes.
+    Probability,
+}
 
 /// The model as an ONNX file whose probability of yes is
 /// `1 / (1 + exp(-(slope * margin + intercept)))`: Platt's calibration, or slope 1 and intercept 0
@@ -42,6 +51,7 @@ pub fn write(model: &FittedBoosting, schema: &Schema, slope: f64, intercept: f64
     let graph = GraphProto {
         node: vec![classifier(&branches)],
         name: "rekindle".to_owned(),
+        initializer: Vec::new(),
         input: vec![ValueInfoProto::rows("rows", DOUBLE, Some(schema.len()))],
         output: vec![
             ValueInfoProto::rows("label", INT64, None),

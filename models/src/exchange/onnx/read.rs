@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::classifiers::boosting::FittedBoosting;
 use crate::classifiers::boosting::tree::MAX_FEATURES;
 use crate::error::{Error, Result};
-use crate::exchange::onnx::ensemble::{Scale, ensemble};
+use crate::exchange::onnx::Scale;
+use crate::exchange::onnx::ensemble::ensemble;
 use crate::exchange::onnx::messages::{
     DOUBLE, Dimension, FLOAT, GraphProto, ModelProto, NodeProto,
 };
@@ -91,7 +92,11 @@ fn trees(graph: &GraphProto) -> std::result::Result<&NodeProto, String> {
             ));
         }
     };
-    let other = graph.node.iter().find(|n| !is_trees(n) && !AROUND.contains(&n.op_type.as_str()));
+    let read = |node: &NodeProto| {
+        let name = node.op_type.as_str();
+        TREES.contains(&name) || AROUND.contains(&name) || is_times_one(graph, node)
+    };
+    let other = graph.node.iter().find(|node| !read(node));
     match other {
         None => Ok(trees),
         Some(node) => Err(format!(
@@ -100,6 +105,16 @@ fn trees(graph: &GraphProto) -> std::result::Result<&NodeProto, String> {
             AROUND.join(", ")
         )),
     }
+}
+
+/// Whether a node multiplies by one, as onnxmltools has it to give a value another name.
+fn is_times_one(graph: &GraphProto, node: &NodeProto) -> bool {
+    let ones = |name: &String| {
+        let tensor = graph.initializer.iter().find(|tensor| tensor.name == *name);
+        let numbers = tensor.and_then(|tensor| tensor.numbers().ok());
+        numbers.is_some_and(|numbers| !numbers.is_empty() && numbers.iter().all(|n| *n == 1.0))
+    };
+    node.op_type == "Mul" && node.input.iter().any(ones)
 }
 
 /// What the trees take.
