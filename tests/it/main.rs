@@ -13,6 +13,7 @@ mod programs;
 mod artifact;
 mod behaviour;
 mod cli;
+mod compare;
 mod drift;
 mod evaluate;
 mod exchange;

@@ -155,6 +155,16 @@ impl Holdout {
         &self.scores
     }
 
+    /// What contacting each row judged would bring, in money, where the model has a campaign.
+    pub fn gains(&self) -> Option<Vec<f64>> {
+        self.stakes.as_ref().map(|stakes| stakes.gains(&self.target))
+    }
+
+    /// The first of the rows judged, in the model's order of features: at most so many.
+    pub fn sample(&self, most: usize) -> Rows {
+        self.binding.rows_at(&self.frame, &self.rows[..most.min(self.rows.len())])
+    }
+
     /// The table.
     pub fn frame(&self) -> &Frame {
         &self.frame

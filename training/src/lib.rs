@@ -37,6 +37,7 @@ pub mod roles;
 
 pub mod quality;
 
+pub mod compare;
 pub mod evaluate;
 pub mod segments;
 

@@ -288,6 +288,12 @@ pub(crate) struct TreeNode {
 }
 
 impl FittedForest {
+    /// How many trees, and how many leaves of all.
+    pub(super) fn trees_and_leaves(&self) -> (usize, usize) {
+        let leaves = |tree: &Tree| tree.nodes.iter().filter(|node| node.left == 0).count();
+        (self.trees.len(), self.trees.iter().map(leaves).sum())
+    }
+
     /// The margins of rows: the log odds of the mean share of the leaves they fall into.
     pub fn margins(&self, rows: &Rows) -> Vec<f64> {
         let mut codes = vec![0.0; rows.width()];

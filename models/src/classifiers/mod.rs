@@ -47,6 +47,18 @@ impl Fitted {
         }
     }
 
+    /// Trees and leaves; `None` of a model that has none.
+    pub fn trees_and_leaves(&self) -> Option<(usize, usize)> {
+        match self {
+            Fitted::Logistic(_) => None,
+            Fitted::Forest(model) => Some(model.trees_and_leaves()),
+            Fitted::Boosting(model) => {
+                let leaves = model.trees().iter().map(|tree| tree.leaves.len());
+                Some((model.trees().len(), leaves.sum()))
+            }
+        }
+    }
+
     /// The margin of each row: the log odds of the target, finite, growing with its probability,
     /// not yet calibrated. `rows` are in the order of the features the model was fitted on.
     pub fn margins(&self, rows: &Rows) -> Vec<f64> {

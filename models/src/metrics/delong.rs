@@ -2,7 +2,7 @@
 //! Clarke-Pearson (1988), with weights, and with rows of one customer taken together (Obuchowski 1997). Nothing is drawn.
 
 use crate::metrics::paired::variance;
-use crate::metrics::{Interval, Judged, Ranked, normal_quantile, wilson};
+use crate::metrics::{Difference, Interval, Judged, Ranked, normal_quantile, wilson};
 
 /// An area under the ROC curve with how far each row moves it.
 #[derive(Debug, Clone)]
@@ -70,13 +70,15 @@ impl Auc {
         Interval { value, low: back(odds - far), high: back(odds + far) }
     }
 
-    /// How much larger this area is than another of the same rows. One-sided: the difference is above `low` with the
-    /// confidence (0.5 to 1), and below `high` with it.
-    pub fn gain(&self, other: &Auc, group: Option<&[u64]>, confidence: f64) -> Interval {
+    /// How much larger this area is than another of the same rows. `group` as in [`Judged::group`].
+    pub fn difference(&self, other: &Auc, group: Option<&[u64]>) -> Difference {
         let apart: Vec<f64> = self.moved.iter().zip(&other.moved).map(|(a, b)| a - b).collect();
-        let far = normal_quantile(confidence) * variance(&apart, group).sqrt();
-        let value = self.value - other.value;
-        Interval { value, low: value - far, high: value + far }
+        Difference { value: self.value - other.value, error: variance(&apart, group).sqrt() }
+    }
+
+    /// The same, one-sided: the difference is above `low` with the confidence (0.5 to 1), and below `high` with it.
+    pub fn gain(&self, other: &Auc, group: Option<&[u64]>, confidence: f64) -> Interval {
+        self.difference(other, group).one_sided(confidence)
     }
 }
 

@@ -5,11 +5,11 @@
 use rayon::prelude::*;
 
 use crate::metrics::bootstrap::{Bootstrap, DRAWS, times_of};
-use crate::metrics::{Interval, Ranked, normal_quantile};
+use crate::metrics::{Difference, Interval, Ranked, normal_quantile};
 use crate::seed::mix2;
 
 /// Draws that are told together.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 /// Shares of the weight whose lift is told.
 pub const LIFT_SHARES: [f64; 3] = [0.01, 0.05, 0.10];
 
@@ -28,8 +28,23 @@ pub struct Figures {
     pub lift: [Interval; 3],
 }
 
+/// How much higher each figure of one ranking is than another's of the same rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FigureDifferences {
+    /// Average precision.
+    pub average_precision: Difference,
+    /// Mean log loss.
+    pub log_loss: Difference,
+    /// Mean squared error of the probability.
+    pub brier_score: Difference,
+    /// Expected calibration error, each over the bins of its own ranking of the rows as they are.
+    pub ece: Difference,
+    /// Times the base rate among the first [`LIFT_SHARES`].
+    pub lift: [Difference; 3],
+}
+
 /// A number for each draw.
-type Lanes = [f64; LANES];
+pub(super) type Lanes = [f64; LANES];
 
 /// What draws gave for each figure.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +61,38 @@ impl Bootstrap<'_> {
     /// so many standard errors (of 200 draws) from the figure, on the scale of logarithms or log odds, which they are
     /// more symmetric on; lift and calibration error: between the quantiles of what was drawn.
     pub fn figures(&self, ranked: &Ranked) -> Figures {
+        self.told(ranked, self.drawn(ranked))
+    }
+
+    /// The figures of two rankings of the same rows, and how much higher the second's are. Both are told of the same
+    /// draws, so that what is common to them cancels out.
+    pub fn beside(&self, first: &Ranked, second: &Ranked) -> ([Figures; 2], FigureDifferences) {
+        let drawn = [self.drawn(first), self.drawn(second)];
+        let (ours, theirs) = (second.weights(), first.weights());
+        let of = |value: f64, of: &dyn Fn(&Drawn) -> &Vec<f64>| {
+            Difference::of_draws(value, of(&drawn[0]), of(&drawn[1]))
+        };
+        let differences = FigureDifferences {
+            average_precision: of(
+                second.average_precision(ours) - first.average_precision(theirs),
+                &|d| &d.average_precision,
+            ),
+            log_loss: of(second.log_loss(ours) - first.log_loss(theirs), &|d| &d.log_loss),
+            brier_score: of(second.brier_score(ours) - first.brier_score(theirs), &|d| {
+                &d.brier_score
+            }),
+            ece: of(second.ece() - first.ece(), &|d| &d.ece),
+            lift: std::array::from_fn(|place| {
+                let share = LIFT_SHARES[place];
+                of(second.lift(ours, share) - first.lift(theirs, share), &|d| &d.lift[place])
+            }),
+        };
+        let [drawn, beside] = drawn;
+        ([self.told(first, drawn), self.told(second, beside)], differences)
+    }
+
+    /// What all draws give, in their order.
+    fn drawn(&self, ranked: &Ranked) -> Drawn {
         let rows = Rows::new(ranked);
         let chunks: Vec<Drawn> = (0..DRAWS / LANES as u64)
             .into_par_iter()
@@ -54,26 +101,38 @@ impl Bootstrap<'_> {
         let all = |of: &dyn Fn(&Drawn) -> &Vec<f64>| -> Vec<f64> {
             chunks.iter().flat_map(|drawn| of(drawn).iter().copied()).collect()
         };
+        Drawn {
+            average_precision: all(&|d| &d.average_precision),
+            log_loss: all(&|d| &d.log_loss),
+            brier_score: all(&|d| &d.brier_score),
+            ece: all(&|d| &d.ece),
+            lift: std::array::from_fn(|place| all(&|d| &d.lift[place])),
+        }
+    }
+
+    /// The figures of the rows as they are, with the intervals that the draws give.
+    fn told(&self, ranked: &Ranked, drawn: Drawn) -> Figures {
         let weight = ranked.weights();
         let scaled = |value, drawn, scale| self.by_errors(value, drawn, scale);
+        let mut lift = drawn.lift;
         Figures {
             average_precision: scaled(
                 ranked.average_precision(weight),
-                all(&|d| &d.average_precision),
+                drawn.average_precision,
                 LOG_ODDS,
             ),
-            log_loss: scaled(ranked.log_loss(weight), all(&|d| &d.log_loss), LOGARITHM),
-            brier_score: scaled(ranked.brier_score(weight), all(&|d| &d.brier_score), LOGARITHM),
-            ece: Interval::of_draws(ranked.ece(), all(&|d| &d.ece), self.confidence()),
+            log_loss: scaled(ranked.log_loss(weight), drawn.log_loss, LOGARITHM),
+            brier_score: scaled(ranked.brier_score(weight), drawn.brier_score, LOGARITHM),
+            ece: Interval::of_draws(ranked.ece(), drawn.ece, self.confidence()),
             lift: std::array::from_fn(|place| {
                 let value = ranked.lift(weight, LIFT_SHARES[place]);
-                Interval::of_draws(value, all(&|d| &d.lift[place]), self.confidence())
+                Interval::of_draws(value, std::mem::take(&mut lift[place]), self.confidence())
             }),
         }
     }
 
     /// How often the draws of a chunk take a row.
-    fn times(&self, row: u32, chunk: u64, times: &mut Lanes) {
+    pub(super) fn times(&self, row: u32, chunk: u64, times: &mut Lanes) {
         let key = self.key(row);
         for (quarter, times) in times.chunks_exact_mut(4).enumerate() {
             let bits = mix2(mix2(self.seed(), chunk * (LANES as u64 / 4) + quarter as u64), key);
@@ -224,7 +283,7 @@ impl Sums {
     }
 }
 
-fn each(sums: &mut Lanes, of: &Lanes, add: impl Fn(&mut f64, f64)) {
+pub(super) fn each(sums: &mut Lanes, of: &Lanes, add: impl Fn(&mut f64, f64)) {
     sums.iter_mut().zip(of).for_each(|(sum, of)| add(sum, *of));
 }
 

@@ -8,15 +8,17 @@ mod draws;
 mod paired;
 mod profit;
 mod ranking;
+mod sides;
 
 pub use bootstrap::{Bootstrap, Interval, Measure, times_drawn};
 pub use confusion::{Confusion, effective_rows, normal_quantile, wilson, wilson_upper};
 pub use curve::{HistogramBin, Point, RocPoint};
 pub use delong::Auc;
-pub use draws::{Figures, LIFT_SHARES};
-pub use paired::mean_gain;
+pub use draws::{FigureDifferences, Figures, LIFT_SHARES};
+pub use paired::{Difference, mean_gain};
 pub use profit::{Amount, Campaign, Stakes};
 pub use ranking::{Bin, Ranked, log_loss};
+pub use sides::{Crowd, Decisions, Rates, Sides};
 
 /// Rows with what was said of them and what was true.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,52 @@
-//! How sure a sum over rows is, where rows, or customers with all their rows, are independent of each other; and the mean
-//! difference of two costs of the same rows.
+//! How sure a sum over rows is, where rows, or customers with all their rows, are independent of each other; the mean
+//! difference of two costs of the same rows; and what the difference of any figure of the same rows may be.
 
 use crate::metrics::{Interval, normal_quantile};
+
+/// How much higher a figure of one model is than that of another on the same rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// The figure less the other's; NaN where one of them is not defined.
+    pub value: f64,
+    /// Its standard error; NaN where it cannot be told.
+    pub error: f64,
+}
+
+impl Difference {
+    /// The standard error is the deviation of what the same draws gave for the two. Draws in which one of them is not
+    /// defined do not count; where they are more than half, there is no error.
+    pub(super) fn of_draws(value: f64, other: &[f64], figure: &[f64]) -> Difference {
+        let mut drawn: Vec<f64> = figure.iter().zip(other).map(|(f, o)| f - o).collect();
+        let draws = drawn.len();
+        drawn.retain(|d| d.is_finite());
+        if drawn.len() < 2 || drawn.len() * 2 < draws || !value.is_finite() {
+            return Difference { value, error: f64::NAN };
+        }
+        let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
+        let squares: f64 = drawn.iter().map(|d| (d - mean).powi(2)).sum();
+        Difference { value, error: (squares / (drawn.len() as f64 - 1.0)).sqrt() }
+    }
+
+    /// Where the difference lies with the confidence (0.5 to 1).
+    pub fn two_sided(&self, confidence: f64) -> Interval {
+        self.one_sided(0.5 + confidence / 2.0)
+    }
+
+    /// Each end by itself: the difference is above `low` with the confidence (0.5 to 1), and below `high` with it.
+    pub fn one_sided(&self, confidence: f64) -> Interval {
+        let far = normal_quantile(confidence) * self.error;
+        Interval { value: self.value, low: self.value - far, high: self.value + far }
+    }
+}
+
+impl std::ops::Neg for Difference {
+    type Output = Difference;
+
+    /// The same the other way round.
+    fn neg(self) -> Difference {
+        Difference { value: -self.value, ..self }
+    }
+}
 
 /// The variance of a sum of what rows add, or customers with all their rows.
 pub(super) fn variance(moved: &[f64], group: Option<&[u64]>) -> f64 {

@@ -8,10 +8,9 @@ use clap::Args;
 use rekindle_models::artifact::{Artifact, Registry};
 use rekindle_models::frame::nearest_name;
 use serde::Deserialize;
-use tempfile::NamedTempFile;
 
-use crate::commands::at_cutoff::{AtCutoff, STATES};
 use crate::commands::fit::LimitArgs;
+use crate::commands::reading::Reading;
 use crate::commands::{Found, Talk, colour, load_model, print, write_whole};
 use crate::holdout::{Asked, Holdout, HoldoutOptions, Judgement};
 use crate::quality::DataQuality;
@@ -194,8 +193,14 @@ impl Evaluate {
             Ok(limits)
         });
         let limits = limits.collect::<Result<Vec<Limits>>>()?;
-        let reading = Reading::new(table, &self, &segments.by, talk)?;
-        let states = reading.log.iter().flat_map(|_| STATES).map(str::to_owned);
+        let options = HoldoutOptions {
+            delimiter: self.delimiter,
+            weight: self.weight.clone(),
+            by: segments.by.clone(),
+        };
+        let cutoff = self.cutoff.as_deref();
+        let reading = Reading::new(table, options, (cutoff, &self.log), talk)?;
+        let states = reading.states().iter().map(|state| (*state).to_owned());
         let by = segments.by.iter().cloned().chain(states.take(2));
         let mut seen = HashSet::new();
         let segments =
@@ -219,7 +224,7 @@ impl Evaluate {
         reading: &Reading<'_>,
     ) -> Result<Held> {
         let holdout = reading.holdout(&artifact)?;
-        let models = reading.rivals(&artifact, limits)?;
+        let models = rivals(reading, &artifact, limits)?;
         let asked = Asked { limits, models: &models, segments, seed: self.seed };
         let judgement = holdout.judge(&artifact, &asked)?;
         let Holdout { quality, warnings, .. } = holdout;
@@ -256,81 +261,32 @@ impl Evaluate {
     }
 }
 
-/// What the models are judged on, and how it is read.
-struct Reading<'a> {
-    table: &'a Path,
-    log: Option<AtCutoff>,
-    options: HoldoutOptions,
-    /// Standard input, which each model reads anew.
-    copy: Option<NamedTempFile>,
-}
-
-impl<'a> Reading<'a> {
-    fn new(table: &'a Path, evaluate: &Evaluate, by: &[String], talk: Talk) -> Result<Reading<'a>> {
-        let cutoff = evaluate.cutoff.as_deref();
-        let log = cutoff.map(|cutoff| AtCutoff::read(table, cutoff, &evaluate.log, talk));
-        let options = HoldoutOptions {
-            delimiter: evaluate.delimiter,
-            weight: evaluate.weight.clone(),
-            by: by.to_vec(),
-        };
-        let copy = (table == Path::new("-")).then(|| {
-            let mut copy = NamedTempFile::new()?;
-            std::io::copy(&mut std::io::stdin().lock(), &mut copy)?;
-            Ok::<_, std::io::Error>(copy)
-        });
-        let copy = copy.transpose().context("failed to keep a copy of standard input")?;
-        Ok(Reading { table, log: log.transpose()?, options, copy })
-    }
-
-    fn path(&self) -> &Path {
-        self.copy.as_ref().map_or(self.table, NamedTempFile::path)
-    }
-
-    /// What was judged on, in words.
-    fn shown(&self) -> String {
-        let table = self.table.display();
-        match &self.log {
-            None if self.copy.is_some() => "standard input".to_owned(),
-            None => table.to_string(),
-            Some(log) => format!("{table} at {}", log.shown()),
+/// Other models that a model must beat, with what they say of the same rows.
+fn rivals(
+    reading: &Reading<'_>,
+    artifact: &Artifact,
+    limits: &Limits,
+) -> Result<Vec<(String, Vec<f64>)>> {
+    let named =
+        limits.must_beat.iter().filter(|name| !["base", "recency"].contains(&name.as_str()));
+    let said = |name: &String| {
+        let rival = load_model(Path::new(name))
+            .with_context(|| format!("must beat {name}: expected recency, base or a model"))?
+            .artifact;
+        let (ours, theirs) = (&artifact.manifest.target, &rival.manifest.target);
+        if ours != theirs {
+            bail!(
+                "must beat {name}: it answers {}={}, {} answers {}={}; expected the same question",
+                theirs.column,
+                theirs.value,
+                artifact.manifest.model_name,
+                ours.column,
+                ours.value
+            );
         }
-    }
-
-    /// The table that a model is judged on.
-    fn holdout(&self, artifact: &Artifact) -> Result<Holdout> {
-        Ok(match &self.log {
-            None => Holdout::read(artifact, self.path(), &self.options)?,
-            Some(log) => {
-                let frame = log.table(artifact, true)?;
-                Holdout::new(artifact, frame, &self.options, &self.shown())?
-            }
-        })
-    }
-
-    /// Other models that a model must beat, with what they say of the same rows.
-    fn rivals(&self, artifact: &Artifact, limits: &Limits) -> Result<Vec<(String, Vec<f64>)>> {
-        let named =
-            limits.must_beat.iter().filter(|name| !["base", "recency"].contains(&name.as_str()));
-        let said = |name: &String| {
-            let rival = load_model(Path::new(name))
-                .with_context(|| format!("must beat {name}: expected recency, base or a model"))?
-                .artifact;
-            let (ours, theirs) = (&artifact.manifest.target, &rival.manifest.target);
-            if ours != theirs {
-                bail!(
-                    "must beat {name}: it answers {}={}, {} answers {}={}; expected the same question",
-                    theirs.column,
-                    theirs.value,
-                    artifact.manifest.model_name,
-                    ours.column,
-                    ours.value
-                );
-            }
-            Ok((name.clone(), self.holdout(&rival)?.judged().probability.to_vec()))
-        };
-        named.map(said).collect()
-    }
+        Ok((name.clone(), reading.holdout(&rival)?.judged().probability.to_vec()))
+    };
+    named.map(said).collect()
 }
 
 /// The models named: of a registry, all in force.

@@ -9,10 +9,15 @@ use crate::report::{Document, annotations, summary};
 
 /// Appends to the job's summary where there is one, and annotates what was not kept where workflow commands are read.
 pub(super) fn tell(document: &Document<'_>) -> Result<()> {
-    append(&summary(document))?;
+    tell_of(&summary(document), &annotations(document))
+}
+
+/// The same of a summary and annotations.
+pub(super) fn tell_of(summary: &str, annotations: &str) -> Result<()> {
+    append(summary)?;
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true") {
         // On standard error, where commands are read as well: standard output may be JSON.
-        let _ = std::io::stderr().write_all(annotations(document).as_bytes());
+        let _ = std::io::stderr().write_all(annotations.as_bytes());
     }
     Ok(())
 }

@@ -173,7 +173,7 @@ impl Import {
 }
 
 /// A scorer whose probabilities are LightGBM's own.
-fn scorer(model: Fitted, schema: Schema) -> Scorer {
+pub(super) fn scorer(model: Fitted, schema: Schema) -> Scorer {
     let identity = Platt::from_saved(1.0, 0.0).expect("a sigmoid of slope 1");
     let calibration = Calibration::Platt(identity);
     Scorer { schema, model, calibration, threshold: 0.5, reference: even_reference() }
@@ -189,7 +189,7 @@ fn even_reference() -> Reference {
 }
 
 /// The usual cells that count as missing, but for those that are a level of the model.
-fn missing_markers(schema: &Schema, usual: Vec<String>) -> Vec<String> {
+pub(super) fn missing_markers(schema: &Schema, usual: Vec<String>) -> Vec<String> {
     let is_level = |text: &String| {
         schema.fields().iter().any(|field| match &field.kind {
             Kind::Categorical(levels) => levels.contains(text),
@@ -200,7 +200,7 @@ fn missing_markers(schema: &Schema, usual: Vec<String>) -> Vec<String> {
 }
 
 /// The target as given without a table to find it in.
-fn target_of(given: Option<&str>, name: &str) -> TargetEntry {
+pub(super) fn target_of(given: Option<&str>, name: &str) -> TargetEntry {
     let (column, value) = match given {
         Some(given) => given.rsplit_once('=').unwrap_or((given, "1")),
         None => (name, "1"),
@@ -289,7 +289,7 @@ fn part(target: &Target) -> PartCount {
 }
 
 /// `rows` are those of the reference population; what the model was fitted on is not known.
-fn manifest(
+pub(super) fn manifest(
     model_name: String,
     scorer: &Scorer,
     target: TargetEntry,

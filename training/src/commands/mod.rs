@@ -1,6 +1,7 @@
 //! The subcommands of `rekindle`, one a file, and what they share.
 
 mod at_cutoff;
+mod compare;
 mod customers;
 mod demo;
 mod drift;
@@ -8,15 +9,18 @@ mod evaluate;
 mod export;
 mod features;
 mod fit;
+mod foreign;
 mod github;
 mod import;
 mod init;
 mod log;
 mod models;
+mod reading;
 mod run;
 mod score;
 mod select;
 mod simulate;
+mod speed;
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -60,6 +64,7 @@ enum Command {
     Fit(Box<fit::Fit>),
     Select(Box<select::Select>),
     Evaluate(Box<evaluate::Evaluate>),
+    Compare(Box<compare::Compare>),
     Drift(Box<drift::Drift>),
     Score(score::Score),
     Models(models::Models),
@@ -84,6 +89,7 @@ impl Cli {
             Command::Fit(fit) => fit.run(talk),
             Command::Select(select) => select.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(talk),
+            Command::Compare(compare) => compare.run(talk),
             Command::Drift(drift) => drift.run(talk),
             Command::Score(score) => score.run(talk),
             Command::Models(models) => models.run(),

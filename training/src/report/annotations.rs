@@ -29,7 +29,7 @@ pub fn annotations(document: &Document<'_>) -> String {
     lines
 }
 
-fn command_of(command: &str, title: &str, message: &str) -> String {
+pub(super) fn command_of(command: &str, title: &str, message: &str) -> String {
     let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let title = escaped(title).replace(':', "%3A").replace(',', "%2C");
     format!("::{command} title={title}::{}\n", escaped(message))

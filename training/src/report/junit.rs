@@ -60,7 +60,7 @@ fn verdict(verdict: &Verdict, class: &str) -> TestCase {
     case("verdict".to_owned(), class, kind, &verdict.reason)
 }
 
-fn case(
+pub(super) fn case(
     name: String,
     class: &str,
     kind: Option<(NonSuccessKind, &'static str)>,

@@ -156,7 +156,7 @@ pub(super) fn leaks_terminal(leaks: &[LeakEntry]) -> Vec<String> {
     head.chain(leaks.iter().map(line)).collect()
 }
 
-fn sentence(reason: &str) -> String {
+pub(super) fn sentence(reason: &str) -> String {
     let mut letters = reason.chars();
     letters.next().map_or(String::new(), |first| {
         first.to_uppercase().collect::<String>() + letters.as_str() + "."

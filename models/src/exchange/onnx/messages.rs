@@ -54,6 +54,8 @@ pub struct GraphProto {
     pub node: Vec<NodeProto>,
     #[prost(string, tag = "2")]
     pub name: String,
+    #[prost(message, repeated, tag = "5")]
+    pub initializer: Vec<TensorProto>,
     #[prost(message, repeated, tag = "11")]
     pub input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
@@ -80,10 +82,14 @@ pub struct NodeProto {
 pub struct AttributeProto {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(int64, optional, tag = "3")]
+    pub i: Option<i64>,
     #[prost(bytes = "vec", optional, tag = "4")]
     pub s: Option<Vec<u8>>,
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
+    #[prost(float, repeated, packed = "false", tag = "7")]
+    pub floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(bytes = "vec", repeated, tag = "9")]
@@ -98,8 +104,12 @@ pub struct TensorProto {
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
     #[prost(string, tag = "8")]
     pub name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    pub raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
 }
@@ -170,13 +180,81 @@ impl AttributeProto {
     pub fn doubles(name: &str, values: impl Iterator<Item = f64>) -> AttributeProto {
         let double_data: Vec<f64> = values.collect();
         let dims = vec![double_data.len() as i64];
-        let tensor = TensorProto { dims, data_type: DOUBLE, name: name.to_owned(), double_data };
+        let tensor = TensorProto {
+            dims,
+            data_type: DOUBLE,
+            name: name.to_owned(),
+            double_data,
+            ..Default::default()
+        };
         AttributeProto {
             name: name.to_owned(),
             t: Some(tensor),
             kind: TENSOR_ATTRIBUTE,
             ..Default::default()
         }
+    }
+}
+
+impl NodeProto {
+    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
+        self.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// A whole number, where there is one.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.attribute(name).and_then(|attribute| attribute.i)
+    }
+
+    /// Whole numbers, none where there is no such attribute.
+    pub fn ints(&self, name: &str) -> &[i64] {
+        self.attribute(name).map_or(&[], |attribute| &attribute.ints)
+    }
+
+    /// Texts; one that is no UTF-8 is empty.
+    pub fn strings(&self, name: &str) -> Vec<&str> {
+        let texts = self.attribute(name).map_or(&[][..], |attribute| &attribute.strings);
+        texts.iter().map(|text| std::str::from_utf8(text).unwrap_or_default()).collect()
+    }
+
+    /// A text, where there is one.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let text = self.attribute(name).and_then(|attribute| attribute.s.as_deref())?;
+        Some(std::str::from_utf8(text).unwrap_or_default())
+    }
+
+    /// Numbers: floats, or the tensor of `NAME_as_tensor`; none where there is neither.
+    ///
+    /// # Errors
+    /// When the tensor holds no floats or doubles.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, String> {
+        let tensor = self.attribute(&format!("{name}_as_tensor")).and_then(|a| a.t.as_ref());
+        match tensor {
+            Some(tensor) => tensor.numbers().map_err(|found| format!("{name}_as_tensor: {found}")),
+            None => {
+                let floats = self.attribute(name).map_or(&[][..], |attribute| &attribute.floats);
+                Ok(floats.iter().map(|float| f64::from(*float)).collect())
+            }
+        }
+    }
+}
+
+impl TensorProto {
+    /// The numbers of a tensor of floats or doubles.
+    pub fn numbers(&self) -> Result<Vec<f64>, String> {
+        let raw = |bytes: usize| match self.raw_data.len().is_multiple_of(bytes) {
+            true => Ok(self.raw_data.chunks_exact(bytes)),
+            false => Err(format!("found {} bytes", self.raw_data.len())),
+        };
+        let double = |b: &[u8]| f64::from_le_bytes(b.try_into().expect("eight bytes are cut"));
+        let float = |b: &[u8]| f32::from_le_bytes(b.try_into().expect("four bytes are cut"));
+        Ok(match (self.data_type, self.raw_data.is_empty()) {
+            (DOUBLE, true) => self.double_data.clone(),
+            (DOUBLE, false) => raw(8)?.map(double).collect(),
+            (FLOAT, true) => self.float_data.iter().map(|float| f64::from(*float)).collect(),
+            (FLOAT, false) => raw(4)?.map(|b| f64::from(float(b))).collect(),
+            (other, _) => return Err(format!("found a tensor of type {other}, expected floats")),
+        })
     }
 }
 

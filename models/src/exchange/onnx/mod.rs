@@ -1,4 +1,4 @@
-//! ONNX, written: a `TreeEnsembleClassifier` of `ai.onnx.ml` 3. Rows are doubles, thresholds and
+//! ONNX, written and read. Written: a `TreeEnsembleClassifier` of `ai.onnx.ml` 3. Rows are doubles, thresholds and
 //! leaves too: a threshold cut to a float would send cells near it the other way.
 //!
 //! The input `rows` has a column per feature in the model's order: numbers, places of levels (-1 for
@@ -6,7 +6,10 @@
 //! `probabilities` of no and yes. The metadata `rekindle.features` holds names and levels as JSON.
 
 mod branches;
+mod ensemble;
+mod leaves;
 mod messages;
+mod read;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,17 @@ use crate::exchange::onnx::messages::{
     StringStringEntryProto, ValueInfoProto,
 };
 use crate::frame::{Kind, Schema};
+
+pub use read::{Imported, read};
+
+/// What the trees of a file add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Log odds of yes.
+    Margin,
+    /// The probability of yes.
+    Probability,
+}
 
 /// The model as an ONNX file whose probability of yes is
 /// `1 / (1 + exp(-(slope * margin + intercept)))`: Platt's calibration, or slope 1 and intercept 0
@@ -37,6 +51,7 @@ pub fn write(model: &FittedBoosting, schema: &Schema, slope: f64, intercept: f64
     let graph = GraphProto {
         node: vec![classifier(&branches)],
         name: "rekindle".to_owned(),
+        initializer: Vec::new(),
         input: vec![ValueInfoProto::rows("rows", DOUBLE, Some(schema.len()))],
         output: vec![
             ValueInfoProto::rows("label", INT64, None),
