@@ -39,6 +39,8 @@ pub mod segments;
 
 pub mod holdout;
 
+pub mod change;
+
 pub mod passages;
 
 pub mod customers;

@@ -4,6 +4,7 @@ mod at_cutoff;
 mod customers;
 mod demo;
 mod evaluate;
+mod explain;
 mod export;
 mod features;
 mod fit;
@@ -60,6 +61,7 @@ enum Command {
     Select(Box<select::Select>),
     Evaluate(Box<evaluate::Evaluate>),
     Score(score::Score),
+    Explain(explain::Explain),
     Models(models::Models),
     Export(export::Export),
     Import(import::Import),
@@ -83,6 +85,7 @@ impl Cli {
             Command::Select(select) => select.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(talk),
             Command::Score(score) => score.run(talk),
+            Command::Explain(explain) => explain.run(talk),
             Command::Models(models) => models.run(),
             Command::Export(export) => export.run(talk),
             Command::Import(import) => import.run(talk),

@@ -2,6 +2,7 @@
 
 mod annotations;
 mod beside;
+mod change;
 mod counts;
 mod document;
 mod html;
@@ -17,6 +18,7 @@ mod tuned;
 
 pub use annotations::annotations;
 pub use beside::beside_terminal;
+pub use change::change_terminal;
 pub use counts::{populations_terminal, shares_terminal};
 pub use document::Document;
 pub use html::html;
