@@ -7,8 +7,8 @@ use crate::report::table;
 
 /// Most features that are shown of a step.
 const FEATURES: usize = 10;
-/// Most features that are named in the sentence.
-const NAMED: usize = 2;
+/// Most features that the sentence names for a part.
+const NAMED: usize = 1;
 /// Most names of new features that are shown.
 const NAMES: usize = 5;
 
