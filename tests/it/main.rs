@@ -14,6 +14,7 @@ mod artifact;
 mod behaviour;
 mod cli;
 mod exchange;
+mod explain;
 mod laws;
 mod layering;
 mod logs;
