@@ -136,11 +136,14 @@ fn a_changed_score_is_told_in_parts_that_add_up() {
         at,
         &[&["explain", "-q"], &dates[..], &["registry/churned/2", "--customer", "silent"]].concat(),
     );
-    assert!(text.starts_with("silent, churned=1: from 0."), "{text}");
-    assert!(text.contains("nothing happened; 45 more days of silence, 61 in all"), "{text}");
     assert!(
-        text.contains("no purchase for 61 days")
-            && text.contains("before: no purchase for 16 days"),
+        text.starts_with("silent, churned=1: from 0.") && text.contains("): behaviour +0."),
+        "{text}"
+    );
+    assert!(text.contains("nothing happened; 45 more days of silence, 59 in all"), "{text}");
+    assert!(
+        text.contains("no purchase for 59 days")
+            && text.contains("before: no purchase for 14 days"),
         "{text}"
     );
 }

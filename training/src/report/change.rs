@@ -96,6 +96,9 @@ fn parts(change: &Change<'_>) -> String {
         line.trim_end().to_owned() + "\n"
     };
     let late = match kinds(&change.events.late).as_str() {
+        "" if parts.late_data != Part::default() => {
+            format!("attributes that became known after {}", change.from.cutoff)
+        }
         "" => format!("no event before {} was received after it", change.from.cutoff),
         late => format!("received after {}: {late}", change.from.cutoff),
     };
