@@ -136,3 +136,18 @@ fn the_crates_of_the_two_programs_do_not_meet() {
         assert!(!models.contains(heavy), "models depends on {heavy}");
     }
 }
+
+#[test]
+fn what_became_known_late_explains_scores_and_makes_none() {
+    let mut files = Vec::new();
+    for folder in ["models/src", "training/src", "src"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let homes = ["behaviour/history.rs", "attributes/store.rs", "training/src/change.rs"];
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        let path = file.display().to_string();
+        let at_home = homes.iter().any(|home| path.ends_with(home));
+        let text = fs::read_to_string(file).unwrap();
+        assert!(at_home || !text.contains(".as_known("), "{path} looks beyond a cutoff");
+    }
+}

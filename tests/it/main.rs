@@ -17,6 +17,7 @@ mod compare;
 mod drift;
 mod evaluate;
 mod exchange;
+mod explain;
 mod laws;
 mod layering;
 mod logs;

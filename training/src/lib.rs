@@ -45,6 +45,8 @@ pub mod holdout;
 
 pub mod drift;
 
+pub mod change;
+
 pub mod passages;
 
 pub mod customers;

@@ -127,23 +127,7 @@ impl Panel {
     /// # Errors
     /// When an attribute of the spec is not there, or is of another kind.
     pub fn with_attributes(mut self, attributes: Arc<Attributes>) -> Result<Panel> {
-        let list = attributes.list();
-        let place = |wanted: &Attribute| {
-            let found = match list.iter().position(|a| a.name == wanted.name) {
-                Some(place) if list[place].kind == wanted.kind => return Ok(place),
-                Some(place) => format!("a {}", list[place].kind.word()),
-                None => match nearest_name(&wanted.name, list.iter().map(|a| a.name.as_str())) {
-                    Some(near) => format!("none of this name; did you mean {near:?}?"),
-                    None => "none of this name".to_owned(),
-                },
-            };
-            Err(Error::BadOptions(format!(
-                "attribute {}: expected a {}, found {found}",
-                wanted.name,
-                wanted.kind.word()
-            )))
-        };
-        let places = self.wanted.iter().map(place).collect::<Result<_>>()?;
+        let places = places_of(&self.wanted, attributes.list())?;
         self.told = Some(Told { attributes, places });
         Ok(self)
     }
@@ -288,6 +272,29 @@ impl Panel {
         }
         populations
     }
+}
+
+/// Where wanted attributes stand among those that are told.
+///
+/// # Errors
+/// When one is not there, or is of another kind.
+pub fn places_of(wanted: &[Attribute], list: &[Attribute]) -> Result<Vec<usize>> {
+    let place = |wanted: &Attribute| {
+        let found = match list.iter().position(|a| a.name == wanted.name) {
+            Some(place) if list[place].kind == wanted.kind => return Ok(place),
+            Some(place) => format!("a {}", list[place].kind.word()),
+            None => match nearest_name(&wanted.name, list.iter().map(|a| a.name.as_str())) {
+                Some(near) => format!("none of this name; did you mean {near:?}?"),
+                None => "none of this name".to_owned(),
+            },
+        };
+        Err(Error::BadOptions(format!(
+            "attribute {}: expected a {}, found {found}",
+            wanted.name,
+            wanted.kind.word()
+        )))
+    };
+    wanted.iter().map(place).collect()
 }
 
 /// Refuses cutoffs whose answers the log does not know: silence after its end is no silence. The log is told by

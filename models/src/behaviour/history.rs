@@ -1,5 +1,6 @@
-//! What was known of a customer at a cutoff. The only way to make a [`History`] leaves out what
-//! happened, or became known, at the cutoff or later: features take a history and so cannot look ahead.
+//! What was known of a customer at a cutoff. [`Timeline::history`] leaves out what happened, or became known, at the cutoff
+//! or later: features take a history and so cannot look ahead. No [`History`] holds what happened later; with what became
+//! known later one is made by [`Timeline::as_known`] alone, which explains scores and makes none.
 
 use std::ops::Range;
 
@@ -86,13 +87,24 @@ impl<'a> Timeline<'a> {
     where
         'a: 'b,
     {
+        self.as_known(cutoff, cutoff, kept)
+    }
+
+    /// What was known at `known` (not before `cutoff`) of the events before `cutoff`: with what was received late. It
+    /// tells why a score was to be corrected, and nothing else: what learns, scores or judges takes
+    /// [`Timeline::history`], since nobody can know at a cutoff what is received after it.
+    pub fn as_known<'b>(&self, cutoff: i64, known: i64, kept: &'b mut Events) -> History<'b>
+    where
+        'a: 'b,
+    {
+        assert!(cutoff <= known, "what was known is looked at from the cutoff on");
         let events = self.between(i64::MIN, cutoff);
         let received = events.received();
-        if received.iter().all(|&at| at < cutoff) {
+        if received.iter().all(|&at| at < known) {
             return History { cutoff, events };
         }
         kept.clear();
-        for (place, _) in received.iter().enumerate().filter(|(_, at)| **at < cutoff) {
+        for (place, _) in received.iter().enumerate().filter(|(_, at)| **at < known) {
             kept.push_from(events.events, events.start + place);
         }
         let end = kept.len();

@@ -462,6 +462,27 @@ proptest! {
     }
 
     #[test]
+    fn what_is_known_later_of_the_same_time_is_what_was_received_by_then(
+        events in events(), days in 0_i64..30
+    ) {
+        let (known, sorted) = (CUTOFF + days * DAY_MS, sorted(&events));
+        let timeline = Timeline::new(&sorted, 0..sorted.len());
+        let (mut kept, mut others) = (Events::default(), Events::default());
+        let later = timeline.as_known(CUTOFF, known, &mut kept);
+        prop_assert_eq!(later.cutoff(), CUTOFF);
+        let expected: Vec<i64> = (0..sorted.len())
+            .filter(|&place| sorted.times[place] < CUTOFF && sorted.received[place] < known)
+            .map(|place| sorted.times[place])
+            .collect();
+        prop_assert_eq!(later.events().times(), expected);
+        let then = timeline.history(CUTOFF, &mut others);
+        if days == 0 {
+            prop_assert_eq!(later.events().times(), then.events().times());
+        }
+        prop_assert!(later.events().len() >= then.events().len());
+    }
+
+    #[test]
     fn the_order_of_arrival_changes_nothing(events in events(), turn in 0_usize..60) {
         let kernel = Kernel::new(&spec(every_feature())).unwrap();
         let mut scratch = kernel.scratch();

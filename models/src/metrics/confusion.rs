@@ -106,8 +106,18 @@ pub fn normal_quantile(p: f64) -> f64 {
     (low + high) / 2.0
 }
 
+/// Student's quantile of `p` (0 to 1) by the expansion in the normal one (Fisher 1925; Abramowitz and Stegun 26.7.5): within
+/// 1 % from 3 degrees of freedom on, which it takes fewer for.
+pub(super) fn student_quantile(p: f64, degrees: f64) -> f64 {
+    let (z, n) = (normal_quantile(p), degrees.max(3.0));
+    let (z3, z5, z7) = (z.powi(3), z.powi(5), z.powi(7));
+    z + (z3 + z) / (4.0 * n)
+        + (5.0 * z5 + 16.0 * z3 + 3.0 * z) / (96.0 * n * n)
+        + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * n * n * n)
+}
+
 /// P(0 < Z < z): the density times z + z^3/3 + z^5/15 + ... (Marsaglia 2004).
-fn normal_above_mean(z: f64) -> f64 {
+pub(super) fn normal_above_mean(z: f64) -> f64 {
     let (mut term, mut sum, mut odd) = (z, z, 1.0);
     while term > 1e-17 * sum {
         odd += 2.0;
@@ -149,6 +159,13 @@ mod tests {
         assert!((normal_quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-12);
         assert!((normal_quantile(0.95) - 1.644_853_626_951_472).abs() < 1e-12);
         assert_eq!(wilson(0.5, 0.0, 0.95), (0.0, 1.0));
+        for (degrees, expected) in
+            [(3.0, 3.182_446), (10.0, 2.228_139), (50.0, 2.008_559), (1e9, 1.959_964)]
+        {
+            let found = student_quantile(0.975, degrees);
+            assert!((found / expected - 1.0).abs() < 0.01, "{degrees}: {found} {expected}");
+        }
+        assert!((student_quantile(0.975, 50.0) - 2.008_559).abs() < 1e-5);
     }
 
     #[test]

@@ -5,7 +5,9 @@
 use rayon::prelude::*;
 
 use crate::metrics::bootstrap::{Bootstrap, DRAWS, times_of};
-use crate::metrics::{Difference, Interval, Ranked, normal_quantile};
+use crate::metrics::confusion::student_quantile;
+use crate::metrics::gaps::Gaps;
+use crate::metrics::{Difference, Interval, Ranked, effective_rows};
 use crate::seed::mix2;
 
 /// Draws that are told together.
@@ -22,7 +24,7 @@ pub struct Figures {
     pub log_loss: Interval,
     /// Mean squared error of the probability.
     pub brier_score: Interval,
-    /// Expected calibration error, over the bins of the rows as they are.
+    /// Expected calibration error, over the bins of the rows as they are. Chance adds to it; the interval knows that.
     pub ece: Interval,
     /// Times the base rate among the first [`LIFT_SHARES`].
     pub lift: [Interval; 3],
@@ -52,14 +54,23 @@ struct Drawn {
     average_precision: Vec<f64>,
     log_loss: Vec<f64>,
     brier_score: Vec<f64>,
-    ece: Vec<f64>,
+    /// By draw, then by bin of the calibration error.
+    gaps: Vec<Vec<f64>>,
     lift: [Vec<f64>; 3],
+}
+
+impl Drawn {
+    /// The calibration error of each draw.
+    fn calibration_errors(&self) -> Vec<f64> {
+        self.gaps.iter().map(|gaps| gaps.iter().map(|gap| gap.abs()).sum()).collect()
+    }
 }
 
 impl Bootstrap<'_> {
     /// The figures of ranked probabilities with intervals at the bootstrap's confidence. Means and average precision:
     /// so many standard errors (of 200 draws) from the figure, on the scale of logarithms or log odds, which they are
-    /// more symmetric on; lift and calibration error: between the quantiles of what was drawn.
+    /// more symmetric on, and as many as Student says of the rows of the smaller class; lift: between the quantiles of what
+    /// was drawn; calibration error: the errors among which the one found would be no surprise.
     pub fn figures(&self, ranked: &Ranked) -> Figures {
         self.told(ranked, self.drawn(ranked))
     }
@@ -81,7 +92,11 @@ impl Bootstrap<'_> {
             brier_score: of(second.brier_score(ours) - first.brier_score(theirs), &|d| {
                 &d.brier_score
             }),
-            ece: of(second.ece() - first.ece(), &|d| &d.ece),
+            ece: Difference::of_draws(
+                second.ece() - first.ece(),
+                &drawn[0].calibration_errors(),
+                &drawn[1].calibration_errors(),
+            ),
             lift: std::array::from_fn(|place| {
                 let share = LIFT_SHARES[place];
                 of(second.lift(ours, share) - first.lift(theirs, share), &|d| &d.lift[place])
@@ -105,7 +120,7 @@ impl Bootstrap<'_> {
             average_precision: all(&|d| &d.average_precision),
             log_loss: all(&|d| &d.log_loss),
             brier_score: all(&|d| &d.brier_score),
-            ece: all(&|d| &d.ece),
+            gaps: chunks.iter().flat_map(|drawn| drawn.gaps.iter().cloned()).collect(),
             lift: std::array::from_fn(|place| all(&|d| &d.lift[place])),
         }
     }
@@ -113,7 +128,9 @@ impl Bootstrap<'_> {
     /// The figures of the rows as they are, with the intervals that the draws give.
     fn told(&self, ranked: &Ranked, drawn: Drawn) -> Figures {
         let weight = ranked.weights();
-        let scaled = |value, drawn, scale| self.by_errors(value, drawn, scale);
+        let far = student_quantile(0.5 + self.confidence() / 2.0, ranked.fewest() - 1.0);
+        let scaled = |value, drawn, scale| self.by_errors(value, drawn, far, scale);
+        let gaps = Gaps::new(ranked, &ranked.bin_starts());
         let mut lift = drawn.lift;
         Figures {
             average_precision: scaled(
@@ -123,7 +140,7 @@ impl Bootstrap<'_> {
             ),
             log_loss: scaled(ranked.log_loss(weight), drawn.log_loss, LOGARITHM),
             brier_score: scaled(ranked.brier_score(weight), drawn.brier_score, LOGARITHM),
-            ece: Interval::of_draws(ranked.ece(), drawn.ece, self.confidence()),
+            ece: gaps.interval(&drawn.gaps, self.confidence()),
             lift: std::array::from_fn(|place| {
                 let value = ranked.lift(weight, LIFT_SHARES[place]);
                 Interval::of_draws(value, std::mem::take(&mut lift[place]), self.confidence())
@@ -142,18 +159,28 @@ impl Bootstrap<'_> {
         }
     }
 
-    /// So many standard errors from the value on another scale; between quantiles where that scale has no place for it.
-    fn by_errors(&self, value: f64, drawn: Vec<f64>, (there, back): Scale) -> Interval {
+    /// `far` standard errors from the value on another scale; between quantiles where that scale has no place for it. What
+    /// draws are off by on average counts as error too: so far the figure itself may be off.
+    fn by_errors(&self, value: f64, drawn: Vec<f64>, far: f64, (there, back): Scale) -> Interval {
         let scaled: Vec<f64> = drawn.iter().map(|d| there(*d)).collect();
         let centre = there(value);
         if !centre.is_finite() || scaled.iter().any(|d| !d.is_finite()) {
             return Interval::of_draws(value, drawn, self.confidence());
         }
-        let mean = scaled.iter().sum::<f64>() / scaled.len() as f64;
-        let squares: f64 = scaled.iter().map(|d| (d - mean).powi(2)).sum();
-        let error = (squares / (scaled.len() as f64 - 1.0)).sqrt();
-        let far = normal_quantile(0.5 + self.confidence() / 2.0) * error;
+        let squares: f64 = scaled.iter().map(|d| (d - centre).powi(2)).sum();
+        let far = far * (squares / (scaled.len() as f64 - 1.0)).sqrt();
         Interval { value, low: back(centre - far), high: back(centre + far) }
+    }
+}
+
+impl Ranked {
+    /// Effective rows of the smaller class.
+    fn fewest(&self) -> f64 {
+        let of = |class: bool| {
+            let rows = self.targets().iter().zip(self.weights());
+            effective_rows(rows.filter(|(target, _)| **target == class).map(|(_, weight)| *weight))
+        };
+        of(true).min(of(false))
     }
 }
 
@@ -219,7 +246,8 @@ struct Sums {
     brier_score: Lanes,
     /// Of the bin at hand, how far the probabilities are above what was true.
     gap: Lanes,
-    gaps: Lanes,
+    /// The same of the bins before.
+    gaps: Vec<Lanes>,
     precision: Lanes,
     positives: Lanes,
     seen: Lanes,
@@ -255,8 +283,7 @@ impl Sums {
     }
 
     fn close_bin(&mut self) {
-        each(&mut self.gaps, &self.gap, |sum, gap| *sum += gap.abs());
-        self.gap = Lanes::default();
+        self.gaps.push(std::mem::take(&mut self.gap));
     }
 
     fn figures(&self, all: &Lanes) -> Drawn {
@@ -273,7 +300,9 @@ impl Sums {
             average_precision: over(&self.precision, &self.positives),
             log_loss: over(&self.log_loss, all),
             brier_score: over(&self.brier_score, all),
-            ece: over(&self.gaps, all),
+            gaps: (0..LANES)
+                .map(|lane| self.gaps.iter().map(|gap| gap[lane] / all[lane]).collect())
+                .collect(),
             lift: [
                 lift((first, LIFT_SHARES[0])),
                 lift((second, LIFT_SHARES[1])),

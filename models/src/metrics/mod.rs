@@ -5,6 +5,7 @@ mod confusion;
 mod curve;
 mod delong;
 mod draws;
+mod gaps;
 mod paired;
 mod profit;
 mod ranking;

@@ -1,6 +1,7 @@
 //! Why a customer has its score, in words that a marketer can read: the features that moved its margin most, with
 //! direction and size, in English or Simplified Chinese. Only features that are marked as shown to marketing are told.
 
+mod changes;
 mod templates;
 mod words;
 
@@ -20,6 +21,8 @@ use crate::frame::{DateFormat, Field, Kind, Rows, UNKNOWN_LEVEL};
 use crate::language::{Language, Words};
 use crate::reasons::words::Speaker;
 use crate::scorer::Scorer;
+
+pub use crate::reasons::changes::{Moved, Moves};
 
 /// Most reasons of a customer that may be asked for.
 pub const MOST_REASONS: u8 = 20;

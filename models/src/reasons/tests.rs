@@ -402,6 +402,37 @@ fn cells_of_tables_are_told_as_they_are() {
     assert_eq!(value(&field(Kind::Numeric), f64::NAN), serde_json::Value::Null);
 }
 
+#[test]
+fn what_moved_a_margin_is_told_as_it_is_now_and_was_before() {
+    let (reasons, model) = prepared(|_| (), Words::new());
+    let now = [127.0, 32.0, 0.0, 4.0, 1.0];
+    let moves = reasons.moves(&model, &ROW, &now, Language::English);
+    let texts: Vec<&str> = moves.told.iter().map(|moved| moved.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "city: Lyon (before: city: Ghent)",
+            "no purchase for 127 days, four times the usual gap (before: no purchase for 96 days, three times the \
+             usual gap)",
+            // Of the week and the month, the one that changed.
+            "no purchase in the last 7 days (before: 1 purchase in the last 7 days)",
+        ]
+    );
+    let moved: Vec<f64> = moves.told.iter().map(|moved| moved.contribution).collect();
+    for (moved, expected) in moved.iter().zip([-0.6, 0.31, 0.1]) {
+        assert!((moved - expected).abs() < 1e-12, "{moved} {expected}");
+    }
+    assert_eq!((&moves.told[1].then, &moves.told[1].now), (&96.0.into(), &127.0.into()));
+    assert_eq!(moves.hidden, 0.0);
+    let chinese = reasons.moves(&model, &ROW, &now, Language::Chinese);
+    assert!(chinese.told[0].text.contains("（此前："), "{}", chinese.told[0].text);
+    let hide = |entry: &mut FeatureEntry| entry.hidden = entry.name.starts_with("attribute");
+    let (reasons, model) = prepared(hide, Words::new());
+    let moves = reasons.moves(&model, &ROW, &now, Language::English);
+    assert!(moves.told.len() == 2 && (moves.hidden + 0.6).abs() < 1e-12, "{moves:?}");
+    assert_eq!(reasons.moves(&model, &ROW, &ROW, Language::English), Moves::default());
+}
+
 proptest! {
     #[test]
     fn what_is_told_adds_up_to_what_moved(

@@ -33,8 +33,8 @@ pub struct Attributes {
     pub(super) contradictions: u64,
 }
 
-/// All that was ever known of one customer. Only [`Known::at`] tells of it, and only of what was known
-/// before a cutoff.
+/// All that was ever known of one customer. [`Known::at`] tells of it, and only of what was known before a cutoff;
+/// [`Known::as_known`] explains scores and makes none.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     list: &'a [Attribute],
@@ -120,17 +120,24 @@ impl Known<'_> {
     /// Whether the customer was known at all by then: whether any value with a time of knowing is told.
     /// Values that are known [`ALWAYS`] do not count: a table that lists who came later says nothing of when.
     pub fn at(&self, cutoff: i64, row: &mut [f64]) -> bool {
+        self.as_known(cutoff, cutoff, row)
+    }
+
+    /// The same of what was known before `known` (not before the cutoff), told as of the cutoff: with what became known
+    /// late. It tells why a score was to be corrected, and nothing else.
+    pub fn as_known(&self, cutoff: i64, known: i64, row: &mut [f64]) -> bool {
+        assert!(cutoff <= known, "what was known is looked at from the cutoff on");
         assert_eq!(row.len(), self.list.len(), "a cell for each attribute");
         row.fill(f64::NAN);
-        let mut known = false;
-        for entry in self.entries.iter().filter(|e| e.known_at < cutoff) {
+        let mut any = false;
+        for entry in self.entries.iter().filter(|e| e.known_at < known) {
             let place = usize::from(entry.attribute);
-            known |= entry.known_at != ALWAYS;
+            any |= entry.known_at != ALWAYS;
             row[place] = match self.list[place].kind {
                 AttributeKind::Number | AttributeKind::Category => entry.value,
                 AttributeKind::Date => days_before(cutoff, entry.value as i64),
             };
         }
-        known
+        any
     }
 }

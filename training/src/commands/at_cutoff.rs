@@ -15,7 +15,7 @@ use rekindle_models::frame::{
 
 use crate::build::{self, GatheredLog};
 use crate::commands::Talk;
-use crate::commands::log::{LogArgs, gather, log_end, settled};
+use crate::commands::log::{LogArgs, check_within, gather, log_end, settled};
 use crate::customers::{Customers, bound};
 use crate::panel::{Cutoffs, Panel, check_covered};
 use crate::project::Project;
@@ -46,14 +46,7 @@ impl AtCutoff {
         let zone = Zone::named(&project.log.timezone)?;
         let end = log_end(&project, &report, &zone)?;
         let start = report.first_event().unwrap_or(end);
-        if cutoff > end || cutoff <= start {
-            bail!(
-                "--cutoff {}: the log is from {} to {}; expected a cutoff within it",
-                zone.text(cutoff),
-                zone.text(start),
-                zone.text(end)
-            );
-        }
+        check_within("--cutoff", cutoff, (start, end), &zone)?;
         log.attributes = settled(told, &zone, cutoff, talk)?;
         let rules = project.customer_rules();
         let rules = bound(&rules, &project.log.returned, &log.names.dictionaries().kinds)?;

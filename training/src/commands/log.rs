@@ -143,6 +143,20 @@ pub(super) fn log_end(project: &Project, report: &ReadReport, zone: &Zone) -> Re
     Ok(last + 1)
 }
 
+/// Refuses a cutoff that is not within a log; `named` is how it was typed.
+pub(super) fn check_within(named: &str, cutoff: i64, span: (i64, i64), zone: &Zone) -> Result<()> {
+    let (start, end) = span;
+    if start < cutoff && cutoff <= end {
+        return Ok(());
+    }
+    bail!(
+        "{named} {}: the log is from {} to {}; expected a cutoff within it",
+        zone.text(cutoff),
+        zone.text(start),
+        zone.text(end)
+    )
+}
+
 /// The days after which silence at a log's end is told.
 const SILENT_DAYS: i64 = 30;
 

@@ -6,6 +6,7 @@ mod customers;
 mod demo;
 mod drift;
 mod evaluate;
+mod explain;
 mod export;
 mod features;
 mod fit;
@@ -67,6 +68,7 @@ enum Command {
     Compare(Box<compare::Compare>),
     Drift(Box<drift::Drift>),
     Score(score::Score),
+    Explain(explain::Explain),
     Models(models::Models),
     Export(export::Export),
     Import(import::Import),
@@ -92,6 +94,7 @@ impl Cli {
             Command::Compare(compare) => compare.run(talk),
             Command::Drift(drift) => drift.run(talk),
             Command::Score(score) => score.run(talk),
+            Command::Explain(explain) => explain.run(talk),
             Command::Models(models) => models.run(),
             Command::Export(export) => export.run(talk),
             Command::Import(import) => import.run(talk),

@@ -10,6 +10,7 @@ use crate::ingest::CustomerId;
 use crate::ingest::chunk::{Chunk, Columns, Scatter, Shape};
 use crate::ingest::customers::Customers;
 use crate::ingest::ordering::Ordering;
+use crate::ingest::partitions::partition_of;
 use crate::ingest::spill::{Block, SpillFile};
 
 /// All events of a log by customer, in memory and on disk. May be read several times, and from many
@@ -77,6 +78,11 @@ impl Gathered {
     /// Number of partitions. Which customers are in which depends on their ids alone.
     pub fn partitions(&self) -> usize {
         self.partitions.len()
+    }
+
+    /// The partition that a customer is in, if it is in any.
+    pub fn partition_of(&self, customer: CustomerId<'_>) -> usize {
+        partition_of(customer.hash())
     }
 
     /// Number of customers, with those that have lines but no events.

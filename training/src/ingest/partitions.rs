@@ -279,8 +279,8 @@ impl Grouped {
     }
 }
 
-/// The hash's lowest and highest bits find a customer within its partition: these are others.
-fn partition_of(hash: u64) -> usize {
+/// Where a customer is. The hash's lowest and highest bits find it within its partition: these are others.
+pub(super) fn partition_of(hash: u64) -> usize {
     (hash >> 40) as usize % PARTITIONS
 }
 

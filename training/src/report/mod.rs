@@ -2,6 +2,7 @@
 
 mod annotations;
 mod beside;
+mod change;
 mod compared;
 mod counts;
 mod document;
@@ -19,6 +20,7 @@ mod tuned;
 
 pub use annotations::annotations;
 pub use beside::beside_terminal;
+pub use change::change_terminal;
 pub use compared::{COMPARED_VERSION, ComparedModel, ComparedReport};
 pub use counts::{populations_terminal, shares_terminal};
 pub use document::Document;
