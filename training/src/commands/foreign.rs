@@ -34,7 +34,7 @@ pub(super) enum Given {
     /// Of our own.
     Own(Box<Compared>),
     /// Trees of another program.
-    Foreign(Foreign),
+    Foreign(Box<Foreign>),
 }
 
 /// Trees of another program, without a question and a threshold.
@@ -54,7 +54,7 @@ impl Given {
     pub(super) fn open(path: &Path, width: Option<usize>) -> Result<Given> {
         let format = if path.is_file() { format_of(path)? } else { None };
         if let Some(format) = format {
-            return Ok(Given::Foreign(Foreign::open(path, format, width)?));
+            return Ok(Given::Foreign(Box::new(Foreign::open(path, format, width)?)));
         }
         let Found { artifact, version } = load_model(path)?;
         let bytes = artifact.to_bytes()?.len() as u64;

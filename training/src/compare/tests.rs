@@ -62,7 +62,7 @@ fn a_better_model_passes_and_a_worse_one_does_not() {
 #[test]
 fn a_model_against_itself_is_no_better_and_no_worse() {
     let (target, scores) = world(500, [1.0, 1.0]);
-    let same = Pair { a: scores.a.clone(), b: scores.a.clone() };
+    let same = Pair { a: scores.a.clone(), b: scores.a };
     let better = gate(&same, &target, Ask::Better, By::RocAuc);
     assert_eq!(better.outcome, Outcome::Broken);
     assert!(better.reason.starts_with("B's ROC AUC is A's, 0."), "{}", better.reason);

@@ -41,6 +41,9 @@ impl World {
     }
 }
 
+/// A figure's difference, counted anew.
+type Slow<'a> = Box<dyn Fn(&Judged<'_>) -> f64 + 'a>;
+
 /// The deviation of what 200 draws give for a difference, each draw by its own weights.
 fn slowly(judged: &Judged<'_>, seed: u64, of: &dyn Fn(&Judged<'_>) -> f64) -> f64 {
     let key = |row: usize| judged.group.map_or(row as u64, |group| group[row]);
@@ -99,7 +102,7 @@ proptest! {
         let apart = |of: fn((Confusion, f64)) -> f64| {
             move |judged: &Judged<'_>| of(with(judged, 1)) - of(with(judged, 0))
         };
-        let slow: [(Difference, Box<dyn Fn(&Judged<'_>) -> f64>); 3] = [
+        let slow: [(Difference, Slow<'_>); 3] = [
             (rates.error_rate, Box::new(apart(|c| c.0.error_rate().unwrap_or(f64::NAN)))),
             (rates.miss_rate, Box::new(apart(|c| c.0.miss_rate().unwrap_or(f64::NAN)))),
             (rates.profit.unwrap().1, Box::new(apart(|c| c.1))),
