@@ -45,8 +45,8 @@ impl Axis {
         Axis { name: name.to_owned(), low: 0.0, high: 1.0, unit: Unit::Percent }
     }
 
-    /// The same from 0 on, with a little room above.
-    pub fn from_zero(self) -> Axis {
+    /// The same with 0 on it, with a little room above.
+    pub fn with_zero(self) -> Axis {
         let high = if self.high > 0.0 { self.high * 1.04 } else { 1.0 };
         Axis { low: self.low.min(0.0), high, ..self }
     }

@@ -114,7 +114,7 @@ fn histogram(evaluation: &Evaluation, curves: &Curves, place: &Place) -> Plot {
         ),
         x: Axis::over("probability", Unit::Number, bins.iter().flat_map(|b| [b.low, b.high])),
         y: Axis::over("share of the outcome's rows", Unit::Percent, heights.chain([0.0]))
-            .from_zero(),
+            .with_zero(),
         shapes: vec![
             Shape::Bars(Colour::Blue, negatives),
             Shape::Bars(Colour::Orange, positives),

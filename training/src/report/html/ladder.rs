@@ -93,7 +93,7 @@ impl Ladder {
         });
         let axis = Axis::over(&self.axis, self.unit, values.chain([self.line]).flatten());
         match self.rungs.iter().any(|rung| matches!(rung.mark, Mark::Bar(_))) {
-            true => axis.from_zero(),
+            true => axis.with_zero(),
             false => axis.roomy(),
         }
     }

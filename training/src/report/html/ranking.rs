@@ -182,7 +182,7 @@ impl Drawn<'_> {
             says: format!("Times the base rate: {}.", says.collect::<Vec<_>>().join(", ")),
             x: Axis::share("share of customers, likeliest first"),
             y: Axis::over("lift (times the base rate)", Unit::Number, values.chain([0.0]))
-                .from_zero(),
+                .with_zero(),
             shapes: vec![
                 Shape::Level(Colour::Grey, 1.0),
                 Shape::Line(Colour::Blue, line),

@@ -121,7 +121,7 @@ fn kept(steps: &[SelectionStep], place: &Place) -> Plot {
         title: "Features tried and kept",
         says: "At each step.".to_owned(),
         x: axis(steps),
-        y: Axis::over("features", Unit::Whole, most.chain([0.0])).from_zero(),
+        y: Axis::over("features", Unit::Whole, most.chain([0.0])).with_zero(),
         shapes: vec![
             Shape::Bars(Colour::Pale, bars(-0.35, 0.0, |s| s.tried)),
             Shape::Bars(Colour::Blue, bars(0.0, 0.35, |s| s.dimensions)),

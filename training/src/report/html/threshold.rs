@@ -21,13 +21,15 @@ struct Known {
     /// Their weight, and that of those with the target.
     weight: f64,
     positives: f64,
-    /// Whether rows weigh differently: then counts are of weight.
-    weighted: bool,
     /// Place of the chosen one.
     chosen: usize,
-    /// Threshold; predicted: rows, weight, weight with the target; error rate's and miss rate's ends; profit.
-    points: Vec<(f64, usize, f64, f64, [f64; 2], [f64; 2], Option<f64>)>,
+    points: Vec<Told>,
 }
+
+/// Threshold; predicted: rows, weight, weight with the target; error rate's and miss rate's ends; profit. An array in JSON:
+/// there are hundreds.
+#[derive(Debug, Serialize)]
+struct Told(f64, usize, f64, f64, [f64; 2], [f64; 2], Option<f64>);
 
 /// The rates against the threshold with its slider; `None` where there are no curves.
 pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
@@ -42,14 +44,13 @@ pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
         rows: evaluation.rows,
         weight: first.predicted,
         positives: first.true_positives,
-        weighted: (first.predicted - evaluation.rows as f64).abs() > 1e-6,
         chosen,
         points: points
             .iter()
             .map(|p| {
                 let (error, miss) = (end(&p.error_rate), end(&p.miss_rate));
                 let (rows, weight) = (p.predicted_rows, p.predicted);
-                (p.threshold, rows, weight, p.true_positives, error, miss, p.profit)
+                Told(p.threshold, rows, weight, p.true_positives, error, miss, p.profit)
             })
             .collect(),
     };
@@ -65,6 +66,9 @@ pub fn section(report: &Report<'_>, place: &Place) -> Option<Section> {
                 @if let Some(profit) = profit(evaluation, &points, place) { (profit.figure()) }
             }
             (tried(evaluation, (chosen, points.len()), place))
+        }
+        @if (first.predicted - evaluation.rows as f64).abs() > 1e-6 {
+            p class="note" { "Rows have weights: those with the target, those without and the missed are sums of them." }
         }
         script type="application/json" id=(place.id("points")) { (PreEscaped(known)) }
     };
