@@ -160,8 +160,8 @@ fn values(frame: &Frame, place: usize, rows: &[u32]) -> Vec<(usize, String)> {
             let text = |bin: usize| match (kind, few) {
                 (Kind::Boolean, _) => (if ends[bin] == 1.0 { "true" } else { "false" }).to_owned(),
                 (_, true) => ends[bin].to_string(),
-                (_, false) if bin == 0 => format!("up to {}", ends[0]),
-                (_, false) => format!("above {} up to {}", ends[bin - 1], ends[bin]),
+                (_, false) if bin == 0 => format!("up to {}", shown(ends[0])),
+                (_, false) => format!("above {} up to {}", shown(ends[bin - 1]), shown(ends[bin])),
             };
             let of = |&row: &u32| match cells[row as usize] {
                 cell if cell.is_nan() => missing(),
@@ -174,6 +174,15 @@ fn values(frame: &Frame, place: usize, rows: &[u32]) -> Vec<(usize, String)> {
         }
         (Column::Category(_), _) => unreachable!("a frame pairs categories with levels"),
     }
+}
+
+/// A number to four significant digits, whole numbers as they are: what a name needs.
+fn shown(number: f64) -> String {
+    if number == 0.0 || number.fract() == 0.0 {
+        return number.to_string();
+    }
+    let digits = (3 - number.abs().log10().floor() as i32).clamp(0, 17) as usize;
+    format!("{number:.digits$}")
 }
 
 impl Cut {
