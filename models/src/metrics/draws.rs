@@ -189,10 +189,7 @@ impl Sums {
     /// A run of rows of equal probability.
     fn add_run(&mut self, hits: &Lanes, misses: &Lanes, all: &Lanes) {
         let most = LIFT_SHARES[LIFT_SHARES.len() - 1];
-        let mut early = false;
-        for lane in 0..LANES {
-            early |= self.seen[lane] < all[lane] * most;
-        }
+        let early = self.seen.iter().zip(all).any(|(seen, all)| *seen < all * most);
         if early {
             for (found, share) in self.found.iter_mut().zip(LIFT_SHARES) {
                 for lane in 0..LANES {
