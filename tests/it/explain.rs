@@ -214,7 +214,7 @@ fn what_cannot_be_explained_is_refused_with_what_to_type() {
     );
     let table = "id,spend,churned\n".to_owned()
         + &(0..400)
-            .map(|n| format!("{n},{},{}\n", n % 17, u8::from(n % 17 > 8)))
+            .map(|n| format!("{n},{},{}\n", n % 17, u8::from((n % 17 > 8) != (n % 5 == 0))))
             .collect::<String>();
     fs::write(at.join("table.csv"), table).unwrap();
     let fit = ["fit", "table.csv", "--target", "churned", "--id", "id", "--model", "logistic"];
