@@ -164,7 +164,7 @@ fn scores_are_those_of_the_batch_and_what_is_the_same_has_no_parts() {
             scores.insert((record[0].to_owned(), version), record[1].parse().unwrap());
         }
     }
-    for customer in ["c7", "c103", "late", "moved"] {
+    for customer in ["c10", "c101", "c102", "c106"] {
         let words = [one, two, "--cutoff", "2024-08-01", "--customer", customer];
         let change = told(at, &words);
         check_sums(&change);
@@ -176,8 +176,8 @@ fn scores_are_those_of_the_batch_and_what_is_the_same_has_no_parts() {
         }
         for (side, version) in [("from", one), ("to", two)] {
             // To the bit.
-            let batch = scores.get(&(customer.to_owned(), version)).copied();
-            assert!(batch.is_none_or(|p| p == number(&change[side]["probability"])), "{change:#}");
+            let batch = scores[&(customer.to_owned(), version)];
+            assert_eq!(batch, number(&change[side]["probability"]), "{change:#}");
         }
         let same = [
             &format!("{one}@2024-08-01")[..],
@@ -190,7 +190,6 @@ fn scores_are_those_of_the_batch_and_what_is_the_same_has_no_parts() {
         assert!(!parts.contains(|c: char| c.is_ascii_digit() && c != '0'), "{parts}");
         assert!(done(at, &[&["explain", "-q"], &same[..]].concat()).contains("nothing changed"));
     }
-    assert!(scores.contains_key(&("c103".to_owned(), one)), "{:?}", scores.keys());
 }
 
 #[test]
@@ -215,7 +214,7 @@ fn what_cannot_be_explained_is_refused_with_what_to_type() {
     );
     let table = "id,spend,churned\n".to_owned()
         + &(0..400)
-            .map(|n| format!("{n},{},{}\n", n % 17, u8::from(n % 17 > 8)))
+            .map(|n| format!("{n},{},{}\n", n % 17, u8::from((n % 17 > 8) != (n % 5 == 0))))
             .collect::<String>();
     fs::write(at.join("table.csv"), table).unwrap();
     let fit = ["fit", "table.csv", "--target", "churned", "--id", "id", "--model", "logistic"];
