@@ -136,7 +136,7 @@ fn every_condition_may_be_what_makes_a_model_unusable() {
     }
     for (more, words) in [
         (&["--must-beat", "registry/nobody"][..], "expected recency, base or a model"),
-        (&["--max-ece", "3"], "expected a share from 0 to 1"),
+        (&["--max-ece", "3"], "found 3, expected 0 to 1"),
         (&["--each-segment"], "expected columns to tell segments by"),
         (&["--by", "pln"], "plan"),
         (&["--conditions", "none.toml"], "none.toml"),
