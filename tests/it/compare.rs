@@ -204,7 +204,7 @@ fn what_cannot_be_compared_is_refused_with_what_was_found() {
     assert_eq!(code(at, &any), 0);
     for (more, expected) in [
         (&["--by", "log_loss"][..], "expected --require-better or --allow-worse"),
-        (&["--allow-worse=-1"], "--allow-worse -1: expected an amount of at least 0"),
+        (&["--allow-worse=-1"], "found -1, expected 0 or more"),
         (&["--require-better", "--by", "profit"], "neither model knows a campaign"),
         (&["--confidence", "95"], "--confidence 95: expected 0.5 to below 1"),
         (&["--target", "left=1"], "answers churned=1; leave --target out"),

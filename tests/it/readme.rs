@@ -24,6 +24,7 @@ fn the_two_commands_stand_first() {
     let tests = page.find("cargo test --workspace").unwrap();
     let others = page.find("\nrekindle ").unwrap();
     assert!(demo < others && tests < others);
+    assert!(!page.contains("@@"), "something was to be filled in");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use rekindle_models::baseline::Baseline;
 use rekindle_models::frame::Schema;
 use rekindle_models::metrics::{
     Auc, Bin, Bootstrap, Confusion, HistogramBin, Interval, Judged, LIFT_SHARES, Point, Ranked,
-    RocPoint, Stakes, effective_rows, log_loss, mean_gain, wilson,
+    RocPoint, Stakes, log_loss, mean_gain, wilson,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -189,9 +189,7 @@ pub enum Rival {
 pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> (Evaluation, Option<Curves>) {
     let confidence = question.limits.confidence;
     let confusion = Confusion::at(judged, question.threshold);
-    let effective = |keep: &dyn Fn(usize) -> bool| {
-        effective_rows((0..judged.len()).filter(|&row| keep(row)).map(|row| judged.weight[row]))
-    };
+    let effective = |keep: &dyn Fn(usize) -> bool| judged.effective_rows(keep);
     let predicted = effective(&|row| judged.probability[row] >= question.threshold);
     let positive = effective(&|row| judged.target[row]);
     let by_wilson = |share: Option<f64>, rows: f64| {
@@ -208,7 +206,7 @@ pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> (Evaluation, Op
     let (auc, auc_by_rule) = (Auc::new(&ranked), Auc::new(&ranked_by_rule));
     let gain = auc.gain(&auc_by_rule, judged.group, confidence);
     let roc_auc = auc.interval(judged.group, confidence);
-    let taken = bootstrap.figures(&ranked);
+    let (taken, bounds) = bootstrap.figures_and_bounds(&ranked);
     let (rule_name, rule_feature) = question.rule;
     let rule = Beaten { rival: format!("{rule_name}, {rule_feature}"), by: By::RocAuc, gain };
     let others = question.rivals.iter().map(|rival| rival.beaten(judged, &auc, question));
@@ -217,11 +215,11 @@ pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> (Evaluation, Op
         effective_predicted: predicted,
         effective_positive: positive,
         figures: Figures {
-            roc_auc,
-            average_precision: taken.average_precision,
-            ece: taken.ece,
-            log_loss: taken.log_loss,
-            brier_score: taken.brier_score,
+            roc_auc: auc.interval(judged.group, 2.0 * confidence - 1.0),
+            average_precision: bounds.average_precision,
+            ece: bounds.ece,
+            log_loss: bounds.log_loss,
+            brier_score: bounds.brier_score,
         },
         rivals: std::iter::once(rule).chain(others).collect(),
     };

@@ -1,12 +1,13 @@
 //! A table that a saved model is judged on: its rows with an answer, and what the model says of them. Fits nothing, prints
 //! nothing.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
 use rekindle_models::artifact::{Artifact, Manifest};
-use rekindle_models::frame::{Binding, Frame, ReadOptions, Rows, read};
+use rekindle_models::frame::{Binding, DateFormat, Frame, ReadKind, ReadOptions, Rows, read};
 use rekindle_models::metrics::{Campaign, Judged, Stakes};
 use rekindle_models::scorer::{Score, Scorer};
 use rekindle_models::seed::hash_text;
@@ -28,6 +29,8 @@ pub struct HoldoutOptions {
     pub weight: Option<String>,
     /// Columns that segments are told by.
     pub by: Vec<String>,
+    /// Whether features that are no columns of the table count as missing; without it such a table is refused.
+    pub allow_absent: bool,
 }
 
 /// A table with what a model says of it.
@@ -85,11 +88,14 @@ impl Holdout {
         more.extend(weight.map(String::as_str));
         more.extend(manifest.profit.iter().flat_map(Campaign::columns));
         more.extend(options.by.iter().map(String::as_str));
+        let learned = LearnedUntil::of(manifest);
+        more.extend(learned.map(|learned| learned.column));
         let id = manifest.id_column.as_deref();
-        let reading = ReadOptions {
+        let mut reading = ReadOptions {
             delimiter: options.delimiter,
             ..ReadOptions::for_model(&artifact.scorer.schema, &manifest.missing_markers, id, &more)
         };
+        reading.kinds.extend(learned.map(|learned| (learned.column.to_owned(), learned.kind())));
         let frame = read(table, &reading)?;
         let shown = table.display().to_string();
         Holdout::new(artifact, frame, options, &shown)
@@ -108,7 +114,15 @@ impl Holdout {
         let manifest = &artifact.manifest;
         let mut warnings = Vec::new();
         let binding = bind(&artifact.scorer, &frame, &mut warnings)?;
+        check_complete(&binding, options, shown)?;
         let asked = &manifest.target;
+        if frame.schema().place(&asked.column).is_none() {
+            return Err(Error::BadOptions(format!(
+                "{shown}: no column {:?}, which says whom {} was right of; expected it in a table that models are \
+                 judged on (rekindle score and drift need none)",
+                asked.column, manifest.model_name
+            )));
+        }
         let question = TargetSpec { given: format!("{}={}", asked.column, asked.value) };
         let answers = question.find(&frame)?;
         let left_out = frame.rows() - answers.answered.len();
@@ -116,8 +130,12 @@ impl Holdout {
             warnings.push(format!("{left_out} rows have no {} and were left out", asked.column));
         }
         let rows = answers.answered;
+        if let Some(learned) = LearnedUntil::of(manifest) {
+            learned.check(&frame, &rows, shown)?;
+        }
         let weight = weights_of(manifest, &frame, options, shown, &rows)?;
         let group = customers_of(manifest, &frame, &rows);
+        warnings.extend(group.as_deref().and_then(repeated));
         let quality = DataQuality::new(Table::Judged, &artifact.scorer.schema, &frame, &rows);
         let target = rows.iter().map(|&row| answers.positive[row as usize]).collect();
         let block = |span: Range<usize>| binding.rows_at(&frame, &rows[span]);
@@ -224,6 +242,9 @@ impl Holdout {
         if asked.segments.each {
             let told = segments.iter().filter_map(Segment::told);
             evaluation.verdict = evaluation.verdict.with_segments(told);
+            let unjudged = segments.iter().filter(|s| s.asked && !s.judged).map(Segment::name);
+            let judged = segments.iter().any(|s| s.asked && s.judged);
+            evaluation.verdict = evaluation.verdict.without(&unjudged.collect::<Vec<_>>(), judged);
         }
         Ok(Judgement { evaluation, curves, segments })
     }
@@ -254,7 +275,85 @@ pub(crate) fn weights_of(
 pub(crate) fn customers_of(manifest: &Manifest, frame: &Frame, rows: &[u32]) -> Option<Vec<u64>> {
     let place = frame.schema().place(manifest.id_column.as_deref()?)?;
     let id = |&row: &u32| frame.text(place, row as usize).map_or(0, |t| hash_text(&t));
-    Some(rows.iter().map(id).collect())
+    let group: Vec<u64> = rows.par_iter().map(id).collect();
+    let customers = group.iter().collect::<HashSet<_>>().len();
+    // Rows of different customers are drawn as rows, which is faster.
+    (customers < group.len()).then_some(group)
+}
+
+/// That customers have several rows, where some have.
+fn repeated(group: &[u64]) -> Option<String> {
+    let customers = group.iter().collect::<HashSet<_>>().len();
+    (customers < group.len()).then(|| {
+        format!(
+            "{} rows are of {customers} customers: intervals take a customer's rows together",
+            group.len()
+        )
+    })
+}
+
+/// The last time of the rows that a model learned from: it is judged on later ones.
+#[derive(Debug, Clone, Copy)]
+pub struct LearnedUntil<'a> {
+    /// The column of times.
+    pub column: &'a str,
+    /// Days since 1970 where it is of dates.
+    pub last: f64,
+    dates: bool,
+}
+
+impl<'a> LearnedUntil<'a> {
+    /// Of training and calibration rows; `None` where they were not split by time.
+    pub fn of(manifest: &'a Manifest) -> Option<LearnedUntil<'a>> {
+        let parts = [&manifest.rows.train, &manifest.rows.calibration];
+        let times = || parts.iter().filter_map(|part| part.time.as_ref());
+        let last = times().map(|time| time.last).reduce(f64::max)?;
+        let dates = times().any(|time| time.dates);
+        Some(LearnedUntil { column: manifest.time_column.as_deref()?, last, dates })
+    }
+
+    /// How it is read.
+    fn kind(&self) -> ReadKind {
+        if self.dates { ReadKind::Date(DateFormat::default()) } else { ReadKind::Numeric }
+    }
+
+    /// As people read it.
+    pub fn shown(&self) -> String {
+        if self.dates { DateFormat::day(self.last) } else { self.last.to_string() }
+    }
+
+    /// Refuses rows of times that the model learned from: on them it looks better than it is.
+    fn check(&self, frame: &Frame, rows: &[u32], shown: &str) -> Result<()> {
+        let times = frame.schema().place(self.column).and_then(|place| frame.numbers(place));
+        let Some(times) = times else { return Ok(()) };
+        let early = rows.iter().filter(|&&row| times[row as usize] <= self.last).count();
+        match early {
+            0 => Ok(()),
+            _ => Err(Error::BadOptions(format!(
+                "{shown}: {early} of {} rows are of {} up to {}, from which the model learned; expected later rows \
+                 alone: on the others it looks better than it is",
+                rows.len(),
+                self.column,
+                self.shown()
+            ))),
+        }
+    }
+}
+
+/// Refuses a table that lacks features, unless they are to count as missing: the model looks worse without them, and
+/// so does the rule that it is compared with.
+pub fn check_complete(binding: &Binding, options: &HoldoutOptions, shown: &str) -> Result<()> {
+    match binding.absent() {
+        [] => Ok(()),
+        _ if options.allow_absent => Ok(()),
+        absent => Err(Error::BadOptions(format!(
+            "{shown}: {} of the model's features are no columns of the table: {}{}; expected all of them, spelt as when \
+             the model was fitted; with --allow-absent they count as missing",
+            absent.len(),
+            absent[..absent.len().min(5)].join(", "),
+            if absent.len() > 5 { ", ..." } else { "" }
+        ))),
+    }
 }
 
 /// Pairs a table with the model's features and says what does not fit.

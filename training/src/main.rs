@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rekindle_training::commands::Cli;
+use rekindle_training::commands::{Cli, annotate};
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // The exit code tells it too, where nobody reads.
             let _ = writeln!(std::io::stderr(), "rekindle: {}", sentence(&error));
+            annotate(&sentence(&error));
             ExitCode::from(2)
         }
     }

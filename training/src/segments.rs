@@ -19,13 +19,15 @@ pub struct Segments {
     pub by: Vec<String>,
     /// Fewest rows of a segment; those of smaller ones are told together.
     pub smallest: usize,
-    /// Whether every limit must be kept in every segment, too.
+    /// Further columns, whose segments are told and nothing is asked of.
+    pub told: Vec<String>,
+    /// Whether every limit must be kept in every segment that can be judged, too.
     pub each: bool,
 }
 
 impl Default for Segments {
     fn default() -> Segments {
-        Segments { by: Vec::new(), smallest: 200, each: false }
+        Segments { by: Vec::new(), told: Vec::new(), smallest: 200, each: false }
     }
 }
 
@@ -56,6 +58,9 @@ pub struct Segment {
     pub roc_auc: Interval,
     /// What was asked of the segment, and what came of it; empty where nothing was.
     pub conditions: Vec<Condition>,
+    /// Whether limits are asked of it.
+    #[serde(skip)]
+    pub asked: bool,
     #[serde(skip)]
     verdict: Option<Verdict>,
 }
@@ -84,6 +89,8 @@ pub struct Cut {
     column: String,
     value: String,
     rows: Vec<u32>,
+    /// Whether they are values that none can be judged alone: what is true of all together is told elsewhere.
+    together: bool,
 }
 
 /// Different numbers up to which each is a segment of its own; more are cut at their quartiles.
@@ -101,7 +108,7 @@ pub fn segment_rows(
     segments: &Segments,
 ) -> Result<Vec<Cut>> {
     let mut cuts = Vec::new();
-    for column in &segments.by {
+    for column in segments.by.iter().chain(&segments.told) {
         let place = frame.schema().require(column)?;
         let mut by_value: BTreeMap<(usize, String), Vec<u32>> = BTreeMap::new();
         for (row, value) in values(frame, place, rows).into_iter().enumerate() {
@@ -114,7 +121,9 @@ pub fn segment_rows(
                 && rows.len() - positives >= FEWEST_ROWS
         };
         let (large, small): (Vec<_>, Vec<_>) = by_value.into_iter().partition(|(_, r)| enough(r));
-        let cut = |value: String, rows| Cut { column: column.clone(), value, rows };
+        let nothing_else = large.is_empty();
+        let cut =
+            |value: String, rows| Cut { column: column.clone(), value, rows, together: false };
         cuts.extend(large.into_iter().map(|((_, value), rows)| cut(value, rows)));
         match small.len() {
             0 => {}
@@ -122,7 +131,8 @@ pub fn segment_rows(
             several => {
                 let mut rows: Vec<u32> = small.into_iter().flat_map(|(_, rows)| rows).collect();
                 rows.sort_unstable();
-                cuts.push(cut(format!("{several} small ones together"), rows));
+                let value = format!("{several} small ones together");
+                cuts.push(Cut { together: nothing_else, ..cut(value, rows) });
             }
         }
     }
@@ -208,7 +218,8 @@ impl Cut {
         });
         let stakes: Option<Stakes> = question.stakes.map(|stakes| stakes.at(rows));
         // Nothing but the limits is asked of a segment: a rule may well be as good within it.
-        let limits = match segments.each {
+        let asked = segments.each && segments.by.contains(&self.column);
+        let limits = match asked {
             true => Limits { must_beat: Vec::new(), ..question.limits.clone() },
             false => Limits { confidence: question.limits.confidence, ..Limits::default() },
         };
@@ -222,7 +233,7 @@ impl Cut {
         let (evaluation, _) = evaluate(&judged, &within);
         let positives = judged.positives();
         let fewest = positives.min(rows.len() - positives);
-        let enough = rows.len() >= segments.smallest && fewest >= FEWEST_ROWS;
+        let enough = rows.len() >= segments.smallest && fewest >= FEWEST_ROWS && !self.together;
         let verdict = evaluation.verdict.of_limits();
         Segment {
             column: self.column,
@@ -238,7 +249,8 @@ impl Cut {
             miss_rate: evaluation.miss_rate,
             roc_auc: evaluation.roc_auc,
             conditions: verdict.conditions.clone(),
-            verdict: (enough && segments.each).then_some(verdict),
+            asked,
+            verdict: (enough && asked).then_some(verdict),
         }
     }
 }

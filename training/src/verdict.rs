@@ -15,6 +15,8 @@ pub use limits::Limits;
 
 use conditions::{Need, all_alike, conditions};
 
+/// How many times as many rows are named as what is missing, at most: nobody has a hundred times as many.
+const MOST_TIMES: f64 = 100.0;
 /// Fewest rows of either class that anything is judged on.
 pub const FEWEST_ROWS: usize = 20;
 
@@ -90,10 +92,11 @@ impl Verdict {
             let unsure =
                 conditions.iter().zip(&needs).filter(|(c, _)| c.outcome == Outcome::NotSure);
             // Where no number of rows would do for one of them, none is named.
-            let times: Option<Vec<f64>> = unsure.map(|(_, need)| need.times).collect();
+            let times: Option<Vec<f64>> =
+                unsure.map(|(_, need)| need.times.filter(|t| *t < MOST_TIMES)).collect();
             let times = times.and_then(|times| times.into_iter().reduce(f64::max));
             let more = times.map(|t| (confusion.positive_rows as f64 * (t - 1.0)).ceil().max(1.0));
-            let more_positives = more.filter(|more| *more < 1e9).map(|more| more as u64);
+            let more_positives = more.map(|more| more as u64);
             let reason = joined(Outcome::NotSure);
             let reason = match more_positives {
                 Some(more) => {
@@ -138,7 +141,8 @@ fn too_few(confusion: &Confusion, conditions: Vec<Condition>) -> Verdict {
 impl Verdict {
     /// The judgement by the limits alone: without what must be beaten, and whatever the threshold tells.
     pub fn of_limits(&self) -> Verdict {
-        let limits = self.conditions.iter().filter(|c| !c.name.starts_with("beats "));
+        let own = |c: &&Condition| !c.name.starts_with("beats ") && c.name != "threshold";
+        let limits = self.conditions.iter().filter(own);
         let conditions: Vec<Condition> = limits.cloned().collect();
         let word = |outcome| conditions.iter().any(|c| c.outcome == outcome);
         let (verdict, of) = match () {
@@ -149,6 +153,21 @@ impl Verdict {
         let reasons = conditions.iter().filter(|c| c.outcome == of).map(|c| c.reason.as_str());
         let reason = reasons.collect::<Vec<_>>().join(", and ");
         Verdict { verdict, reason, more_positives: None, conditions }
+    }
+
+    /// The judgement where some segments had too few rows to be asked: it says so, and without any that had enough there is
+    /// not enough data.
+    pub fn without(self, unjudged: &[String], some_judged: bool) -> Verdict {
+        if unjudged.is_empty() {
+            return self;
+        }
+        let why = format!("too few rows to judge {}", unjudged.join(", "));
+        match (self.verdict, some_judged) {
+            (Word::Usable, false) => {
+                Verdict { verdict: Word::NotEnoughData, reason: why, more_positives: None, ..self }
+            }
+            _ => Verdict { reason: format!("{}; {why}", self.reason), ..self },
+        }
     }
 
     /// The judgement where the limits must be kept in segments, too: the worst of all.

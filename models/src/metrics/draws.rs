@@ -72,7 +72,16 @@ impl Bootstrap<'_> {
     /// more symmetric on, and as many as Student says of the rows of the smaller class; lift: between the quantiles of what
     /// was drawn; calibration error: the errors among which the one found would be no surprise.
     pub fn figures(&self, ranked: &Ranked) -> Figures {
-        self.told(ranked, self.drawn(ranked))
+        self.told(ranked, self.drawn(ranked), self.confidence())
+    }
+
+    /// The same, and once more with intervals each end of which holds with the confidence by itself: what limits are held
+    /// against.
+    pub fn figures_and_bounds(&self, ranked: &Ranked) -> (Figures, Figures) {
+        let drawn = self.drawn(ranked);
+        let one_sided = 2.0 * self.confidence() - 1.0;
+        let bounds = self.told(ranked, drawn.clone(), one_sided);
+        (self.told(ranked, drawn, self.confidence()), bounds)
     }
 
     /// The figures of two rankings of the same rows, and how much higher the second's are. Both are told of the same
@@ -103,7 +112,9 @@ impl Bootstrap<'_> {
             }),
         };
         let [drawn, beside] = drawn;
-        ([self.told(first, drawn), self.told(second, beside)], differences)
+        let confidence = self.confidence();
+        let figures = [self.told(first, drawn, confidence), self.told(second, beside, confidence)];
+        (figures, differences)
     }
 
     /// What all draws give, in their order.
@@ -126,10 +137,10 @@ impl Bootstrap<'_> {
     }
 
     /// The figures of the rows as they are, with the intervals that the draws give.
-    fn told(&self, ranked: &Ranked, drawn: Drawn) -> Figures {
+    fn told(&self, ranked: &Ranked, drawn: Drawn, confidence: f64) -> Figures {
         let weight = ranked.weights();
-        let far = student_quantile(0.5 + self.confidence() / 2.0, ranked.fewest() - 1.0);
-        let scaled = |value, drawn, scale| self.by_errors(value, drawn, far, scale);
+        let far = student_quantile(0.5 + confidence / 2.0, ranked.fewest() - 1.0);
+        let scaled = |value, drawn, scale| by_errors(value, drawn, (far, confidence), scale);
         let gaps = Gaps::new(ranked, &ranked.bin_starts());
         let mut lift = drawn.lift;
         Figures {
@@ -140,10 +151,10 @@ impl Bootstrap<'_> {
             ),
             log_loss: scaled(ranked.log_loss(weight), drawn.log_loss, LOGARITHM),
             brier_score: scaled(ranked.brier_score(weight), drawn.brier_score, LOGARITHM),
-            ece: gaps.interval(&drawn.gaps, self.confidence()),
+            ece: gaps.interval(&drawn.gaps, confidence),
             lift: std::array::from_fn(|place| {
                 let value = ranked.lift(weight, LIFT_SHARES[place]);
-                Interval::of_draws(value, std::mem::take(&mut lift[place]), self.confidence())
+                Interval::of_draws(value, std::mem::take(&mut lift[place]), confidence)
             }),
         }
     }
@@ -158,19 +169,24 @@ impl Bootstrap<'_> {
             }
         }
     }
+}
 
-    /// `far` standard errors from the value on another scale; between quantiles where that scale has no place for it. What
-    /// draws are off by on average counts as error too: so far the figure itself may be off.
-    fn by_errors(&self, value: f64, drawn: Vec<f64>, far: f64, (there, back): Scale) -> Interval {
-        let scaled: Vec<f64> = drawn.iter().map(|d| there(*d)).collect();
-        let centre = there(value);
-        if !centre.is_finite() || scaled.iter().any(|d| !d.is_finite()) {
-            return Interval::of_draws(value, drawn, self.confidence());
-        }
-        let squares: f64 = scaled.iter().map(|d| (d - centre).powi(2)).sum();
-        let far = far * (squares / (scaled.len() as f64 - 1.0)).sqrt();
-        Interval { value, low: back(centre - far), high: back(centre + far) }
+/// `far` standard errors from the value on another scale; between quantiles where that scale has no place for it. What
+/// draws are off by on average counts as error too: so far the figure itself may be off.
+fn by_errors(
+    value: f64,
+    drawn: Vec<f64>,
+    (far, confidence): (f64, f64),
+    (there, back): Scale,
+) -> Interval {
+    let scaled: Vec<f64> = drawn.iter().map(|d| there(*d)).collect();
+    let centre = there(value);
+    if !centre.is_finite() || scaled.iter().any(|d| !d.is_finite()) {
+        return Interval::of_draws(value, drawn, confidence);
     }
+    let squares: f64 = scaled.iter().map(|d| (d - centre).powi(2)).sum();
+    let far = far * (squares / (scaled.len() as f64 - 1.0)).sqrt();
+    Interval { value, low: back(centre - far), high: back(centre + far) }
 }
 
 impl Ranked {

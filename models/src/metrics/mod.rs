@@ -52,6 +52,18 @@ impl Judged<'_> {
         self.target.iter().filter(|t| **t).count()
     }
 
+    /// Effective rows among those kept; a customer's rows go together and tell no more than one.
+    pub fn effective_rows(&self, keep: impl Fn(usize) -> bool) -> f64 {
+        let kept = (0..self.len()).filter(|&row| keep(row));
+        let Some(group) = self.group else {
+            return effective_rows(kept.map(|row| self.weight[row]));
+        };
+        let mut rows: Vec<(u64, f64)> = kept.map(|row| (group[row], self.weight[row])).collect();
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let customers = rows.chunk_by(|a, b| a.0 == b.0);
+        effective_rows(customers.map(|rows| rows.iter().map(|row| row.1).sum()))
+    }
+
     /// The weighted share of rows with the target, NaN without rows.
     pub fn base_rate(&self) -> f64 {
         let hits = self.target.iter().zip(self.weight).filter(|(t, _)| **t).map(|(_, w)| w);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rekindle_models::artifact::{Artifact, Manifest};
-use rekindle_models::behaviour::{FeatureSpec, Zone};
+use rekindle_models::behaviour::{DAY_MS, FeatureSpec, Zone};
 use rekindle_models::frame::{
     Column, Field, Frame, Kind, MISSING_CODE, ReadOptions, nearest_name, read,
 };
@@ -17,6 +17,7 @@ use crate::build::{self, GatheredLog};
 use crate::commands::Talk;
 use crate::commands::log::{LogArgs, check_within, gather, log_end, settled};
 use crate::customers::{Customers, bound};
+use crate::holdout::LearnedUntil;
 use crate::panel::{Cutoffs, Panel, check_covered};
 use crate::project::Project;
 use crate::question::Questions;
@@ -66,6 +67,16 @@ impl AtCutoff {
         let spec = spec_of(manifest)?;
         let target = &manifest.target.column;
         let questions = self.question(target)?;
+        if let Some(learned) = LearnedUntil::of(manifest).filter(|_| answers)
+            && self.cutoff as f64 / DAY_MS as f64 <= learned.last
+        {
+            bail!(
+                "--cutoff {}: {} learned from cutoffs up to {}; expected a later one: on those it looks better than it is",
+                self.shown(),
+                manifest.model_name,
+                learned.shown()
+            );
+        }
         if answers {
             check_covered(&questions, &[self.cutoff], self.span, &self.zone)?;
         }

@@ -37,8 +37,8 @@ pub struct Compare {
     /// B must be surely better than A
     #[arg(long, help_heading = "Gate")]
     require_better: bool,
-    /// B must surely be worse than A by no more than this
-    #[arg(long, value_name = "AMOUNT", help_heading = "Gate", conflicts_with = "require_better")]
+    /// B must surely be worse than A by no more than this: a share, as 0.002 or 0.2%; of profit an amount
+    #[arg(long, value_name = "AMOUNT", help_heading = "Gate", conflicts_with = "require_better", value_parser = amount, allow_hyphen_values = true)]
     allow_worse: Option<f64>,
     /// Figures that the gate is judged by, all of them; several: A,B [default: roc_auc]
     #[arg(long, value_enum, value_name = "FIGURE", value_delimiter = ',', help_heading = "Gate")]
@@ -60,6 +60,9 @@ pub struct Compare {
     /// Column of row weights [default: the models']
     #[arg(long, value_name = "COLUMN")]
     weight: Option<String>,
+    /// Features that are no columns of the table count as missing, instead of being refused
+    #[arg(long)]
+    allow_absent: bool,
     /// Byte between the fields of a CSV file [default: found in the header]
     #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
     delimiter: Option<u8>,
@@ -78,6 +81,19 @@ pub struct Compare {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// How much worse something may be.
+fn amount(text: &str) -> std::result::Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (text, 1.0),
+    };
+    let amount = number.parse::<f64>().map_err(|_| format!("{text:?} is no number"))? / scale;
+    match amount >= 0.0 && amount.is_finite() {
+        true => Ok(amount),
+        false => Err(format!("found {text}, expected 0 or more, as 0.002")),
+    }
 }
 
 /// A figure as it is typed.
@@ -277,7 +293,11 @@ impl Compare {
             false => None,
         };
         let table = spooled.as_ref().map_or(self.table.as_path(), NamedTempFile::path);
-        let options = HoldoutOptions { delimiter: self.delimiter, weight: None, by: Vec::new() };
+        let options = HoldoutOptions {
+            delimiter: self.delimiter,
+            allow_absent: self.allow_absent,
+            ..HoldoutOptions::default()
+        };
         let cutoff = self.cutoff.as_deref();
         let reading = Reading::new(table, options, (cutoff, &self.log), talk)?;
         let read = |letter: &str, model: &Artifact, warnings: &mut Vec<String>| {

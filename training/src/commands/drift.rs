@@ -10,6 +10,7 @@ use rekindle_models::frame::DateFormat;
 
 use crate::commands::at_cutoff::AtCutoff;
 use crate::commands::fit::share;
+use crate::commands::reading::check_table;
 use crate::commands::{Found, Talk, colour, github, load_model, print, write_whole};
 use crate::drift::{DriftLimits, Present};
 use crate::holdout::HoldoutOptions;
@@ -64,6 +65,9 @@ pub struct Drift {
     /// Column of row weights [default: the model's]
     #[arg(long, value_name = "COLUMN")]
     weight: Option<String>,
+    /// Features that are no columns of the table count as missing, instead of being refused
+    #[arg(long)]
+    allow_absent: bool,
     /// Byte between the fields of a CSV file [default: found in the header]
     #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
     delimiter: Option<u8>,
@@ -87,11 +91,13 @@ impl Drift {
             confidence: self.confidence,
         };
         limits.validate()?;
+        check_table(&self.table, self.backtest || !self.cutoff.is_empty())?;
         let Found { artifact, version } = load_model(&self.model)?;
         let options = HoldoutOptions {
             delimiter: self.delimiter,
             weight: self.weight.clone(),
             by: Vec::new(),
+            allow_absent: self.allow_absent,
         };
         let compare = |present: Present, table: String| -> Result<Compared> {
             let drift = crate::drift::Drift::new(&artifact, &present, &limits, self.seed)?;
@@ -121,7 +127,11 @@ impl Drift {
         if !self.backtest {
             return Ok(self.cutoff.clone());
         }
-        let Some(learned) = &manifest.training_time else {
+        // What probabilities were checked on is no news either.
+        let rows = &manifest.rows;
+        let parts = [&rows.train, &rows.calibration, &rows.test].map(|part| part.time.as_ref());
+        let last = parts.iter().flatten().map(|time| time.last).reduce(f64::max);
+        let Some(last) = last else {
             bail!(
                 "--backtest: {} does not say from which times it learned: it was fitted without a time column; name \
                  the cutoffs with --cutoff DATE --matured",
@@ -133,13 +143,13 @@ impl Drift {
         let later: Vec<i64> = project
             .cutoffs()?
             .into_iter()
-            .filter(|&cutoff| cutoff as f64 / DAY_MS > learned.last)
+            .filter(|&cutoff| cutoff as f64 / DAY_MS > last)
             .collect();
         if later.is_empty() {
             bail!(
                 "--backtest: the project's panel has no cutoff after {}, the last that {} learned from; expected one, \
                  or name cutoffs with --cutoff DATE --matured",
-                DateFormat::day(learned.last),
+                DateFormat::day(last),
                 manifest.model_name
             );
         }

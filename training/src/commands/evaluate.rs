@@ -1,6 +1,6 @@
 //! `rekindle evaluate`: judges saved models on rows they have not seen.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +15,8 @@ use crate::commands::{Found, Talk, colour, load_model, print, write_whole};
 use crate::holdout::{Asked, Holdout, HoldoutOptions, Judgement};
 use crate::quality::DataQuality;
 use crate::report::{
-    Document, Report, beside_terminal, html, junit, markdown, open_metrics, terminal,
+    Document, Report, beside_terminal, could_not_judge, html, junit, markdown, open_metrics,
+    terminal,
 };
 use crate::segments::Segments;
 use crate::verdict::Limits;
@@ -56,6 +57,9 @@ pub struct Evaluate {
     /// Column of row weights [default: the model's]
     #[arg(long, value_name = "COLUMN")]
     weight: Option<String>,
+    /// Features that are no columns of the table count as missing, instead of being refused
+    #[arg(long)]
+    allow_absent: bool,
     /// Byte between the fields of a CSV file [default: found in the header]
     #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
     delimiter: Option<u8>,
@@ -72,6 +76,9 @@ pub struct Evaluate {
     #[arg(long)]
     schema: bool,
 }
+
+/// What is written besides `junit.xml`.
+const REPORTS: [&str; 4] = ["report.html", "report.json", "report.md", "metrics.txt"];
 
 /// A file of conditions.
 #[derive(Debug, Default, Deserialize)]
@@ -165,6 +172,19 @@ impl Evaluate {
             print(&Document::schema())?;
             return Ok(0);
         }
+        let done = self.judge_all(talk);
+        if let (Err(error), Some(folder)) = (&done, self.output.as_ref().filter(|f| f.is_dir())) {
+            // What an earlier run left must not pass for this one's.
+            for name in REPORTS {
+                let _ = std::fs::remove_file(folder.join(name));
+            }
+            let text = could_not_judge(&format!("{error:#}"));
+            write_whole(&folder.join("junit.xml"), |to| to.write_all(text.as_bytes()))?;
+        }
+        done
+    }
+
+    fn judge_all(&self, talk: Talk) -> Result<u8> {
         let Some((table, paths)) = self.models_and_table.split_last() else { bail!("no table") };
         let conditions = match &self.conditions {
             Some(path) => Conditions::read(path)?,
@@ -179,6 +199,7 @@ impl Evaluate {
                 .or(conditions.segments.smallest)
                 .unwrap_or(defaults.smallest),
             each: self.each_segment || conditions.segments.each,
+            told: Vec::new(),
         };
         if segments.each && segments.by.is_empty() {
             bail!("--each-segment: expected columns to tell segments by, as --by channel");
@@ -197,14 +218,14 @@ impl Evaluate {
             delimiter: self.delimiter,
             weight: self.weight.clone(),
             by: segments.by.clone(),
+            allow_absent: self.allow_absent,
         };
         let cutoff = self.cutoff.as_deref();
         let reading = Reading::new(table, options, (cutoff, &self.log), talk)?;
-        let states = reading.states().iter().map(|state| (*state).to_owned());
-        let by = segments.by.iter().cloned().chain(states.take(2));
-        let mut seen = HashSet::new();
-        let segments =
-            Segments { by: by.filter(|column| seen.insert(column.clone())).collect(), ..segments };
+        // Of a log, what each customer is then is told as well.
+        let told = reading.states().iter().take(2).map(|state| (*state).to_owned());
+        let told = told.filter(|state| !segments.by.contains(state)).collect();
+        let segments = Segments { told, ..segments };
         let judged: Vec<Held> = found
             .into_iter()
             .zip(&limits)
@@ -300,7 +321,9 @@ fn models(paths: &[PathBuf]) -> Result<Vec<Found>> {
                     found.push(load_model(&path.join(name))?);
                 }
             }
-            _ => found.push(load_model(path)?),
+            _ => found.push(load_model(path).with_context(|| {
+                format!("{}: expected a model: models come first, the table last", path.display())
+            })?),
         }
     }
     Ok(found)

@@ -1,5 +1,6 @@
 //! `rekindle fit`: a table in, judged and saved models out.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -179,7 +180,13 @@ impl LimitArgs {
             max_miss_rate: self.max_miss_rate.or(others.max_miss_rate),
             min_auc: self.min_auc.or(others.min_auc),
             max_ece: self.max_ece.or(others.max_ece),
-            must_beat: [others.must_beat, self.must_beat.clone()].concat(),
+            must_beat: {
+                let mut all = others.must_beat;
+                let more = self.must_beat.iter().filter(|name| !all.contains(name)).cloned();
+                let more: BTreeSet<String> = more.collect();
+                all.extend(more);
+                all
+            },
             confidence: self.confidence.unwrap_or(others.confidence),
             ..others
         }

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use crate::report::{Document, annotations, summary};
+use crate::report::{Document, annotations, failed, summary};
 
 /// Appends to the job's summary where there is one, and annotates what was not kept where workflow commands are read.
 pub(super) fn tell(document: &Document<'_>) -> Result<()> {
@@ -15,11 +15,20 @@ pub(super) fn tell(document: &Document<'_>) -> Result<()> {
 /// The same of a summary and annotations.
 pub(super) fn tell_of(summary: &str, annotations: &str) -> Result<()> {
     append(summary)?;
+    write(annotations);
+    Ok(())
+}
+
+/// Annotates what could not be done.
+pub fn annotate(message: &str) {
+    write(&failed(message));
+}
+
+fn write(annotations: &str) {
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true") {
         // On standard error, where commands are read as well: standard output may be JSON.
         let _ = std::io::stderr().write_all(annotations.as_bytes());
     }
-    Ok(())
 }
 
 /// Appends Markdown to the job's summary where there is one.

@@ -23,6 +23,8 @@ mod select;
 mod simulate;
 mod speed;
 
+pub use github::annotate;
+
 use std::collections::BTreeMap;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rekindle_models::artifact::Artifact;
 use tempfile::NamedTempFile;
 
@@ -28,6 +28,7 @@ impl<'a> Reading<'a> {
         (cutoff, args): (Option<&str>, &LogArgs),
         talk: Talk,
     ) -> Result<Reading<'a>> {
+        check_table(table, cutoff.is_some())?;
         let log = cutoff.map(|cutoff| AtCutoff::read(table, cutoff, args, talk)).transpose()?;
         let copy = (table == Path::new("-")).then(|| {
             let mut copy = NamedTempFile::new()?;
@@ -66,5 +67,20 @@ impl<'a> Reading<'a> {
                 Holdout::new(artifact, frame, &self.options, &self.shown())?
             }
         })
+    }
+}
+
+/// Refuses a project without a cutoff, and a cutoff with anything else.
+pub(super) fn check_table(table: &Path, cutoff: bool) -> Result<()> {
+    match (table.extension().is_some_and(|ending| ending == "toml"), cutoff) {
+        (true, false) => bail!(
+            "{}: found a project; expected --cutoff DATE with it, when its log is looked at, or a table",
+            table.display()
+        ),
+        (false, true) => bail!(
+            "{}: found a table; expected a project (rekindle.toml) with --cutoff, whose log is told at that time",
+            table.display()
+        ),
+        _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ mod gate;
 
 use rekindle_models::metrics::{
     Auc, Bin, Bootstrap, Confusion, Decisions, Difference, Interval, Judged, LIFT_SHARES, Ranked,
-    Sides, effective_rows, wilson,
+    Sides, wilson,
 };
 use serde::{Serialize, Serializer};
 
@@ -248,7 +248,7 @@ fn figures(
     let auc = ranked.map(Auc::new);
     let areas = auc.map(|auc| auc.interval(group, confidence));
     let rates = bootstrap.rates(decisions);
-    let [error, miss] = rates_of(decisions, confidence);
+    let [error, miss] = rates_of(decisions, group, confidence);
     let ([a, b], apart) = bootstrap.beside(&ranked.a, &ranked.b);
     let figure = |(key, name), higher_is_better: bool, of: Pair<Interval>, apart: Difference| {
         let difference = apart.two_sided(confidence);
@@ -295,15 +295,17 @@ const LIFTS: [(&str, &str); LIFT_SHARES.len()] =
     [("lift_at_1", "lift at 1 %"), ("lift_at_5", "lift at 5 %"), ("lift_at_10", "lift at 10 %")];
 
 /// Error rate and miss rate of both with Wilson's intervals.
-fn rates_of(decisions: &Decisions<'_>, confidence: f64) -> [Pair<Interval>; 2] {
+fn rates_of(
+    decisions: &Decisions<'_>,
+    group: Option<&[u64]>,
+    confidence: f64,
+) -> [Pair<Interval>; 2] {
     let of = |positive: &[bool]| {
         let said: Vec<f64> = positive.iter().map(|p| f64::from(u8::from(*p))).collect();
         let (target, weight) = (decisions.target, decisions.weight);
-        let judged = Judged { probability: &said, target, weight, group: None };
+        let judged = Judged { probability: &said, target, weight, group };
         let counts = Confusion::at(&judged, 0.5);
-        let effective = |keep: &[bool]| {
-            effective_rows(weight.iter().zip(keep).filter(|(_, keep)| **keep).map(|(w, _)| *w))
-        };
+        let effective = |keep: &[bool]| judged.effective_rows(|row| keep[row]);
         let interval = |rate: Option<f64>, rows: f64| {
             let value = rate.unwrap_or(f64::NAN);
             let (low, high) = rate.map_or((f64::NAN, f64::NAN), |r| wilson(r, rows, confidence));

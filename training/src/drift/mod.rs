@@ -15,6 +15,7 @@ mod tests;
 use std::collections::HashMap;
 
 use rekindle_models::artifact::{Artifact, MISSING_CELL, ReferencePopulation, Share};
+use rekindle_models::behaviour::Metric;
 use rekindle_models::metrics::Judged;
 use serde::Serialize;
 
@@ -154,6 +155,9 @@ pub struct FeatureDrift {
     pub influence_share: Option<f64>,
     /// Whether the share is no noise; null where there is none.
     pub above_noise: Option<bool>,
+    /// Whether it grows by itself as a log gets older, as the days since a customer's first event do: its drift is told,
+    /// and held against no limit.
+    pub grows_with_time: bool,
     /// Population stability index.
     pub psi: f64,
     /// What it would be in the mean without drift, of as few rows.
@@ -178,15 +182,18 @@ impl FeatureDrift {
         self.psi - self.psi_by_chance
     }
 
-    /// What the list is sorted by: that times the share, or alone where shares are not known.
+    /// What the list is sorted by: that times the share, or alone where shares are not known; 0 of what grows with time.
     fn weighted(&self) -> f64 {
+        if self.grows_with_time {
+            return 0.0;
+        }
         self.excess() * self.influence_share.unwrap_or(1.0)
     }
 
     /// Whether its own drift is held against the limit.
     fn matters(&self) -> bool {
         let share = self.influence_share.is_none_or(|share| share >= SHARE_THAT_MATTERS);
-        share && self.above_noise.unwrap_or(true)
+        share && self.above_noise.unwrap_or(true) && !self.grows_with_time
     }
 }
 
@@ -370,6 +377,7 @@ fn features(
                 drift: Moved::new(psi - psi_by_chance, corrected[place]),
                 influence_share: share.map(|share| share.share.value),
                 above_noise: share.map(|share| share.above_noise),
+                grows_with_time: grows_with_time(artifact, name),
                 psi,
                 psi_by_chance,
                 statistic: tests[place].statistic,
@@ -386,6 +394,15 @@ fn features(
         order.then_with(|| a.feature.cmp(&b.feature))
     });
     features
+}
+
+/// Whether a feature is a customer's age: it drifts wherever a log gets older than those that were learned from.
+fn grows_with_time(artifact: &Artifact, name: &str) -> bool {
+    let spec = artifact.manifest.feature_spec.iter();
+    let mut ages = spec
+        .flat_map(|spec| &spec.features)
+        .filter(|feature| matches!(feature.metric, Metric::FirstDays | Metric::BtydT));
+    ages.any(|feature| feature.name() == name)
 }
 
 /// The probabilities then and now.

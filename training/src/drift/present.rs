@@ -6,7 +6,7 @@ use rekindle_models::artifact::Artifact;
 use rekindle_models::frame::{Frame, ReadOptions, read};
 
 use crate::error::Result;
-use crate::holdout::{HoldoutOptions, bind, customers_of, weights_of};
+use crate::holdout::{HoldoutOptions, bind, check_complete, customers_of, weights_of};
 use crate::label::TargetSpec;
 
 /// The rows as they are now.
@@ -59,6 +59,7 @@ impl Present {
         let manifest = &artifact.manifest;
         let mut warnings = Vec::new();
         let binding = bind(&artifact.scorer, &frame, &mut warnings)?;
+        check_complete(&binding, options, shown)?;
         let rows: Vec<u32> = (0..frame.rows() as u32).collect();
         let weighted = options.weight.is_some() || manifest.weight_column.is_some();
         let weight =

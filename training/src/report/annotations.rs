@@ -20,6 +20,9 @@ pub fn annotations(document: &Document<'_>) -> String {
             let title = format!("{}{of}: {}", report.model(), condition.asks);
             lines += &command_of(command, &title, &condition.reason);
         }
+        for warning in report.warnings {
+            lines += &command_of("warning", &report.model(), warning);
+        }
         let Some(verdict) = report.evaluation.map(|e| &e.verdict) else { continue };
         if verdict.verdict != Word::Usable && !told {
             let title = format!("{}: {}", report.model(), verdict.verdict.text());
@@ -27,6 +30,11 @@ pub fn annotations(document: &Document<'_>) -> String {
         }
     }
     lines
+}
+
+/// What could not be done, as an annotation.
+pub fn failed(message: &str) -> String {
+    command_of("error", "rekindle", message)
 }
 
 pub(super) fn command_of(command: &str, title: &str, message: &str) -> String {

@@ -161,7 +161,11 @@ const FEATURE: [&str; 10] = [
 
 fn feature(feature: &FeatureDrift) -> [String; 10] {
     let share = feature.influence_share.map_or("-".to_owned(), percent);
-    let noise = if feature.above_noise == Some(false) { " (noise)" } else { "" };
+    let noise = match feature.above_noise {
+        _ if feature.grows_with_time => " (grows with time)",
+        Some(false) => " (noise)",
+        _ => "",
+    };
     let new = &feature.new_levels;
     let levels = match new.count {
         0 => "-".to_owned(),
@@ -211,7 +215,12 @@ fn estimated(drift: &Drift) -> Vec<[String; 4]> {
             what.to_owned(),
             shown(interval),
             matured.map_or("-".to_owned(), came_true),
-            matured.map_or("-", |f| if f.within { "yes" } else { "no" }).to_owned(),
+            match matured {
+                Some(f) if f.came_true.is_finite() => {
+                    (if f.within { "yes" } else { "no" }).to_owned()
+                }
+                _ => "-".to_owned(),
+            },
         ]
     };
     vec![

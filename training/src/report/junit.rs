@@ -13,6 +13,16 @@ pub fn junit(document: &Document<'_>) -> String {
     xml.to_string().expect("writing into memory does not fail") + "\n"
 }
 
+/// That nothing could be judged, as JUnit XML: an error, so that no job takes silence for success.
+pub fn could_not_judge(message: &str) -> String {
+    let mut xml = Xml::new("rekindle evaluate");
+    let mut suite = TestSuite::new("rekindle evaluate");
+    let kind = Some((NonSuccessKind::Error, "could not judge"));
+    suite.add_test_case(case("verdict".to_owned(), "rekindle.evaluate", kind, message));
+    xml.add_test_suite(suite);
+    xml.to_string().expect("writing into memory does not fail") + "\n"
+}
+
 fn suite(report: &Report<'_>) -> TestSuite {
     let mut suite = TestSuite::new(format!("{} ({})", report.model(), report.target));
     let class = format!("{}.{}", report.model_name, report.target);
@@ -27,6 +37,12 @@ fn suite(report: &Report<'_>) -> TestSuite {
             Outcome::NotSure => Some((NonSuccessKind::Error, "not enough data")),
         };
         suite.add_test_case(case(name, &class, kind, &condition.reason));
+    }
+    for segment in report.segments.iter().filter(|segment| segment.asked && !segment.judged) {
+        let name = format!("{}: too few rows to judge", segment.name());
+        let mut skipped = TestCase::new(name, TestCaseStatus::skipped());
+        skipped.set_classname(&class);
+        suite.add_test_case(skipped);
     }
     match report.evaluation {
         None => {

@@ -30,8 +30,9 @@ pub fn summary(document: &Document<'_>) -> String {
         text += &format!("\n### {}\n\n{}", cell(&report.model()), verdict(report));
         let Some(evaluation) = report.evaluation else { continue };
         text += &conditions(report);
+        text += &report.warnings.iter().map(|w| format!("\n- ⚠️ {}", cell(w))).collect::<String>();
         text += &format!(
-            "\n<details><summary>Figures on {} rows</summary>\n\n{}\n</details>\n",
+            "\n\n<details><summary>Figures on {} rows</summary>\n\n{}\n</details>\n",
             grouped(evaluation.rows),
             figures(evaluation)
         );
@@ -72,7 +73,7 @@ fn mark(word: Word) -> &'static str {
 
 fn verdict(report: &Report<'_>) -> String {
     match report.evaluation.map(|e| &e.verdict) {
-        Some(v) => format!("**{}**: {}.\n", v.verdict.text(), v.reason),
+        Some(v) => format!("**{}**: {}.\n", v.verdict.text(), cell(&v.reason)),
         None => "Not judged yet: no rows were kept for it.\n".to_owned(),
     }
 }
@@ -187,7 +188,7 @@ fn page(report: &Report<'_>) -> String {
     }
     if !report.warnings.is_empty() {
         page += "\n## Warnings\n\n";
-        page.extend(report.warnings.iter().map(|warning| format!("- {warning}\n")));
+        page.extend(report.warnings.iter().map(|warning| format!("- {}\n", cell(warning))));
     }
     page
 }
@@ -233,5 +234,15 @@ fn influence_markdown(influence: &Influence) -> String {
 
 /// Text that stays within its cell, and text: names of columns and levels are anybody's.
 pub(super) fn cell(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace(['\n', '\r'], " ")
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe += "&amp;",
+            '<' => safe += "&lt;",
+            '\n' | '\r' => safe.push(' '),
+            '|' | '[' | ']' | '`' | '*' => safe.extend(['\\', letter]),
+            _ => safe.push(letter),
+        }
+    }
+    safe
 }

@@ -18,7 +18,7 @@ mod selected;
 mod terminal;
 mod tuned;
 
-pub use annotations::annotations;
+pub use annotations::{annotations, failed};
 pub use beside::beside_terminal;
 pub use change::change_terminal;
 pub use compared::{COMPARED_VERSION, ComparedModel, ComparedReport};
@@ -26,7 +26,7 @@ pub use counts::{populations_terminal, shares_terminal};
 pub use document::Document;
 pub use drift::{Compared, DriftDocument};
 pub use html::html;
-pub use junit::junit;
+pub use junit::{could_not_judge, junit};
 pub use markdown::{markdown, summary};
 pub use open_metrics::open_metrics;
 pub use passages::{passages_markdown, passages_terminal};
@@ -274,8 +274,18 @@ fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
     let of_rule = |r: Option<f64>| r.map_or("-".to_owned(), percent);
     let dash = || "-".to_owned();
     let mut rows = vec![
-        ["error rate".to_owned(), rate(&evaluation.error_rate), dash(), of_rule(rule.error_rate)],
-        ["miss rate".to_owned(), rate(&evaluation.miss_rate), dash(), of_rule(rule.miss_rate)],
+        [
+            "error rate".to_owned(),
+            rate(&evaluation.error_rate),
+            percent(1.0 - evaluation.base_rate.value),
+            of_rule(rule.error_rate),
+        ],
+        [
+            "miss rate".to_owned(),
+            rate(&evaluation.miss_rate),
+            percent(0.0),
+            of_rule(rule.miss_rate),
+        ],
         ["ROC AUC".to_owned(), with(&evaluation.roc_auc), "0.5000".to_owned(), with(&rule.roc_auc)],
         [
             "average precision".to_owned(),
@@ -310,7 +320,8 @@ fn compared(evaluation: &Evaluation) -> Vec<[String; 4]> {
 }
 
 /// How intervals are told.
-const INTERVALS: &str = "rates by Wilson, ROC AUC by DeLong, the rest by bootstrap";
+const INTERVALS: &str = "rates by Wilson, ROC AUC by DeLong, the rest by bootstrap; in the column of \
+                         the base rate everybody is predicted positive";
 
 /// What the rows in money are.
 const MONEY: &str = "per judged customer; in the column of the base rate, everybody is contacted (nobody: 0.00); the \

@@ -10,8 +10,14 @@ pub fn open_metrics(document: &Document<'_>) -> String {
     let mut text = String::new();
     for report in &document.reports {
         let Some(e) = report.evaluation else { continue };
+        let same = document.reports.iter().filter(|other| other.model_name == report.model_name);
+        // Versions only where a name is there twice: GitLab compares figures of the same labels.
+        let version = match (same.count(), report.model_version) {
+            (2.., Some(version)) => format!(",version=\"{version}\""),
+            _ => String::new(),
+        };
         let labels = format!(
-            "{{model=\"{}\",target=\"{}\"}}",
+            "{{model=\"{}\",target=\"{}\"{version}}}",
             escaped(report.model_name),
             escaped(&report.target)
         );

@@ -52,7 +52,7 @@ pub struct Evidence<'a> {
     pub rivals: Vec<Beaten>,
 }
 
-/// Figures that may be limited besides the two rates, with their intervals.
+/// Figures that may be limited besides the two rates, with intervals whose ends hold one-sided with the confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     /// Area under the ROC curve.

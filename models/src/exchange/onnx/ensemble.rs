@@ -16,6 +16,8 @@ pub(super) type Said<T> = std::result::Result<T, String>;
 const MAX_LEVEL: f64 = 65_536.0;
 /// A node that several lead to becomes a node for each: so many times as many nodes as the file has, at most.
 const COPIES: usize = 8;
+/// Words of a set of levels that cost as much as a node.
+const WORDS: usize = 64;
 
 /// The nodes of a file, column by column.
 struct Table<'a> {
@@ -170,6 +172,12 @@ impl<'a> Table<'a> {
                 }
                 _ => {
                     let (test, left, right) = self.question(at)?;
+                    if let Test::Levels(set) = &test {
+                        // A few bytes of a file may ask for a set of thousands of levels.
+                        *budget = budget.checked_sub(set.words.len() / WORDS).ok_or_else(|| {
+                            format!("tree {} asks for more levels than are read", self.tree[at])
+                        })?;
+                    }
                     let feature = usize::try_from(self.feature[at])
                         .ok()
                         .filter(|feature| *feature < self.features)

@@ -130,16 +130,21 @@ impl Input {
     /// Goes back from the trees to the graph's inputs.
     fn of(graph: &GraphProto, trees: &NodeProto) -> std::result::Result<Input, String> {
         let first = trees.input.first().ok_or("its trees take no input")?;
-        let (name, mut floats) = back(graph, first)?;
-        let joined = graph.node.iter().find(|node| node.output.contains(&name));
-        let Some(joined) = joined else {
+        let made: HashMap<&str, &NodeProto> = graph
+            .node
+            .iter()
+            .rev()
+            .flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node)))
+            .collect();
+        let (name, mut floats) = back(&made, first)?;
+        let Some(joined) = made.get(name.as_str()) else {
             let (elem_type, width) = input(graph, &name)?;
             floats |= elem_type != DOUBLE;
             return Ok(Input { floats, width, names: None });
         };
         let mut names = Vec::with_capacity(joined.input.len());
         for part in &joined.input {
-            let (name, cast) = back(graph, part)?;
+            let (name, cast) = back(&made, part)?;
             let (elem_type, width) = input(graph, &name)?;
             if width.is_some_and(|width| width != 1) {
                 return Err(format!(
@@ -155,17 +160,31 @@ impl Input {
 
 /// The name of a value before it was cast or passed on: an input of the graph, or what a `Concat` gives; and whether it was
 /// cast to float on the way.
-fn back(graph: &GraphProto, from: &str) -> std::result::Result<(String, bool), String> {
+fn back(
+    made: &HashMap<&str, &NodeProto>,
+    from: &str,
+) -> std::result::Result<(String, bool), String> {
     let (mut name, mut floats) = (from.to_owned(), false);
     // A step for each node at most: a file may lead in a circle.
-    for _ in 0..=graph.node.len() {
-        let Some(node) = graph.node.iter().find(|node| node.output.contains(&name)) else {
+    for _ in 0..=made.len() {
+        let Some(node) = made.get(name.as_str()) else {
             return Ok((name, floats));
         };
         match node.op_type.as_str() {
             "Concat" => return Ok((name, floats)),
             "Cast" | "Identity" | "Reshape" => {
-                floats |= node.op_type == "Cast" && node.int("to") == Some(i64::from(FLOAT));
+                if node.op_type == "Cast" {
+                    match node.int("to") {
+                        Some(to) if to == i64::from(FLOAT) => floats = true,
+                        Some(to) if to == i64::from(DOUBLE) => {}
+                        to => {
+                            return Err(format!(
+                                "it casts the trees' input to type {}, expected float or double",
+                                to.map_or("(none)".to_owned(), |to| to.to_string())
+                            ));
+                        }
+                    }
+                }
                 name = node.input.first().cloned().unwrap_or_default();
             }
             other => {
