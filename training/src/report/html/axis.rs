@@ -11,6 +11,17 @@ pub enum Unit {
     Whole,
 }
 
+impl Unit {
+    /// A number that a person chose, without digits that say nothing.
+    pub fn short(self, number: f64) -> String {
+        let rounded = |number: f64, digits: f64| (number * digits).round() / digits;
+        match self {
+            Unit::Percent => format!("{} %", rounded(number * 100.0, 100.0)),
+            Unit::Number | Unit::Whole => rounded(number, 10_000.0).to_string(),
+        }
+    }
+}
+
 /// One axis of a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
@@ -107,6 +118,13 @@ mod tests {
         check(of(0.0, 0.013, Unit::Percent), &["0.0 %", "0.5 %", "1.0 %"]);
         check(of(-0.2, 0.21, Unit::Number), &["-0.2", "-0.1", "0.0", "0.1", "0.2"]);
         check(of(0.5, 3.5, Unit::Whole), &["1", "2", "3"]);
+    }
+
+    #[test]
+    fn what_a_person_chose_is_written_as_short_as_it_is() {
+        let of = |share: f64| Unit::Percent.short(share);
+        assert_eq!([of(0.45), of(0.07), of(0.125)], ["45 %", "7 %", "12.5 %"]);
+        assert_eq!(Unit::Number.short(0.65), "0.65");
     }
 
     #[test]

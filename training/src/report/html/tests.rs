@@ -261,6 +261,40 @@ fn every_plot_is_drawn_and_named_and_the_page_is_well_formed() {
 }
 
 #[test]
+fn a_limit_that_was_asked_is_drawn_and_one_that_was_not_is_not() {
+    let mut made = made(10, "days", true);
+    let figure = |page: &str, id: &str| {
+        let figure = page.split(&format!("<figure id=\"{id}\"")).nth(1).unwrap();
+        figure.split("</figure>").next().unwrap().to_owned()
+    };
+    let page = html(&Document::new(vec![made.report()]));
+    assert!(figure(&page, "rates").contains("error rate: limit 50 %"));
+    assert!(!figure(&page, "rates").contains("miss rate: limit"));
+    assert!(figure(&page, "segments-error").contains("limit 50 %"));
+    assert!(!figure(&page, "segments-miss").contains("limit"));
+    made.evaluation.limits.max_miss_rate = Some(0.455);
+    let page = html(&Document::new(vec![made.report()]));
+    assert!(figure(&page, "rates").contains("miss rate: limit 45.5 %"));
+    assert!(figure(&page, "segments-miss").contains("limit 45.5 %"));
+}
+
+#[test]
+fn warnings_stand_below_the_verdict_and_words_are_told_once() {
+    let both = made(10, "days", true);
+    let unjudged = Report { evaluation: None, curves: None, segments: &[], ..both.report() };
+    let page = html(&Document::new(vec![both.report(), unjudged]));
+    for article in page.split("<article").skip(1) {
+        let head = article.split("</header>").next().unwrap();
+        assert_eq!(head.matches("1 level was not seen").count(), 1);
+    }
+    assert_eq!(page.matches("1 level was not seen").count(), 2);
+    for word in ["error rate", "miss rate", "ECE", "lift", "target", "interval"] {
+        let told = format!("<dt>{word}</dt>");
+        assert_eq!(page.split("id=\"words\"").nth(1).unwrap().matches(&told).count(), 1, "{word}");
+    }
+}
+
+#[test]
 fn names_are_text_wherever_they_stand() {
     let made = made(30, EVIL, true);
     let page = html(&Document::new(vec![made.report(), made.report()]));
