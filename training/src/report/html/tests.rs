@@ -6,7 +6,7 @@ use rekindle_models::metrics::{Campaign, Interval, Judged, Stakes};
 
 use super::*;
 use crate::evaluate::{Curves, Evaluation, Question, evaluate};
-use crate::quality::{DataQuality, Table};
+use crate::quality::{DataQuality, Missing, Table};
 use crate::segments::{Segment, Segments, segment_rows};
 use crate::verdict::Limits;
 
@@ -276,6 +276,21 @@ fn a_limit_that_was_asked_is_drawn_and_one_that_was_not_is_not() {
     let page = html(&Document::new(vec![made.report()]));
     assert!(figure(&page, "rates").contains("miss rate: limit 45.5 %"));
     assert!(figure(&page, "segments-miss").contains("limit 45.5 %"));
+}
+
+#[test]
+fn next_to_nothing_is_a_short_bar_and_its_axis_is_written_within_the_picture() {
+    let mut made = made(10, "days", true);
+    made.quality.missing = vec![Missing { feature: "days".to_owned(), share: 0.001 }];
+    let page = html(&Document::new(vec![made.report()]));
+    let figure = page.split("<figure id=\"missing\"").nth(1).unwrap();
+    let figure = figure.split("</figure>").next().unwrap();
+    for written in ["0 %", "10 %"] {
+        assert!(figure.lines().any(|line| line.trim() == written), "{written}: {figure}");
+    }
+    let bar = figure.split("<rect ").find(|rect| rect.contains("fill=\"#0072B2\"")).unwrap();
+    let width = bar.split("width=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(width.parse::<u32>().unwrap() < 10, "{bar}");
 }
 
 #[test]

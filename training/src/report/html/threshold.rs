@@ -108,9 +108,10 @@ fn rates(evaluation: &Evaluation, points: &[&Point], place: &Place) -> Plot {
     let (error, miss) = (|p: &Point| p.error_rate, |p: &Point| p.miss_rate);
     let at = evaluation.threshold;
     let whisker = |of: &Interval| (at, of.low, of.high);
+    // Error rates fall from the left on and miss rates rise: there the texts are mostly clear of their lines.
     let limits = [
-        (Colour::Blue, "error rate", evaluation.limits.max_error_rate, Side::Right),
-        (Colour::Orange, "miss rate", evaluation.limits.max_miss_rate, Side::Left),
+        (Colour::Blue, "error rate", evaluation.limits.max_error_rate, Side::Left),
+        (Colour::Orange, "miss rate", evaluation.limits.max_miss_rate, Side::Right),
     ];
     let limits = limits.into_iter().filter_map(|(colour, of, limit, side)| {
         let limit = limit?;
@@ -131,22 +132,21 @@ fn rates(evaluation: &Evaluation, points: &[&Point], place: &Place) -> Plot {
         ),
         x: axis(points),
         y: Axis::share("rate"),
-        shapes: vec![
-            Shape::Band(Colour::Blue, band(error)),
-            Shape::Band(Colour::Orange, band(miss)),
-            Shape::Line(Colour::Blue, line(error)),
-            Shape::Line(Colour::Orange, line(miss)),
-            Shape::Upright(Colour::Green, at),
-            Shape::Whiskers(
-                Colour::Ink,
-                vec![whisker(&evaluation.error_rate), whisker(&evaluation.miss_rate)],
-            ),
-            Shape::Dots(Colour::Blue, vec![(at, evaluation.error_rate.value)]),
-            Shape::Dots(Colour::Orange, vec![(at, evaluation.miss_rate.value)]),
-        ]
-        .into_iter()
-        .chain(limits)
-        .collect(),
+        shapes: limits
+            .chain([
+                Shape::Band(Colour::Blue, band(error)),
+                Shape::Band(Colour::Orange, band(miss)),
+                Shape::Line(Colour::Blue, line(error)),
+                Shape::Line(Colour::Orange, line(miss)),
+                Shape::Upright(Colour::Green, at),
+                Shape::Whiskers(
+                    Colour::Ink,
+                    vec![whisker(&evaluation.error_rate), whisker(&evaluation.miss_rate)],
+                ),
+                Shape::Dots(Colour::Blue, vec![(at, evaluation.error_rate.value)]),
+                Shape::Dots(Colour::Orange, vec![(at, evaluation.miss_rate.value)]),
+            ])
+            .collect(),
         legend: vec![
             (Colour::Blue, "error rate".to_owned()),
             (Colour::Orange, "miss rate".to_owned()),
