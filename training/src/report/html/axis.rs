@@ -11,6 +11,17 @@ pub enum Unit {
     Whole,
 }
 
+impl Unit {
+    /// A number that a person chose, without digits that say nothing.
+    pub fn short(self, number: f64) -> String {
+        let rounded = |number: f64, digits: f64| (number * digits).round() / digits;
+        match self {
+            Unit::Percent => format!("{} %", rounded(number * 100.0, 100.0)),
+            Unit::Number | Unit::Whole => rounded(number, 10_000.0).to_string(),
+        }
+    }
+}
+
 /// One axis of a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
@@ -45,10 +56,11 @@ impl Axis {
         Axis { name: name.to_owned(), low: 0.0, high: 1.0, unit: Unit::Percent }
     }
 
-    /// The same with 0 on it, with a little room above.
+    /// The same with 0 on it, with a little room above; of shares not beyond all.
     pub fn with_zero(self) -> Axis {
         let high = if self.high > 0.0 { self.high * 1.04 } else { 1.0 };
-        Axis { low: self.low.min(0.0), high, ..self }
+        let all = self.unit == Unit::Percent && self.high <= 1.0;
+        Axis { low: self.low.min(0.0), high: if all { high.min(1.0) } else { high }, ..self }
     }
 
     /// The same with a little room at both ends.
@@ -107,6 +119,21 @@ mod tests {
         check(of(0.0, 0.013, Unit::Percent), &["0.0 %", "0.5 %", "1.0 %"]);
         check(of(-0.2, 0.21, Unit::Number), &["-0.2", "-0.1", "0.0", "0.1", "0.2"]);
         check(of(0.5, 3.5, Unit::Whole), &["1", "2", "3"]);
+    }
+
+    #[test]
+    fn shares_from_zero_end_at_all_of_them() {
+        let axis = |high: f64| Axis::over("x", Unit::Percent, [0.3, high].into_iter()).with_zero();
+        assert_eq!((axis(1.0).low, axis(1.0).high), (0.0, 1.0));
+        assert_eq!(axis(1.0).ticks().len(), 6);
+        assert!(axis(0.5).high > 0.5 && axis(0.5).high < 0.55);
+    }
+
+    #[test]
+    fn what_a_person_chose_is_written_as_short_as_it_is() {
+        let of = |share: f64| Unit::Percent.short(share);
+        assert_eq!([of(0.45), of(0.07), of(0.125)], ["45 %", "7 %", "12.5 %"]);
+        assert_eq!(Unit::Number.short(0.65), "0.65");
     }
 
     #[test]

@@ -66,10 +66,13 @@ fn drawn(list: &List<'_>, influence: &Influence, place: &Place) -> Markup {
     };
     let shown: Vec<Rung> = list.shares.iter().take(DRAWN).map(rung).collect();
     let left = list.shares.len().saturating_sub(DRAWN);
-    let rest = match left {
-        0 => String::new(),
-        left => format!("The largest {DRAWN}; {} more have less.", grouped(left)),
-    };
+    let mut says = Vec::new();
+    if left > 0 {
+        says.push(format!("The largest {DRAWN}; {} more have less.", grouped(left)));
+    }
+    if list.what != "feature" && list.shares.iter().take(DRAWN).any(|share| !share.above_noise) {
+        says.push("Grey ones hold no feature above the noise line.".to_owned());
+    }
     // A group has the features' line only in the sense that one of them is above it.
     let line = (list.what == "feature").then_some(influence.noise_line);
     let mut means = legend(&[(Colour::Blue, "above noise"), (Colour::Pale, "noise")]);
@@ -79,11 +82,13 @@ fn drawn(list: &List<'_>, influence: &Influence, place: &Place) -> Markup {
     Ladder {
         id: place.id(&format!("influence-{}", list.what)),
         title: format!("Influence by {}", list.what),
-        says: rest,
+        says: says.join(" "),
         axis: "share of the mean absolute contribution".to_owned(),
         unit: Unit::Percent,
         rungs: shown,
         line,
+        limit: None,
+        reach: None,
         legend: means,
     }
     .figure()

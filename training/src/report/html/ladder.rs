@@ -11,10 +11,10 @@ use super::plot::{figure, place};
 const RUNG: i32 = 42;
 const TOP: i32 = 4;
 const BOTTOM: i32 = 50;
-const LEFT: i32 = 18;
+const LEFT: i32 = 24;
 const RIGHT: i32 = 24;
 /// Letters of a name and what is written at its right that have room beside each other.
-const LETTERS: usize = 48;
+const LETTERS: usize = 47;
 
 /// How a rung's figure is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,10 @@ pub struct Ladder {
     pub rungs: Vec<Rung>,
     /// What they are compared with.
     pub line: Option<f64>,
+    /// What was asked of them.
+    pub limit: Option<f64>,
+    /// What the axis reaches at least, from 0 on; `None`: it shows what there is.
+    pub reach: Option<f64>,
     /// What colours mean.
     pub legend: Vec<(Colour, String)>,
 }
@@ -91,8 +95,13 @@ impl Ladder {
             let (low, high) = rung.interval.unwrap_or((rung.value, rung.value));
             [Some(rung.value), Some(low), Some(high), rung.beside]
         });
-        let axis = Axis::over(&self.axis, self.unit, values.chain([self.line]).flatten());
-        match self.rungs.iter().any(|rung| matches!(rung.mark, Mark::Bar(_))) {
+        let axis = Axis::over(
+            &self.axis,
+            self.unit,
+            values.chain([self.line, self.limit, self.reach]).flatten(),
+        );
+        let bars = self.rungs.iter().any(|rung| matches!(rung.mark, Mark::Bar(_)));
+        match bars || self.reach.is_some() {
             true => axis.with_zero(),
             false => axis.roomy(),
         }
@@ -104,7 +113,10 @@ impl Ladder {
         for tick in axis.ticks() {
             canvas.line(vec![(at(tick), bottom), (at(tick), TOP)], Colour::Grid, 1);
             let written = axis.written(tick);
-            canvas.text(&written, (at(tick), bottom + 14), Colour::Grey, Side::Around);
+            // A letter is about ten points wide: the text of the first tick stays within the picture.
+            let half = 5 * written.chars().count() as i32;
+            let middle = at(tick).clamp(half, WIDTH - half);
+            canvas.text(&written, (middle, bottom + 14), Colour::Grey, Side::Around);
         }
         canvas.text(&axis.name, (WIDTH / 2, bottom + 38), Colour::Ink, Side::Around);
         for (number, rung) in self.rungs.iter().enumerate() {
@@ -115,6 +127,9 @@ impl Ladder {
             if let Some(line) = self.line.map(at) {
                 // Beside the marks only: it would strike names out.
                 canvas.line(vec![(line, middle - 9), (line, middle + 9)], Colour::Orange, 3);
+            }
+            if let Some(limit) = self.limit.map(at) {
+                canvas.line(vec![(limit, middle - 11), (limit, middle + 11)], Colour::Ink, 2);
             }
             if !rung.value.is_finite() {
                 continue;

@@ -19,6 +19,7 @@ mod states;
 mod table;
 mod threshold;
 mod verdict;
+mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
@@ -93,6 +94,7 @@ pub fn html(document: &Document<'_>) -> String {
                         }
                     }
                     (reports)
+                    (words::details())
                 }
                 footer { "Made by Rekindle. Every number of the plots is in report.json." }
                 script nonce=(nonce) { (PreEscaped(SCRIPT)) }

@@ -32,6 +32,8 @@ pub enum Shape {
     Upright(Colour, f64),
     /// A line from left to right.
     Level(Colour, f64),
+    /// The same with what it is written above it, at the side on which the text begins or ends.
+    Limit(Colour, f64, String, Side),
 }
 
 /// A strip from the plot's bottom to its top that tells something.
@@ -146,6 +148,13 @@ impl Plot {
                 Shape::Level(colour, y) => {
                     let y = self.up(*y);
                     canvas.line(vec![(left, y), (right, y)], *colour, 1);
+                }
+                Shape::Limit(colour, y, text, side) => {
+                    let y = self.up(*y);
+                    canvas.line(vec![(left, y), (right, y)], *colour, 1);
+                    let x = if *side == Side::Left { right - 4 } else { left + 4 };
+                    let above = if y < top + 20 { y + 11 } else { y - 11 };
+                    canvas.text(text, (x, above), *colour, *side);
                 }
             }
         }

@@ -90,6 +90,9 @@ fn missing(quality: &DataQuality, place: &Place) -> Ladder {
         unit: Unit::Percent,
         rungs: quality.missing.iter().map(rung).collect(),
         line: None,
+        limit: None,
+        // A bar of next to nothing is short.
+        reach: Some(0.1),
         legend: Vec::new(),
     }
 }

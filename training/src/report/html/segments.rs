@@ -12,6 +12,7 @@ use super::{Place, Section, table};
 use crate::evaluate::Evaluation;
 use crate::report::{Report, figure, grouped, outcome, percent, rate};
 use crate::segments::Segment;
+use crate::verdict::Limits;
 
 /// Most segments drawn.
 const DRAWN: usize = 24;
@@ -24,6 +25,8 @@ struct Compared {
     unit: Unit,
     of: fn(&Segment) -> Interval,
     overall: fn(&Evaluation) -> Interval,
+    limit: fn(&Limits) -> Option<f64>,
+    reach: Option<f64>,
     written: fn(&Interval) -> String,
 }
 
@@ -35,6 +38,8 @@ const COMPARED: [Compared; 3] = [
         unit: Unit::Percent,
         of: |segment| segment.error_rate,
         overall: |all| all.error_rate,
+        limit: |limits| limits.max_error_rate,
+        reach: Some(0.0),
         written: |rate| percent(rate.value),
     },
     Compared {
@@ -44,6 +49,8 @@ const COMPARED: [Compared; 3] = [
         unit: Unit::Percent,
         of: |segment| segment.miss_rate,
         overall: |all| all.miss_rate,
+        limit: |limits| limits.max_miss_rate,
+        reach: Some(0.0),
         written: |rate| percent(rate.value),
     },
     Compared {
@@ -53,6 +60,8 @@ const COMPARED: [Compared; 3] = [
         unit: Unit::Number,
         of: |segment| segment.roc_auc,
         overall: |all| all.roc_auc,
+        limit: |limits| limits.min_auc,
+        reach: None,
         written: |auc| {
             if auc.value.is_nan() { "none".to_owned() } else { format!("{:.3}", auc.value) }
         },
@@ -109,6 +118,10 @@ fn drawn(compared: &Compared, segments: &[&Segment], all: &Evaluation, place: &P
     if segments.iter().any(|segment| !segment.judged) {
         means.push((Colour::Pale, "too few rows to judge".to_owned()));
     }
+    let limit = (compared.limit)(&all.limits);
+    if let Some(limit) = limit {
+        means.push((Colour::Ink, format!("limit {}", compared.unit.short(limit))));
+    }
     Ladder {
         id: place.id(&format!("segments-{}", compared.id)),
         title: compared.title.to_owned(),
@@ -117,6 +130,8 @@ fn drawn(compared: &Compared, segments: &[&Segment], all: &Evaluation, place: &P
         unit: compared.unit,
         rungs: segments.iter().take(DRAWN).map(rung).collect(),
         line: Some(overall.value),
+        limit,
+        reach: compared.reach,
         legend: means,
     }
     .figure()

@@ -81,6 +81,8 @@ fn drawn(column: &str, title: &str, of: &[&Segment], report: &Report<'_>, place:
         unit: Unit::Percent,
         rungs: of.iter().map(rung).collect(),
         line: None,
+        limit: None,
+        reach: None,
         legend: legend(&[
             (Colour::Pale, "with the target, with interval"),
             (Colour::Orange, "mean probability (ring)"),

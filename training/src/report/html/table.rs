@@ -17,7 +17,11 @@ pub fn of_texts<const N: usize>(
     numbers_from: usize,
     rows: &[[String; N]],
 ) -> Markup {
-    let shown = rows.iter().take(ROWS).map(|row| row.iter().map(|cell| name(cell)).collect());
+    let cell = |(column, cell): (usize, &String)| match column >= numbers_from {
+        true => number(cell),
+        false => name(cell),
+    };
+    let shown = rows.iter().take(ROWS).map(|row| row.iter().enumerate().map(cell).collect());
     html! {
         (of_markup(caption, header, numbers_from, shown.collect()))
         @if rows.len() > ROWS {
@@ -63,6 +67,12 @@ pub fn pairs(rows: &[(&str, String)]) -> Markup {
             @for (what, is) in rows { div { dt { (what) } dd { (name(is)) } } }
         }
     }
+}
+
+/// A figure that breaks between itself and its interval only, where its column is narrow.
+pub fn number(text: &str) -> Markup {
+    let tight = text.replace(", ", ",\u{a0}").replace(" %", "\u{a0}%");
+    name(&tight)
 }
 
 /// A text that may be of any length.

@@ -6,7 +6,7 @@ use rekindle_models::metrics::{Campaign, Interval, Judged, Stakes};
 
 use super::*;
 use crate::evaluate::{Curves, Evaluation, Question, evaluate};
-use crate::quality::{DataQuality, Table};
+use crate::quality::{DataQuality, Missing, Table};
 use crate::segments::{Segment, Segments, segment_rows};
 use crate::verdict::Limits;
 
@@ -257,6 +257,55 @@ fn every_plot_is_drawn_and_named_and_the_page_is_well_formed() {
         ("fingerprint", "00ff".to_owned()),
     ] {
         assert!(page.contains(&expected), "{part}: {expected}");
+    }
+}
+
+#[test]
+fn a_limit_that_was_asked_is_drawn_and_one_that_was_not_is_not() {
+    let mut made = made(10, "days", true);
+    let figure = |page: &str, id: &str| {
+        let figure = page.split(&format!("<figure id=\"{id}\"")).nth(1).unwrap();
+        figure.split("</figure>").next().unwrap().to_owned()
+    };
+    let page = html(&Document::new(vec![made.report()]));
+    assert!(figure(&page, "rates").contains("error rate: limit 50 %"));
+    assert!(!figure(&page, "rates").contains("miss rate: limit"));
+    assert!(figure(&page, "segments-error").contains("limit 50 %"));
+    assert!(!figure(&page, "segments-miss").contains("limit"));
+    made.evaluation.limits.max_miss_rate = Some(0.455);
+    let page = html(&Document::new(vec![made.report()]));
+    assert!(figure(&page, "rates").contains("miss rate: limit 45.5 %"));
+    assert!(figure(&page, "segments-miss").contains("limit 45.5 %"));
+}
+
+#[test]
+fn next_to_nothing_is_a_short_bar_and_its_axis_is_written_within_the_picture() {
+    let mut made = made(10, "days", true);
+    made.quality.missing = vec![Missing { feature: "days".to_owned(), share: 0.001 }];
+    let page = html(&Document::new(vec![made.report()]));
+    let figure = page.split("<figure id=\"missing\"").nth(1).unwrap();
+    let figure = figure.split("</figure>").next().unwrap();
+    for written in ["0 %", "10 %"] {
+        assert!(figure.lines().any(|line| line.trim() == written), "{written}: {figure}");
+    }
+    let bar = figure.split("<rect ").find(|rect| rect.contains("fill=\"#0072B2\"")).unwrap();
+    let width = bar.split("width=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(width.parse::<u32>().unwrap() < 10, "{bar}");
+}
+
+#[test]
+fn warnings_stand_below_the_verdict_and_words_are_told_once() {
+    let both = made(10, "days", true);
+    let unjudged = Report { evaluation: None, curves: None, segments: &[], ..both.report() };
+    let page = html(&Document::new(vec![both.report(), unjudged]));
+    for article in page.split("<article").skip(1) {
+        let head = article.split("</header>").next().unwrap();
+        assert_eq!(head.matches("1 level was not seen").count(), 1);
+    }
+    assert_eq!(page.matches("1 level was not seen").count(), 2);
+    for word in ["error rate", "miss rate", "ECE", "lift", "target", "interval"] {
+        let told = format!("<dt>{word}</dt>");
+        assert_eq!(page.split("id=\"words\"").nth(1).unwrap().matches(&told).count(), 1, "{word}");
     }
 }
 

@@ -6,6 +6,7 @@ use rekindle_models::metrics::{Interval, Point};
 use serde::Serialize;
 
 use super::axis::{Axis, Unit};
+use super::canvas::Side;
 use super::influence::sentence;
 use super::palette::Colour;
 use super::plot::{Plot, Shape, Strip};
@@ -107,6 +108,20 @@ fn rates(evaluation: &Evaluation, points: &[&Point], place: &Place) -> Plot {
     let (error, miss) = (|p: &Point| p.error_rate, |p: &Point| p.miss_rate);
     let at = evaluation.threshold;
     let whisker = |of: &Interval| (at, of.low, of.high);
+    // Error rates fall from the left on and miss rates rise: there the texts are mostly clear of their lines.
+    let limits = [
+        (Colour::Blue, "error rate", evaluation.limits.max_error_rate, Side::Left),
+        (Colour::Orange, "miss rate", evaluation.limits.max_miss_rate, Side::Right),
+    ];
+    let limits = limits.into_iter().filter_map(|(colour, of, limit, side)| {
+        let limit = limit?;
+        Some(Shape::Limit(
+            colour,
+            limit,
+            format!("{of}: limit {}", Unit::Percent.short(limit)),
+            side,
+        ))
+    });
     Plot {
         id: place.id("rates"),
         title: "Error rate and miss rate by threshold",
@@ -117,19 +132,21 @@ fn rates(evaluation: &Evaluation, points: &[&Point], place: &Place) -> Plot {
         ),
         x: axis(points),
         y: Axis::share("rate"),
-        shapes: vec![
-            Shape::Band(Colour::Blue, band(error)),
-            Shape::Band(Colour::Orange, band(miss)),
-            Shape::Line(Colour::Blue, line(error)),
-            Shape::Line(Colour::Orange, line(miss)),
-            Shape::Upright(Colour::Green, at),
-            Shape::Whiskers(
-                Colour::Ink,
-                vec![whisker(&evaluation.error_rate), whisker(&evaluation.miss_rate)],
-            ),
-            Shape::Dots(Colour::Blue, vec![(at, evaluation.error_rate.value)]),
-            Shape::Dots(Colour::Orange, vec![(at, evaluation.miss_rate.value)]),
-        ],
+        shapes: limits
+            .chain([
+                Shape::Band(Colour::Blue, band(error)),
+                Shape::Band(Colour::Orange, band(miss)),
+                Shape::Line(Colour::Blue, line(error)),
+                Shape::Line(Colour::Orange, line(miss)),
+                Shape::Upright(Colour::Green, at),
+                Shape::Whiskers(
+                    Colour::Ink,
+                    vec![whisker(&evaluation.error_rate), whisker(&evaluation.miss_rate)],
+                ),
+                Shape::Dots(Colour::Blue, vec![(at, evaluation.error_rate.value)]),
+                Shape::Dots(Colour::Orange, vec![(at, evaluation.miss_rate.value)]),
+            ])
+            .collect(),
         legend: vec![
             (Colour::Blue, "error rate".to_owned()),
             (Colour::Orange, "miss rate".to_owned()),
@@ -214,8 +231,8 @@ fn tried(evaluation: &Evaluation, (chosen, points): (usize, usize), place: &Plac
                 tbody {
                     @for (name, key, value) in done(evaluation) { tr {
                         th scope="row" { (name) }
-                        td class="number" { (tight(&value)) }
-                        td class="number scripted" { span data-tells=(key) { (tight(&value)) } }
+                        td class="number" { (table::number(&value)) }
+                        td class="number scripted" { span data-tells=(key) { (table::number(&value)) } }
                     } }
                 }
             }
@@ -224,11 +241,6 @@ fn tried(evaluation: &Evaluation, (chosen, points): (usize, usize), place: &Plac
             }
         }
     }
-}
-
-/// A figure that breaks between itself and its interval only.
-fn tight(text: &str) -> String {
-    text.replace(", ", ",\u{a0}").replace(" %", "\u{a0}%")
 }
 
 fn whole_money(money: f64) -> String {

@@ -1,4 +1,4 @@
-//! The first thing read: usable or not, why in a sentence, and the figures that say most.
+//! The first thing read: usable or not, why in a sentence, what the user should know, and the figures that say most.
 
 use maud::{Markup, html};
 use rekindle_models::metrics::Interval;
@@ -22,6 +22,11 @@ pub fn head(report: &Report<'_>, place: &Place) -> Markup {
             p class="question" { (table::name(&report.target)) ", asked of " (table::name(report.population)) }
             p class="word" { strong class="badge" { (word) } }
             p class="reason" { (reason(report)) }
+            @if !report.warnings.is_empty() {
+                ul class="warnings" {
+                    @for warning in report.warnings.iter().take(table::ROWS) { li { (table::name(warning)) } }
+                }
+            }
             @if let Some(evaluation) = report.evaluation { (tiles(report, evaluation)) }
         }
     }
@@ -31,7 +36,7 @@ pub fn head(report: &Report<'_>, place: &Place) -> Markup {
 pub fn line(report: &Report<'_>) -> Vec<Markup> {
     let of = |told: &dyn Fn(&Evaluation) -> String| {
         let text = report.evaluation.map_or_else(|| "-".to_owned(), told);
-        html! { (text) }
+        table::number(&text)
     };
     let badge = match report.evaluation.map(|e| e.verdict.verdict) {
         Some(word) => html! { span class={ "badge small " (class(word)) } { (word.text()) } },
