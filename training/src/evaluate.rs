@@ -257,7 +257,7 @@ pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> (Evaluation, Op
                 &ranked_by_rule,
                 (
                     auc_by_rule.interval(judged.group, confidence),
-                    bootstrap.figures(&ranked_by_rule).average_precision,
+                    bootstrap.average_precision(&ranked_by_rule),
                 ),
                 question,
                 &confusion,

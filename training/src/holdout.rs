@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use rekindle_models::artifact::{Artifact, Manifest};
 use rekindle_models::frame::{Binding, DateFormat, Frame, ReadKind, ReadOptions, Rows, read};
 use rekindle_models::metrics::{Campaign, Judged, Stakes};
-use rekindle_models::scorer::{Score, Scorer};
+use rekindle_models::scorer::Scorer;
 use rekindle_models::seed::hash_text;
 
 use crate::error::{Error, Result};
@@ -43,7 +43,6 @@ pub struct Holdout {
     target: Vec<bool>,
     weight: Vec<f64>,
     group: Option<Vec<u64>>,
-    scores: Vec<Score>,
     probability: Vec<f64>,
     stakes: Option<Stakes>,
     /// What its answered rows are like.
@@ -140,7 +139,7 @@ impl Holdout {
         let target = rows.iter().map(|&row| answers.positive[row as usize]).collect();
         let block = |span: Range<usize>| binding.rows_at(&frame, &rows[span]);
         let scores = artifact.scorer.score_blocks(rows.len(), block);
-        let probability = scores.iter().map(|score| score.probability).collect();
+        let probability = scores.into_iter().map(|score| score.probability).collect();
         let stakes = manifest.profit.as_ref().map(|profit| roles::stakes(&frame, profit));
         let stakes = stakes.transpose()?.map(|stakes| stakes.at(&rows));
         Ok(Holdout {
@@ -150,7 +149,6 @@ impl Holdout {
             target,
             weight,
             group,
-            scores,
             probability,
             stakes,
             quality,
@@ -166,11 +164,6 @@ impl Holdout {
             weight: &self.weight,
             group: self.group.as_deref(),
         }
-    }
-
-    /// What the model says of the rows judged.
-    pub fn scores(&self) -> &[Score] {
-        &self.scores
     }
 
     /// What contacting each row judged would bring, in money, where the model has a campaign.

@@ -84,6 +84,18 @@ impl Bootstrap<'_> {
         (self.told(ranked, drawn, self.confidence()), bounds)
     }
 
+    /// The average precision alone, as [`Bootstrap::figures`] tells it.
+    pub fn average_precision(&self, ranked: &Ranked) -> Interval {
+        let rows = Rows::new(ranked);
+        let drawn: Vec<f64> = (0..DRAWS / LANES as u64)
+            .into_par_iter()
+            .flat_map_iter(|chunk| rows.precision(|row, times| self.times(row, chunk, times)))
+            .collect();
+        let far = student_quantile(0.5 + self.confidence() / 2.0, ranked.fewest() - 1.0);
+        let value = ranked.average_precision(ranked.weights());
+        by_errors(value, drawn, (far, self.confidence()), LOG_ODDS)
+    }
+
     /// The figures of two rankings of the same rows, and how much higher the second's are. Both are told of the same
     /// draws, so that what is common to them cancels out.
     pub fn beside(&self, first: &Ranked, second: &Ranked) -> ([Figures; 2], FigureDifferences) {
@@ -255,6 +267,27 @@ impl Rows<'_> {
     }
 }
 
+impl Rows<'_> {
+    /// The average precision of eight draws.
+    fn precision(&self, times: impl Fn(u32, &mut Lanes)) -> Vec<f64> {
+        let ranked = self.ranked;
+        let (mut sums, mut drawn, mut start) = (Sums::default(), [0.0; LANES], 0);
+        for &end in ranked.ties() {
+            let (mut hits, mut misses) = ([0.0; LANES], [0.0; LANES]);
+            for place in start..end as usize {
+                times(ranked.order()[place], &mut drawn);
+                let (weight, target) = (ranked.weights()[place], ranked.targets()[place]);
+                let of = if target { &mut hits } else { &mut misses };
+                each(of, &drawn, |sum, times| *sum += times * weight);
+            }
+            start = end as usize;
+            // Nothing is early in a draw of no weight: lift is not told.
+            sums.add_run(&hits, &misses, &Lanes::default());
+        }
+        sums.precision.iter().zip(&sums.positives).map(|(sum, all)| sum / all).collect()
+    }
+}
+
 /// What is summed over rows, by draw.
 #[derive(Default)]
 struct Sums {
@@ -353,7 +386,12 @@ mod tests {
             let rows = Rows::new(&ranked);
             for chunk in 0..2 {
                 let drawn = rows.drawn(|row, times| bootstrap.times(row, chunk, times));
+                let alone = rows.precision(|row, times| bootstrap.times(row, chunk, times));
                 for lane in 0..LANES {
+                    prop_assert!(
+                        drawn.average_precision[lane].is_nan() && alone[lane].is_nan()
+                            || (drawn.average_precision[lane] - alone[lane]).abs() < 1e-12
+                    );
                     let weight = bootstrap.weights(&ranked, chunk * LANES as u64 + lane as u64);
                     let same = |a: f64, b: f64| (a.is_nan() && b.is_nan()) || (a - b).abs() < 1e-9;
                     let ap = ranked.average_precision(&weight);
