@@ -336,7 +336,7 @@ fn a_model_is_judged_on_a_log_at_a_later_cutoff_by_tier_and_stage() {
         report["judged_on"].as_str().unwrap().contains("rekindle.toml at 2025-02-01"),
         "{report}"
     );
-    assert_eq!(report["evaluation"]["baselines"]["rule"]["roc_auc"]["value"].is_number(), true);
+    assert!(report["evaluation"]["baselines"]["rule"]["roc_auc"]["value"].is_number());
     let columns: std::collections::BTreeSet<&str> = report["segments"]
         .as_array()
         .unwrap()
