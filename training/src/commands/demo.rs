@@ -129,7 +129,7 @@ impl Last<'_> {
              stages.csv\n      cargo run --release --bin rekindle-server -- --registry {}\n      \
              curl -d @{} 'localhost:8080/v1/score/events?model={TARGET}'\n",
             best.roc_auc(best.weights()),
-            registry.folder(TARGET, version).join("report.md").display(),
+            registry.folder(TARGET, version).join("report.html").display(),
             project.display(),
             project.display(),
             registry.root().display(),
