@@ -200,13 +200,14 @@ pub fn evaluate(judged: &Judged<'_>, question: &Question<'_>) -> (Evaluation, Op
         Interval { value, low, high }
     };
     let ranked = Ranked::new(judged);
+    let bootstrap = Bootstrap::new(judged, question.seed, confidence);
+    // Before the rule's rows are ranked: both at once need more memory.
+    let (taken, bounds) = bootstrap.figures_and_bounds(&ranked);
     let by_rule = Judged { probability: question.rule_scores, ..*judged };
     let ranked_by_rule = Ranked::new(&by_rule);
-    let bootstrap = Bootstrap::new(judged, question.seed, confidence);
     let (auc, auc_by_rule) = (Auc::new(&ranked), Auc::new(&ranked_by_rule));
     let gain = auc.gain(&auc_by_rule, judged.group, confidence);
     let roc_auc = auc.interval(judged.group, confidence);
-    let (taken, bounds) = bootstrap.figures_and_bounds(&ranked);
     let (rule_name, rule_feature) = question.rule;
     let rule = Beaten { rival: format!("{rule_name}, {rule_feature}"), by: By::RocAuc, gain };
     let others = question.rivals.iter().map(|rival| rival.beaten(judged, &auc, question));

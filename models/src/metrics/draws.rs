@@ -86,10 +86,9 @@ impl Bootstrap<'_> {
 
     /// The average precision alone, as [`Bootstrap::figures`] tells it.
     pub fn average_precision(&self, ranked: &Ranked) -> Interval {
-        let rows = Rows::new(ranked);
         let drawn: Vec<f64> = (0..DRAWS / LANES as u64)
             .into_par_iter()
-            .flat_map_iter(|chunk| rows.precision(|row, times| self.times(row, chunk, times)))
+            .flat_map_iter(|chunk| precision(ranked, |row, times| self.times(row, chunk, times)))
             .collect();
         let far = student_quantile(0.5 + self.confidence() / 2.0, ranked.fewest() - 1.0);
         let value = ranked.average_precision(ranked.weights());
@@ -267,25 +266,22 @@ impl Rows<'_> {
     }
 }
 
-impl Rows<'_> {
-    /// The average precision of eight draws.
-    fn precision(&self, times: impl Fn(u32, &mut Lanes)) -> Vec<f64> {
-        let ranked = self.ranked;
-        let (mut sums, mut drawn, mut start) = (Sums::default(), [0.0; LANES], 0);
-        for &end in ranked.ties() {
-            let (mut hits, mut misses) = ([0.0; LANES], [0.0; LANES]);
-            for place in start..end as usize {
-                times(ranked.order()[place], &mut drawn);
-                let (weight, target) = (ranked.weights()[place], ranked.targets()[place]);
-                let of = if target { &mut hits } else { &mut misses };
-                each(of, &drawn, |sum, times| *sum += times * weight);
-            }
-            start = end as usize;
-            // Nothing is early in a draw of no weight: lift is not told.
-            sums.add_run(&hits, &misses, &Lanes::default());
+/// The average precision of eight draws; `times` says how often each takes a row.
+fn precision(ranked: &Ranked, times: impl Fn(u32, &mut Lanes)) -> Vec<f64> {
+    let (mut sums, mut drawn, mut start) = (Sums::default(), [0.0; LANES], 0);
+    for &end in ranked.ties() {
+        let (mut hits, mut misses) = ([0.0; LANES], [0.0; LANES]);
+        for place in start..end as usize {
+            times(ranked.order()[place], &mut drawn);
+            let (weight, target) = (ranked.weights()[place], ranked.targets()[place]);
+            let of = if target { &mut hits } else { &mut misses };
+            each(of, &drawn, |sum, times| *sum += times * weight);
         }
-        sums.precision.iter().zip(&sums.positives).map(|(sum, all)| sum / all).collect()
+        start = end as usize;
+        // Nothing is early in a draw of no weight: lift is not told.
+        sums.add_run(&hits, &misses, &Lanes::default());
     }
+    sums.precision.iter().zip(&sums.positives).map(|(sum, all)| sum / all).collect()
 }
 
 /// What is summed over rows, by draw.
@@ -386,7 +382,7 @@ mod tests {
             let rows = Rows::new(&ranked);
             for chunk in 0..2 {
                 let drawn = rows.drawn(|row, times| bootstrap.times(row, chunk, times));
-                let alone = rows.precision(|row, times| bootstrap.times(row, chunk, times));
+                let alone = precision(&ranked, |row, times| bootstrap.times(row, chunk, times));
                 for (both, alone) in drawn.average_precision.iter().zip(&alone) {
                     prop_assert!(both.is_nan() && alone.is_nan() || (both - alone).abs() < 1e-12);
                 }

@@ -155,13 +155,18 @@ fn what_is_not_read_is_named() {
     let scaler = NodeProto { op_type: "Scaler".to_owned(), ..Default::default() };
     let said = read(&file(vec![scaler, stump("BRANCH_LEQ", 1.0, 0)], FLOAT), "a", None);
     assert!(said.unwrap_err().to_string().contains("found the operation \"Scaler\""));
-    let cast = |from: &str, to: &str| NodeProto {
-        op_type: "Cast".to_owned(),
+    let passed_on = |op: &str, from: &str, to: &str| NodeProto {
+        op_type: op.to_owned(),
         input: vec![from.to_owned()],
         output: vec![to.to_owned()],
         ..Default::default()
     };
-    let circle = vec![cast("y1", "x"), cast("x", "y1"), stump("BRANCH_LEQ", 1.0, 0)];
+    // To a whole number, or to nobody knows what: cells would be others.
+    let cast = vec![passed_on("Cast", "y1", "x"), stump("BRANCH_LEQ", 1.0, 0)];
+    let said = read(&file(cast, FLOAT), "a", None).unwrap_err().to_string();
+    assert!(said.contains("casts the trees' input to type (none), expected float"), "{said}");
+    let [there, back] = [("y1", "x"), ("x", "y1")].map(|(a, b)| passed_on("Identity", a, b));
+    let circle = vec![there, back, stump("BRANCH_LEQ", 1.0, 0)];
     let said = read(&file(circle, FLOAT), "a", None).unwrap_err().to_string();
     assert!(said.contains("lead in a circle"), "{said}");
 }
