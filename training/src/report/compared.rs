@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::compare::{Compared, Comparison, Letter, Pair, Size, Speed};
 use crate::report::annotations::command_of;
-use crate::report::junit::case;
+use crate::report::junit::{case, written};
 use crate::report::markdown::cell;
 use crate::report::terminal::sentence;
 use crate::report::{figure, grouped, outcome, percent, rate, table};
@@ -223,7 +223,7 @@ impl ComparedReport<'_> {
         }
         let mut xml = Xml::new("rekindle compare");
         xml.add_test_suite(suite);
-        xml.to_string().expect("writing into memory does not fail") + "\n"
+        written(&xml)
     }
 
     /// An error for each condition that is broken, a warning for each that is not sure, as workflow commands.

@@ -1,6 +1,6 @@
 """ONNX files that other programs wrote answer in `rekindle compare` as they do in onnxruntime.
 
-  python checks/onnx.py [TARGET_DIR]
+  python checks/other_onnx.py [TARGET_DIR]
 
 Converts a LightGBM model (onnxmltools) and trees, forests and gradient boosting of scikit-learn (skl2onnx), compares
 each with a model of a registry, and holds the probabilities of `--changes` against onnxruntime's (within 1e-5).
