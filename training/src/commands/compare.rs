@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use rekindle_models::artifact::Artifact;
 use rekindle_models::frame::Rows;
-use tempfile::NamedTempFile;
 
 use crate::commands::foreign::{Compared, Given, both};
 use crate::commands::reading::Reading;
@@ -287,19 +286,13 @@ impl Compare {
         talk: Talk,
         warnings: &mut Vec<String>,
     ) -> Result<(Held, String)> {
-        // It is read for each model, and standard input can be read once.
-        let spooled = match self.table == Path::new("-") {
-            true => Some(spool().context("failed to read standard input")?),
-            false => None,
-        };
-        let table = spooled.as_ref().map_or(self.table.as_path(), NamedTempFile::path);
         let options = HoldoutOptions {
             delimiter: self.delimiter,
             allow_absent: self.allow_absent,
             ..HoldoutOptions::default()
         };
         let cutoff = self.cutoff.as_deref();
-        let reading = Reading::new(table, options, (cutoff, &self.log), talk)?;
+        let reading = Reading::new(&self.table, options, (cutoff, &self.log), talk)?;
         let read = |letter: &str, model: &Artifact, warnings: &mut Vec<String>| {
             let holdout = reading.holdout(model).with_context(|| letter.to_owned())?;
             warnings.extend(holdout.warnings.iter().map(|warning| format!("{letter}: {warning}")));
@@ -320,11 +313,7 @@ impl Compare {
                 .then(|| Pair { a: a.sample(speed::SAMPLE), b: b.sample(speed::SAMPLE) }),
             names,
         };
-        let shown = match spooled {
-            Some(_) => "standard input".to_owned(),
-            None => reading.shown(),
-        };
-        Ok((held, shown))
+        Ok((held, reading.shown()))
     }
 
     /// Prints the report and writes it wherever it is wanted.
@@ -344,12 +333,6 @@ impl Compare {
         super::github::tell_of(&report.summary(), &report.annotations())?;
         if self.json { print(&report.json()) } else { print(&report.terminal(colour())) }
     }
-}
-
-fn spool() -> std::io::Result<NamedTempFile> {
-    let mut copy = NamedTempFile::new()?;
-    std::io::copy(&mut std::io::stdin().lock(), copy.as_file_mut())?;
-    Ok(copy)
 }
 
 /// Both models were read the same rows with the same answers.
