@@ -1,5 +1,5 @@
 //! Saved models: any bytes are refused or can be written again.
-//! Seeds: `tests/it/golden/model-v1.rekindle`.
+//! Seeds: `tests/it/golden/model-v*.rekindle`.
 
 #![no_main]
 

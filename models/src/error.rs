@@ -160,6 +160,19 @@ pub enum Error {
         /// Whether it is foreign, truncated, newer or damaged, and what to do.
         reason: String,
     },
+    /// A golden row of a saved model has another score than when the model was made.
+    #[error(
+        "golden row {row}: found {found}; expected {expected}, as when the model was made; the model or this program \
+         was changed: fit the model again, or score with the program that fitted it"
+    )]
+    GoldenRow {
+        /// Its place, from 1.
+        row: usize,
+        /// The score it has now.
+        found: String,
+        /// The score it had.
+        expected: String,
+    },
     /// The registry has no such model or version.
     #[error("registry {registry}: {reason}")]
     Registry {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rekindle_models::artifact::Artifact;
 use rekindle_models::frame::write_csv;
 use rekindle_training::simulate::table::World;
 use serde_json::Value;
@@ -74,6 +75,9 @@ fn a_table_becomes_a_judged_model_that_scores_as_the_service_does() {
     for role in ["customer_id", "churned", "exit_survey_score"] {
         assert!(!features.contains(&role), "{role} is a feature");
     }
+    let saved = Artifact::load(&at.join("registry/churned/1/model.rekindle")).unwrap();
+    assert_eq!(saved.golden.len(), 16);
+    saved.golden.check(&saved.scorer).unwrap();
     done(at, &["score", "registry/churned", "customers.csv", "-o", "scores.csv"]);
     let scores = fs::read_to_string(at.join("scores.csv")).unwrap();
     let probabilities: Vec<f64> =

@@ -78,6 +78,7 @@ fn an_imported_model_scores_as_lightgbm_does_from_a_file_and_over_http() {
     close(&cells.map(|cell| cell.parse().unwrap()).collect::<Vec<f64>>(), &expected());
 
     let artifact = Artifact::load(&at.join("registry/churn/1/model.rekindle")).unwrap();
+    assert!(artifact.golden.is_empty());
     let service = app::spawn_app_with(app::registry_of(&[artifact]), |_| {});
     let reply = service.score(
         r#"{"recency_days":125,"spend":44.96,"plan":"gold","year":"100","mail":true,"unused":1}"#,
@@ -97,6 +98,8 @@ fn with_data_an_imported_model_has_percentiles_and_a_rule_to_be_judged_against()
     assert_eq!(artifact.manifest.rows.calibration.rows, 60);
     assert_eq!(artifact.manifest.rows.calibration.positives, 20);
     assert_eq!(artifact.manifest.rows.train.rows, 0);
+    assert_eq!(artifact.golden.len(), 16);
+    artifact.golden.check(&artifact.scorer).unwrap();
     let schema = &artifact.scorer.schema;
     let frame =
         read(&at.join("customers.csv"), &ReadOptions::for_model(schema, &[], None, &[])).unwrap();

@@ -2,14 +2,14 @@
 //! plan tell who leaves. Its rows serve for everything at once, which no real model's do.
 
 use rekindle_models::artifact::{
-    Artifact, CalibrationEntry, Manifest, PartCount, RowCounts, TargetEntry, ThresholdEntry,
+    Artifact, CalibrationEntry, Golden, Manifest, PartCount, RowCounts, TargetEntry, ThresholdEntry,
 };
 use rekindle_models::baseline::Baseline;
 use rekindle_models::calibration::Calibration;
 use rekindle_models::classifiers::Classifier;
 use rekindle_models::classifiers::logistic::Logistic;
 use rekindle_models::dataset::Dataset;
-use rekindle_models::frame::{Column, Field, Frame, Kind, MISSING_CODE, Schema};
+use rekindle_models::frame::{Binding, Column, Field, Frame, Kind, MISSING_CODE, Rows, Schema};
 use rekindle_models::scorer::{Reference, Scorer};
 use rekindle_models::seed;
 
@@ -44,7 +44,15 @@ pub fn artifact_of(classifier: &dyn Classifier, name: &str, shift: f64) -> Artif
     };
     let positives = target.iter().filter(|t| **t).count();
     let manifest = manifest(name, &scorer, positives);
-    Artifact { manifest, scorer, baseline: Baseline::recency(&data, 0) }
+    let golden = Golden::of(&scorer, data.with_rows(&Golden::places(&margins)).to_rows());
+    Artifact { manifest, scorer, baseline: Baseline::recency(&data, 0), golden }
+}
+
+/// The rows of its table.
+pub fn rows() -> Rows {
+    let (frame, _) = table(0.0);
+    let binding = Binding::new(frame.schema(), frame.schema()).unwrap();
+    binding.rows(&frame, 0..frame.rows())
 }
 
 fn table(shift: f64) -> (Frame, Vec<bool>) {

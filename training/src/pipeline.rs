@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use rekindle_models::artifact::{
-    Artifact, CalibrationEntry, Candidate, Manifest, PartCount, ReferencePopulation, RowCounts,
-    TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,
+    Artifact, CalibrationEntry, Candidate, Golden, Manifest, PartCount, ReferencePopulation,
+    RowCounts, TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,
 };
 use rekindle_models::baseline::Baseline;
 use rekindle_models::behaviour::{Attribute, AttributeKind, FeatureSpec};
@@ -195,7 +195,10 @@ impl Task<'_> {
         let quality =
             DataQuality::new(Table::Fitted, &scorer.schema, self.frame, &self.target.answered);
         manifest.reference = Some(reference);
-        let artifact = Artifact { manifest, scorer, baseline };
+        let kept = Golden::places(&margins);
+        let kept: Vec<u32> = kept.into_iter().map(|row| split.calibration[row as usize]).collect();
+        let golden = Golden::of(&scorer, data(&kept).to_rows());
+        let artifact = Artifact { manifest, scorer, baseline, golden };
         let (target, split) = (self.target.clone(), self.split.clone());
         Ok(Trained {
             artifact,

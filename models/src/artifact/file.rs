@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use crate::artifact::golden::{Golden, WireGolden};
 use crate::artifact::manifest::Manifest;
 use crate::artifact::registry::write_whole;
 use crate::artifact::wire;
@@ -13,7 +14,9 @@ use crate::scorer::Scorer;
 
 const MAGIC: [u8; 8] = *b"\x89RKD\r\n\x1a\n";
 /// The format this code writes, and the newest it reads.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
+/// The first format with golden rows behind the model.
+const WITH_GOLDEN: u32 = 2;
 const HEADER: usize = 24;
 const CHECKSUM: usize = 32;
 /// Longest manifest: 500 features with thousands of levels each stay far below.
@@ -30,16 +33,20 @@ pub struct Artifact {
     pub scorer: Scorer,
     /// The best simple rule on the same training rows, to judge the model against.
     pub baseline: Baseline,
+    /// Rows with the scores they had when the model was made.
+    pub golden: Golden,
 }
 
 impl Artifact {
     /// The file's bytes. Equal artefacts have equal bytes.
     ///
     /// # Errors
-    /// When the manifest is longer than the format allows.
+    /// When the manifest is longer than the format allows, or there are too many golden rows.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let manifest = serde_json::to_vec(&self.manifest).map_err(|e| unwritable(&e))?;
-        let payload = postcard::to_stdvec(&wire::Payload::of(self)).map_err(|e| unwritable(&e))?;
+        let golden = WireGolden::of(&self.golden).map_err(|e| unwritable(&e))?;
+        let payload =
+            postcard::to_stdvec(&(wire::Payload::of(self), golden)).map_err(|e| unwritable(&e))?;
         if manifest.len() > MAX_MANIFEST {
             return Err(unwritable(&format!(
                 "its manifest has {} bytes, at most {MAX_MANIFEST} can be saved; \
@@ -65,16 +72,17 @@ impl Artifact {
     /// When they are foreign, newer than this code, truncated, damaged, or not a model.
     pub fn from_bytes(bytes: &[u8], path: &str) -> Result<Artifact> {
         let bad = |reason: String| Error::BadArtifact { path: path.to_owned(), reason };
-        let (manifest, payload) = unframe(bytes).map_err(bad)?;
+        let (version, manifest, payload) = unframe(bytes).map_err(bad)?;
         let manifest: Manifest = serde_json::from_slice(manifest)
             .map_err(|e| bad(format!("its manifest does not parse: {e}")))?;
         let (payload, rest): (wire::Payload, _) = postcard::take_from_bytes(payload)
             .map_err(|e| bad(format!("its payload does not parse: {e}")))?;
+        let (scorer, baseline) = payload.into_parts(&manifest).map_err(bad)?;
+        let (golden, rest) = golden_rows(version, rest, &scorer).map_err(bad)?;
         if !rest.is_empty() {
             return Err(bad(format!("{} bytes follow its payload", rest.len())));
         }
-        let (scorer, baseline) = payload.into_parts(&manifest).map_err(bad)?;
-        Ok(Artifact { manifest, scorer, baseline })
+        Ok(Artifact { manifest, scorer, baseline, golden })
     }
 
     /// Writes the file whole or not at all: a temporary file beside it, then a rename.
@@ -104,8 +112,30 @@ impl Artifact {
     }
 }
 
-/// Manifest and payload of a file whose frame is sound.
-fn unframe(bytes: &[u8]) -> std::result::Result<(&[u8], &[u8]), String> {
+/// The golden rows behind a model of this format, and the bytes behind them.
+fn golden_rows<'a>(
+    version: u32,
+    bytes: &'a [u8],
+    scorer: &Scorer,
+) -> std::result::Result<(Golden, &'a [u8]), String> {
+    let width = scorer.schema.len();
+    if version < WITH_GOLDEN {
+        return Ok((Golden::none(width), bytes));
+    }
+    let most = WireGolden::most_bytes(width);
+    if bytes.len() > most {
+        return Err(format!(
+            "its golden rows cannot be: {} bytes, expected at most {most}; fit the model again",
+            bytes.len()
+        ));
+    }
+    let (golden, rest): (WireGolden, _) = postcard::take_from_bytes(bytes)
+        .map_err(|e| format!("its golden rows do not parse: {e}"))?;
+    Ok((golden.live(&scorer.schema)?, rest))
+}
+
+/// Format, manifest and payload of a file whose frame is sound.
+fn unframe(bytes: &[u8]) -> std::result::Result<(u32, &[u8], &[u8]), String> {
     if bytes.len() < MAGIC.len() || bytes[..MAGIC.len()] != MAGIC {
         return Err("it is foreign: it does not start as a Rekindle model does; \
                     name a file that `rekindle fit` wrote"
@@ -147,7 +177,8 @@ fn unframe(bytes: &[u8]) -> std::result::Result<(&[u8], &[u8]), String> {
     if blake3::hash(content).as_bytes() != checksum {
         return Err("it is damaged: its checksum does not match; copy it again".to_owned());
     }
-    Ok(content[HEADER..].split_at(manifest))
+    let (manifest, payload) = content[HEADER..].split_at(manifest);
+    Ok((version, manifest, payload))
 }
 
 fn unwritable(reason: &dyn std::fmt::Display) -> Error {

@@ -5,16 +5,18 @@
 //! magic (8) | format version u32 | manifest length u32 | payload length u64
 //! | manifest (JSON) | payload (postcard) | BLAKE3 of everything before (32)
 //! ```
-//! with little-endian numbers. Lengths are checked against the file before anything is allocated,
+//! with little-endian numbers. The payload is the model, and since format 2 its golden rows behind it. Lengths are checked against the file before anything is allocated,
 //! the checksum before anything is parsed, and every index of the model before it is used.
 
 mod file;
+mod golden;
 mod manifest;
 mod population;
 mod registry;
 mod wire;
 
 pub use file::Artifact;
+pub use golden::{Golden, MOST_GOLDEN};
 pub use manifest::{
     Candidate, FeatureEntry, FeatureKind, Influence, LeakEntry, Manifest, PartCount, RowCounts,
     SelectionStep, Share, TargetEntry, ThresholdEntry, TimeRange, VerdictEntry,

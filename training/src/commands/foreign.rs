@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rekindle_models::artifact::{Artifact, PartCount};
+use rekindle_models::artifact::{Artifact, Golden, PartCount};
 use rekindle_models::baseline::Baseline;
 use rekindle_models::calibration::{Calibration, Isotonic};
 use rekindle_models::classifiers::Fitted;
@@ -200,7 +200,9 @@ impl Foreign {
                 ));
             }
         }
-        let artifact = Artifact { manifest, baseline: Baseline::flat(&scorer.schema), scorer };
+        let (baseline, golden) =
+            (Baseline::flat(&scorer.schema), Golden::none(scorer.schema.len()));
+        let artifact = Artifact { manifest, scorer, baseline, golden };
         let (format, bytes) = (self.format, self.bytes);
         Ok(Compared { artifact, version: None, format, bytes, warnings })
     }

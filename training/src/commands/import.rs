@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use rekindle_models::artifact::{
-    Artifact, CalibrationEntry, Candidate, Manifest, PartCount, ReferencePopulation, Registry,
-    RowCounts, TargetEntry, ThresholdEntry, check_model_name,
+    Artifact, CalibrationEntry, Candidate, Golden, Manifest, PartCount, ReferencePopulation,
+    Registry, RowCounts, TargetEntry, ThresholdEntry, check_model_name,
 };
 use rekindle_models::baseline::Baseline;
 use rekindle_models::calibration::{Calibration, Platt};
@@ -61,6 +61,7 @@ struct Known {
     baseline: Baseline,
     target: Option<(TargetEntry, PartCount)>,
     population: Option<ReferencePopulation>,
+    golden: Rows,
 }
 
 impl Import {
@@ -79,7 +80,8 @@ impl Import {
                      simple rule to judge the model against",
                 );
                 let (reference, baseline) = (even_reference(), Baseline::flat(&scorer.schema));
-                Known { reference, baseline, target: None, population: None }
+                let golden = Rows::new(scorer.schema.len());
+                Known { reference, baseline, target: None, population: None, golden }
             }
         };
         let (target, rows) = match known.target {
@@ -89,7 +91,8 @@ impl Import {
         let scorer = Scorer { reference: known.reference, ..scorer };
         let mut manifest = manifest(name, &scorer, target, missing, rows);
         manifest.reference = known.population;
-        let artifact = Artifact { manifest, scorer, baseline: known.baseline };
+        let golden = Golden::of(&scorer, known.golden);
+        let artifact = Artifact { manifest, scorer, baseline: known.baseline, golden };
         self.save(&artifact, talk)?;
         Ok(0)
     }
@@ -133,18 +136,19 @@ impl Import {
         let rows = binding.rows(&frame, 0..frame.rows());
         let margins = scorer.model.margins(&rows);
         let reference = Reference::new(&margins, &vec![1.0; margins.len()]);
+        let golden = binding.rows_at(&frame, &Golden::places(&margins));
         let Some(given) = self.target.clone() else {
             talk.say("no --target: there is no simple rule to judge the model against");
             let baseline = Baseline::flat(&scorer.schema);
             let population = Some(population(scorer, &rows, &margins, None)?);
-            return Ok(Known { reference, baseline, target: None, population });
+            return Ok(Known { reference, baseline, target: None, population, golden });
         };
         let target = TargetSpec { given }.find(&frame)?;
         let population = Some(population(scorer, &rows, &margins, Some(&target))?);
         let baseline = baseline(&scorer.schema, &rows, &target)?;
         let part = part(&target);
         let entry = TargetEntry { column: target.column, value: target.value };
-        Ok(Known { reference, baseline, target: Some((entry, part)), population })
+        Ok(Known { reference, baseline, target: Some((entry, part)), population, golden })
     }
 
     fn save(&self, artifact: &Artifact, talk: Talk) -> Result<()> {
