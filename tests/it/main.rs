@@ -26,4 +26,5 @@ mod project;
 mod readme;
 mod real_data;
 mod reasons;
+mod rollout;
 mod traps;

@@ -13,6 +13,7 @@ mod golden;
 mod manifest;
 mod population;
 mod registry;
+mod rollout;
 mod wire;
 
 pub use file::Artifact;
@@ -25,4 +26,5 @@ pub use population::{
     CalibrationCheck, Distribution, FEWEST_ROWS, MISSING_CELL, ReferencePopulation,
 };
 pub use registry::{Registry, check_model_name};
+pub use rollout::{Canary, Rollout};
 pub use wire::Calibration as CalibrationEntry;

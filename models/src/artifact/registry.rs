@@ -1,6 +1,6 @@
 //! The folder that models are kept in: `<registry>/<model>/<version>/model.rekindle`, versions
 //! counted from 1 and never changed, and a file `<registry>/<model>/current` that says which
-//! version is served. Holds no model in memory.
+//! version is served. What stands beside it is in `rollout.rs`. Holds no model in memory.
 
 use std::fs;
 use std::io::Write;
@@ -144,20 +144,21 @@ impl Registry {
         Ok(version)
     }
 
-    /// Puts a version in force.
+    /// Puts a version in force; a shadow or canary of it ends.
     ///
     /// # Errors
     /// When there is no such version, or the pointer cannot be written.
     pub fn promote(&self, model: &str, version: u32) -> Result<()> {
         self.require(model, version)?;
         let mut promotions = self.promotions(model)?;
+        self.end_rollout_of(model, version)?;
         if promotions.last() != Some(&version) {
             promotions.push(version);
         }
         self.write_promotions(model, &promotions)
     }
 
-    /// Puts the version in force that was before the current one, and returns it.
+    /// Puts the version in force that was before the current one, and returns it; a shadow or canary of it ends.
     ///
     /// # Errors
     /// When there was none before, or the pointer cannot be written.
@@ -169,6 +170,7 @@ impl Registry {
             return Err(self.error(format!("model {model} has no earlier promotion to go back to")));
         };
         self.require(model, version)?;
+        self.end_rollout_of(model, version)?;
         self.write_promotions(model, &promotions)?;
         Ok(version)
     }
@@ -199,7 +201,7 @@ impl Registry {
         write_whole(&self.root.join(model).join(CURRENT_FILE), text.as_bytes())
     }
 
-    fn require_model(&self, model: &str) -> Result<Vec<u32>> {
+    pub(super) fn require_model(&self, model: &str) -> Result<Vec<u32>> {
         let versions = self.versions(model)?;
         if versions.is_empty() {
             let there = match self.models()? {
@@ -211,7 +213,7 @@ impl Registry {
         Ok(versions)
     }
 
-    fn require(&self, model: &str, version: u32) -> Result<()> {
+    pub(super) fn require(&self, model: &str, version: u32) -> Result<()> {
         let versions = self.require_model(model)?;
         if versions.contains(&version) {
             return Ok(());
@@ -223,7 +225,7 @@ impl Registry {
         )))
     }
 
-    fn error(&self, reason: String) -> Error {
+    pub(super) fn error(&self, reason: String) -> Error {
         Error::Registry { registry: self.root.clone(), reason }
     }
 }
@@ -296,6 +298,6 @@ fn version_of(name: &str) -> Option<u32> {
     name.parse().ok().filter(|v: &u32| *v > 0 && v.to_string() == name)
 }
 
-fn io(path: &Path, action: &'static str, source: std::io::Error) -> Error {
+pub(super) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Error {
     Error::Io { path: path.to_owned(), action, source }
 }
