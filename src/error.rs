@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What keeps a request from its answer.
 #[derive(Debug)]
@@ -99,6 +102,63 @@ pub enum ApiError {
         /// Why it does not.
         reason: String,
     },
+    /// The body is JSON or CSV, but no table that can be read.
+    InvalidTable {
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// The body is of a kind that is not taken here.
+    UnsupportedMediaType {
+        /// The kind, or the encoding.
+        found: String,
+        /// Those that are taken.
+        expected: &'static str,
+    },
+    /// The answer cannot have a form that the client takes.
+    NotAcceptable {
+        /// The forms that the client takes.
+        found: String,
+    },
+    /// No key, or none that is good.
+    Unauthorized,
+    /// The key is good for other things.
+    Forbidden {
+        /// The scope that is asked for.
+        scope: &'static str,
+    },
+    /// The caller has sent more requests than it may.
+    TooManyRequests {
+        /// When the next may come.
+        wait: Duration,
+    },
+    /// The service has more to do than it can.
+    Overloaded,
+    /// The answer would have come too late.
+    DeadlineExceeded {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// A version that cannot be served.
+    VersionRefused {
+        /// The model.
+        model: String,
+        /// The version.
+        version: u32,
+        /// Why.
+        reason: String,
+    },
+    /// An administrative request that cannot be done as things stand.
+    Conflict {
+        /// Why.
+        reason: String,
+    },
+    /// No score of the customer is kept.
+    UnknownCustomer,
+    /// Customers' scores are not kept, or cannot be read now.
+    NoStore {
+        /// What is the matter.
+        reason: &'static str,
+    },
     /// No model is loaded.
     NotReady,
     /// What the client can do nothing about; `reason` is for the log only.
@@ -109,7 +169,7 @@ pub enum ApiError {
 }
 
 /// A field of a customer that the model cannot read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BadField {
     /// Place of the customer in the request, from 0.
     pub customer: usize,
@@ -122,14 +182,68 @@ pub struct BadField {
     pub expected: String,
 }
 
-/// The body of every error.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+impl fmt::Display for BadField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "customer {}", self.customer)?;
+        if let Some(field) = &self.field {
+            write!(f, ", field {field:?}")?;
+        }
+        write!(f, ": found {}, expected {}", self.found, self.expected)
+    }
+}
+
+/// The body of every error under `/v1`.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "code": "invalid_features",
+    "message": "1 field cannot be read",
+    "details": [{"customer": 0, "field": "spend", "found": "text \"3\"", "expected": "a number or null"}],
+}))]
+pub struct ErrorBody<'a> {
     /// For machines; never changes.
     code: &'static str,
     /// For people.
     message: String,
+    #[schema(value_type = serde_json::Value)]
     details: Details<'a>,
+}
+
+/// The body of every error under `/v2`.
+#[derive(Serialize, ToSchema)]
+pub struct InferenceError {
+    /// For people.
+    error: String,
+}
+
+/// The body of every error of MLflow's protocol.
+#[derive(Serialize, ToSchema)]
+pub struct InvocationError {
+    /// For machines.
+    error_code: String,
+    /// For people.
+    message: String,
+}
+
+/// Whose form an answer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Rekindle's own.
+    Own,
+    /// The Open Inference Protocol v2.
+    Inference,
+    /// MLflow's scoring server.
+    Mlflow,
+}
+
+impl Protocol {
+    /// The protocol that a path belongs to.
+    pub fn of(path: &str) -> Protocol {
+        match path {
+            "/invocations" | "/ping" | "/health" | "/version" => Protocol::Mlflow,
+            _ if path == "/v2" || path.starts_with("/v2/") => Protocol::Inference,
+            _ => Protocol::Own,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -167,6 +281,20 @@ impl ApiError {
             ApiError::InvalidEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_events"),
             ApiError::NotFromEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_from_events"),
             ApiError::NoReasons { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_reasons"),
+            ApiError::InvalidTable { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_table"),
+            ApiError::UnsupportedMediaType { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            ApiError::NotAcceptable { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
+            ApiError::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            ApiError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+            ApiError::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            ApiError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            ApiError::DeadlineExceeded { .. } => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
+            ApiError::VersionRefused { .. } => (StatusCode::CONFLICT, "version_refused"),
+            ApiError::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
+            ApiError::UnknownCustomer => (StatusCode::NOT_FOUND, "unknown_customer"),
+            ApiError::NoStore { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_store"),
             ApiError::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "no_model_loaded"),
             ApiError::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
@@ -192,9 +320,67 @@ impl ApiError {
             | ApiError::MethodNotAllowed { .. }
             | ApiError::NotFromEvents { .. }
             | ApiError::NoReasons { .. }
+            | ApiError::InvalidTable { .. }
+            | ApiError::UnsupportedMediaType { .. }
+            | ApiError::NotAcceptable { .. }
+            | ApiError::Unauthorized
+            | ApiError::Forbidden { .. }
+            | ApiError::TooManyRequests { .. }
+            | ApiError::Overloaded
+            | ApiError::DeadlineExceeded { .. }
+            | ApiError::VersionRefused { .. }
+            | ApiError::Conflict { .. }
+            | ApiError::UnknownCustomer
+            | ApiError::NoStore { .. }
             | ApiError::NotReady
             | ApiError::Internal { .. } => Details::None([]),
         }
+    }
+
+    /// The reply, in a protocol's own form.
+    pub fn reply(&self, protocol: Protocol) -> HttpResponse {
+        let (status, code) = self.table();
+        let mut response = HttpResponse::build(status);
+        match self {
+            ApiError::MethodNotAllowed { allowed, .. } => {
+                response.insert_header((header::ALLOW, *allowed));
+            }
+            ApiError::Unauthorized => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            ApiError::TooManyRequests { wait } => {
+                response.insert_header((header::RETRY_AFTER, whole_seconds(*wait)));
+            }
+            ApiError::Overloaded | ApiError::DeadlineExceeded { .. } => {
+                response.insert_header((header::RETRY_AFTER, 1));
+            }
+            _ => {}
+        }
+        match protocol {
+            Protocol::Own => {
+                response.json(ErrorBody { code, message: self.to_string(), details: self.details() })
+            }
+            Protocol::Inference => response.json(InferenceError { error: self.in_full() }),
+            Protocol::Mlflow => response.json(InvocationError {
+                error_code: code.to_ascii_uppercase(),
+                message: self.in_full(),
+            }),
+        }
+    }
+
+    /// The sentence, with the first bad field where the form of the reply has no room for all.
+    fn in_full(&self) -> String {
+        match self {
+            ApiError::InvalidFeatures { fields, .. } if !fields.is_empty() => {
+                format!("{self}: {}", fields[0])
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    /// The stable word for the error.
+    pub fn code(&self) -> &'static str {
+        self.table().1
     }
 
     /// What the log says and the client does not get to see.
@@ -256,8 +442,40 @@ impl fmt::Display for ApiError {
             ApiError::NoReasons { model, reason } => {
                 write!(f, "model {model} tells no reasons: {reason}")
             }
+            ApiError::InvalidTable { reason } => write!(f, "the table cannot be read: {reason}"),
+            ApiError::UnsupportedMediaType { found, expected } => {
+                write!(f, "{found} is not taken here; send {expected}")
+            }
+            ApiError::NotAcceptable { found } => {
+                write!(
+                    f,
+                    "{found:?} cannot be answered; accept text/csv, application/x-ndjson or \
+                     application/vnd.apache.arrow.stream"
+                )
+            }
+            ApiError::Unauthorized => {
+                write!(f, "no valid key; send one as Authorization: Bearer KEY")
+            }
+            ApiError::Forbidden { scope } => {
+                write!(f, "the key lacks the scope {scope}; ask for one that has it")
+            }
+            ApiError::TooManyRequests { wait } => {
+                write!(f, "too many requests; come again in {} s", whole_seconds(*wait))
+            }
+            ApiError::Overloaded => write!(f, "the service is overloaded; come again in 1 s"),
+            ApiError::DeadlineExceeded { limit } => {
+                write!(f, "no answer within {} ms; send less at a time, or come again", limit.as_millis())
+            }
+            ApiError::VersionRefused { model, version, reason } => {
+                write!(f, "version {version} of model {model} is refused: {reason}")
+            }
+            ApiError::Conflict { reason } => write!(f, "{reason}"),
+            ApiError::UnknownCustomer => {
+                write!(f, "no score of this customer is kept; `rekindle score --store` writes them")
+            }
+            ApiError::NoStore { reason } => write!(f, "{reason}"),
             ApiError::NotReady => {
-                write!(f, "no model is loaded; `rekindle fit` makes one, then start again")
+                write!(f, "no model is loaded; `rekindle fit` makes one, then promote it")
             }
             ApiError::Internal { .. } => {
                 write!(f, "something is wrong in the service; its log says what")
@@ -282,11 +500,11 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (status, code) = self.table();
-        let mut response = HttpResponse::build(status);
-        if let ApiError::MethodNotAllowed { allowed, .. } = self {
-            response.insert_header((header::ALLOW, *allowed));
-        }
-        response.json(ErrorBody { code, message: self.to_string(), details: self.details() })
+        self.reply(Protocol::Own)
     }
+}
+
+/// Seconds as `Retry-After` has them: at least 1.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
 }

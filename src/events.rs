@@ -15,8 +15,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::error::ApiError;
 use crate::fields::{Missing, Role};
-use crate::payload::{Warnings, malformed};
-use crate::values::{Cell, CustomerId, Value, cell, customer_id, shorten};
+use crate::customers::{Customers, History as Told, Warnings};
+use crate::payload::malformed;
+use crate::values::{Cell, Value, cell, customer_id, shorten};
 
 /// Makes a model's features from events.
 pub struct FromEvents {
@@ -62,25 +63,6 @@ struct Event {
     measures: BTreeMap<String, f64>,
 }
 
-/// A customer's features at a cutoff.
-#[derive(Debug)]
-pub struct Told {
-    /// One row, in the order of the model's features.
-    pub rows: Rows,
-    /// How the customer is named in the reply.
-    pub id: Option<CustomerId>,
-    /// The cutoff as in the request.
-    pub cutoff: String,
-    /// Events sent.
-    pub events: usize,
-    /// Events that count: before the cutoff, and received before it.
-    pub counted: usize,
-    /// What the client should hear about.
-    pub warnings: Warnings,
-    /// Attributes with a level that the model does not know.
-    pub unknown_levels: u64,
-}
-
 impl FromEvents {
     /// `schema` is that of the model's rows and `markers` the cells that were missing in its table.
     ///
@@ -113,7 +95,7 @@ impl FromEvents {
     /// # Errors
     /// When the body is not JSON, or an event or attribute cannot be read: which, what was found, what was
     /// expected.
-    pub fn read(&self, body: &[u8]) -> Result<Told, ApiError> {
+    pub fn read(&self, body: &[u8]) -> Result<Customers, ApiError> {
         let body: Body<'_> = serde_json::from_slice(body).map_err(|error| unread(body, &error))?;
         let id = body.customer_id.as_ref().map_or(Ok(None), |id| {
             let bad = |expected| invalid(format!("customer_id: found {id}, expected {expected}"));
@@ -124,18 +106,18 @@ impl FromEvents {
         let mut kept = Events::default();
         let history = Timeline::new(&events, 0..events.len()).history(cutoff, &mut kept);
         let (rows, levels) = self.row(&history, &body.attributes)?;
-        Ok(Told {
+        let unknown_kinds = self.unknown_kinds(&body.events);
+        Ok(Customers {
             rows,
-            id,
-            cutoff: body.cutoff,
-            events: body.events.len(),
-            counted: history.events().len(),
+            ids: vec![id],
+            unknown_fields: 0,
             unknown_levels: levels.len() as u64,
-            warnings: Warnings::of_events(
-                levels,
-                self.unknown_kinds(&body.events),
-                history.events().is_empty(),
-            ),
+            warnings: Warnings::of_events(levels, unknown_kinds, history.events().is_empty()),
+            history: Some(Told {
+                cutoff: body.cutoff,
+                events: body.events.len(),
+                counted: history.events().len(),
+            }),
         })
     }
 
@@ -394,7 +376,8 @@ mod tests {
         let events = ["wish", "visit", "help", "zoom", "wish", "visit"].map(event).join(", ");
         let body = format!(r#"{{"cutoff": "2024-02-01", "events": [{events}]}}"#);
         let told = from.read(body.as_bytes()).unwrap();
-        assert_eq!((told.events, told.counted), (6, 4));
+        let history = told.history.unwrap();
+        assert_eq!((history.events, history.counted), (6, 4));
         assert_eq!(told.rows.row(0), [4.0]);
     }
 }

@@ -74,6 +74,11 @@ impl Fields {
         &self.known
     }
 
+    /// The features, in the order of the model's rows.
+    pub fn features(&self) -> &[KnownField] {
+        &self.known[..self.width]
+    }
+
     /// Number of features.
     pub fn width(&self) -> usize {
         self.width

@@ -1,25 +1,35 @@
-//! The Rekindle service: customers in as JSON, scores out, over HTTP. A request is parsed straight
-//! into a model's rows and scored by the same [`rekindle_models::scorer::Scorer`] as the command
-//! line uses.
+//! The Rekindle service: customers in, scores out, over HTTP. A request is parsed straight into a model's rows and
+//! scored by the same [`rekindle_models::scorer::Scorer`] as the command line uses.
 //!
-//! In reading order: [`settings`] are validated, [`startup`] loads the registry's models and binds
-//! the address, `routes` answer requests through `payload`, and `error` is the one place where
-//! errors become replies.
+//! In reading order: [`settings`] are validated, [`startup`] loads the registry's models and binds the address,
+//! `telemetry` and `gate` stand around every request, `routes` answer it through a reader of its form (`payload`, `table`,
+//! `tensors`, `rows`, `events`) and the one `scoring`, and `error` is the one place where errors become replies.
 
 pub mod settings;
 pub mod telemetry;
 
 pub mod startup;
 
+mod gate;
 mod routes;
 
+mod batch;
+mod scoring;
+
+mod customers;
 mod events;
 mod payload;
+mod rows;
+mod table;
+mod tensors;
 mod values;
 
 mod counters;
 mod error;
+mod faults;
 mod fields;
+mod heavy;
+mod lag;
 mod model;
 mod registry;
 mod state;

@@ -1,19 +1,25 @@
-//! The application: its URL table, and the server around it.
+//! The application, and the servers around it: one for requests, one on a thread of its own for health and metrics, and
+//! the thread that looks after what may change.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpServer, rt, web};
 use anyhow::Context;
-use rekindle_models::artifact::Registry;
+use tokio::sync::Semaphore;
 
 use crate::counters::Counters;
+use crate::customers::Limits;
+use crate::faults::Faults;
+use crate::heavy::Heavy;
+use crate::lag::Lag;
 use crate::registry::LoadedModels;
-use crate::routes::{events, health, metrics, missing, models, score};
-use crate::settings::Settings;
+use crate::routes;
+use crate::scoring::Shadows;
+use crate::settings::{Monitor, Settings};
 use crate::state::AppState;
 use crate::telemetry;
 
@@ -21,42 +27,54 @@ use crate::telemetry;
 pub struct Service {
     server: Server,
     address: SocketAddr,
+    monitor: Option<(SocketAddr, ServerHandle)>,
+    /// Ends the thread that looks after what may change, when it is dropped.
+    _watch: mpsc::Sender<()>,
 }
 
 impl Service {
     /// Loads the models and starts to listen. Must be called inside an actix runtime.
     ///
     /// # Errors
-    /// When the registry cannot be read, a current model is damaged, or the address is taken.
+    /// When the registry cannot be read, a version in force is damaged, or the address is taken.
     pub fn start(settings: &Settings) -> anyhow::Result<Service> {
-        let registry = Registry::open(&settings.registry)?;
-        let models = LoadedModels::load(registry).context("failed to load the models")?;
-        let state = web::Data::new(AppState {
-            models: Arc::new(models),
-            counters: Counters::new(),
-            max_body_bytes: settings.max_body_bytes,
-            max_customers: settings.max_customers,
-        });
+        let state = web::Data::new(state(settings)?);
+        let watch = watch(state.clone())?;
+        let monitor = match settings.monitor {
+            Monitor::Off => None,
+            Monitor::At(address) => Some(monitor(address, state.clone())?),
+        };
+        let app = state.clone();
         let server = HttpServer::new(move || {
             App::new()
-                .app_data(state.clone())
-                .app_data(web::QueryConfig::default().error_handler(missing::query))
+                .app_data(app.clone())
+                .app_data(Lag::watch(app.counters.clone()))
+                .app_data(web::QueryConfig::default().error_handler(routes::query))
+                .app_data(web::PathConfig::default().error_handler(routes::path))
                 .wrap(from_fn(telemetry::observe))
-                .configure(urls)
+                .configure(routes::urls)
         })
         .workers(settings.workers)
-        .shutdown_timeout(settings.shutdown_timeout_seconds)
+        .max_connections(settings.max_connections.div_ceil(settings.workers))
+        .client_request_timeout(Duration::from_millis(settings.header_timeout_ms))
         .client_disconnect_timeout(Duration::from_secs(5))
+        .shutdown_timeout(settings.shutdown_timeout_seconds)
         .bind(settings.listen)
         .with_context(|| format!("failed to listen on {}", settings.listen))?;
         let address = server.addrs()[0];
-        tracing::info!(%address, workers = settings.workers, "listening");
-        Ok(Service { server: server.run(), address })
+        let monitored = monitor.as_ref().map(|(address, _)| tracing::field::display(*address));
+        tracing::info!(%address, monitor = monitored, workers = settings.workers, "listening");
+        Ok(Service { server: server.run(), address, monitor, _watch: watch })
     }
 
     /// Where it listens; tells the port where the settings left it open.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where health and metrics are answered on a thread of their own.
+    pub fn monitor(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(|(address, _)| *address)
     }
 
     /// A handle to stop it with.
@@ -69,27 +87,75 @@ impl Service {
     /// # Errors
     /// When the sockets fail.
     pub async fn run(self) -> std::io::Result<()> {
-        self.server.await
+        let done = self.server.await;
+        // Probes are answered until the last request is.
+        if let Some((_, monitor)) = self.monitor {
+            drop(monitor.stop(false));
+        }
+        done
     }
 }
 
-/// Every URL of the service.
-fn urls(app: &mut web::ServiceConfig) {
-    let get = |path: &str| web::resource(path.to_owned()).default_service(web::to(missing::get));
-    app.service(
-        web::resource("/v1/score")
-            .route(web::post().to(score::score))
-            .default_service(web::to(missing::post)),
-    )
-    .service(
-        web::resource("/v1/score/events")
-            .route(web::post().to(events::score_events))
-            .default_service(web::to(missing::post)),
-    )
-    .service(get("/v1/models").route(web::get().to(models::list)))
-    .service(get("/v1/models/{name}").route(web::get().to(models::show)))
-    .service(get("/health/live").route(web::get().to(health::live)))
-    .service(get("/health/ready").route(web::get().to(health::ready)))
-    .service(get("/metrics").route(web::get().to(metrics::metrics)))
-    .default_service(web::to(missing::route));
+fn state(settings: &Settings) -> anyhow::Result<AppState> {
+    let counters = Counters::new();
+    let faults = Faults::new(counters.clone());
+    let models = LoadedModels::load(settings, counters.clone(), &faults)
+        .context("failed to load the models")?;
+    Ok(AppState {
+        limits: Limits {
+            customers: settings.max_customers,
+            fields: settings.max_fields,
+            text_bytes: settings.max_text_bytes,
+        },
+        models: Arc::new(models),
+        shadows: Shadows::start()?,
+        heavy: Heavy::new(settings.workers, settings.queue, counters.clone()),
+        batches: Arc::new(Semaphore::new(settings.max_batches)),
+        counters,
+        faults,
+        settings: settings.clone(),
+    })
+}
+
+/// The server for health and metrics, with a thread and a runtime of its own: it answers while all others are busy.
+fn monitor(
+    address: SocketAddr,
+    state: web::Data<AppState>,
+) -> anyhow::Result<(SocketAddr, ServerHandle)> {
+    let (tell, told) = mpsc::channel();
+    std::thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+        rt::System::new().block_on(async move {
+            let app = state.clone();
+            let server = HttpServer::new(move || {
+                App::new().app_data(app.clone()).configure(routes::monitor)
+            });
+            let bound = server.workers(1).disable_signals().bind(address).map(|server| {
+                let address = server.addrs()[0];
+                (address, server.run())
+            });
+            match bound {
+                Ok((address, server)) => {
+                    drop(tell.send(Ok((address, server.handle()))));
+                    if let Err(error) = server.await {
+                        tracing::error!(%error, "the monitor failed");
+                    }
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            }
+        });
+    })?;
+    let bound = told.recv().context("the monitor's thread ended")?;
+    bound.with_context(|| format!("failed to answer health and metrics on {address}; name another address with --monitor"))
+}
+
+/// The thread that looks at the registry, keys and certificates again and again, until what it returns is dropped.
+fn watch(state: web::Data<AppState>) -> anyhow::Result<mpsc::Sender<()>> {
+    let (alive, ended) = mpsc::channel::<()>();
+    let period = Duration::from_secs(state.settings.registry_poll_seconds);
+    std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
+        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(period) {
+            state.models.refresh(&state.faults);
+        }
+    })?;
+    Ok(alive)
 }

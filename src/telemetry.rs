@@ -1,18 +1,25 @@
-//! Log lines and counts for every request. Bodies are never logged.
+//! Around every request: its id, who may come in, what is counted and logged of it, and headers of every answer. Bodies,
+//! paths and customers are never logged.
 
+use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::HttpMessage;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web;
+use futures_util::FutureExt;
+use prometheus::IntGauge;
 use tracing::level_filters::LevelFilter;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Protocol};
+use crate::gate;
 use crate::settings::{LogFormat, LogLevel};
 use crate::state::AppState;
 
@@ -33,42 +40,108 @@ pub fn start(format: LogFormat, level: LogLevel) {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Around every request: its log line, its counts, and its id, which the reply carries.
-pub(crate) async fn observe(
+/// One request that is being answered, until it is dropped.
+struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Lets a request in or refuses it, has it answered, and tells what came of it.
+pub(crate) async fn observe<B: MessageBody>(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let start = Instant::now();
+    let Some(state) = request.app_data::<web::Data<AppState>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    };
+    state.counters.in_flight.inc();
+    let _in_flight = InFlight(state.counters.in_flight.clone());
     let id = request_id(&request);
-    let mut response = next.call(request).await?;
+    let trace = TraceParent::of(request.headers());
+    let protocol = Protocol::of(request.path());
+    let response = match gate::admit(&request, &state, start) {
+        Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
+        Ok(asker) => {
+            if gate::is_administrative(request.path()) {
+                let request_id = id.to_str().unwrap_or_default().to_owned();
+                request.extensions_mut().insert(gate::Asker { request_id, ..asker });
+            }
+            let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+            let response = answered.unwrap_or_else(|_| {
+                tracing::error!(request_id = id.to_str().unwrap_or_default(), "a request panicked");
+                Err(ApiError::Internal { reason: "a request panicked".to_owned() }.into())
+            })?;
+            in_form(response, protocol, &id)
+        }
+    };
     let took = start.elapsed();
     let status = response.status();
-    let request = response.request();
-    let (method, path) = (request.method().as_str(), request.path());
-    if let Some(state) = request.app_data::<web::Data<AppState>>() {
-        // A method that a client made up must not become a label.
-        let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
-        let method = if known.contains(&method) { method } else { "other" };
-        let route = request.match_pattern();
-        let route = route.as_deref().unwrap_or("unknown");
-        state.counters.request(method, route, status.as_str(), took.as_secs_f64());
-    }
-    let request_id = id.to_str().unwrap_or_default();
+    // A method or path that a client made up must not become a label.
+    let method = known_method(response.request().method().as_str());
+    let route = response.request().match_pattern();
+    let route = route.as_deref().unwrap_or("unknown");
+    state.counters.request(method, route, status.as_str(), took);
     tracing::info!(
         method,
-        path,
+        route,
         status = status.as_u16(),
         microseconds = took.as_micros() as u64,
-        request_id,
+        request_id = id.to_str().unwrap_or_default(),
+        trace_id = trace.as_ref().map(|trace| trace.trace_id.as_str()),
         "request"
     );
-    let error = response.response().error().and_then(|e| e.as_error::<ApiError>());
-    if let Some(reason) = error.and_then(ApiError::internal_reason) {
-        tracing::error!(request_id, reason, "request failed");
-    }
-    response.headers_mut().insert(REQUEST_ID, id);
+    let mut response = response;
+    let secure = state.settings.tls_certificate.is_some();
+    let is_page = route.starts_with("/docs");
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    harden(headers, secure, is_page);
     Ok(response)
+}
+
+/// An error in its protocol's own form; what is internal is logged.
+fn in_form<B: MessageBody>(
+    response: ServiceResponse<B>,
+    protocol: Protocol,
+    id: &HeaderValue,
+) -> ServiceResponse<EitherBody<B>> {
+    let error = response.response().error().and_then(|e| e.as_error::<ApiError>());
+    let Some(error) = error else { return response.map_into_left_body() };
+    if let Some(reason) = error.internal_reason() {
+        tracing::error!(request_id = id.to_str().unwrap_or_default(), reason, "request failed");
+    }
+    if protocol == Protocol::Own {
+        return response.map_into_left_body();
+    }
+    let reply = error.reply(protocol);
+    response.into_response(reply).map_into_right_body()
+}
+
+fn known_method(method: &str) -> &'static str {
+    let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
+    known.into_iter().find(|name| *name == method).unwrap_or("other")
+}
+
+/// Headers that keep browsers from doing more with an answer than they should.
+fn harden(headers: &mut HeaderMap, secure: bool, is_page: bool) {
+    const PAGE: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                        frame-ancestors 'none'";
+    const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
+    let policy = if is_page { PAGE } else { DATA };
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if secure {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
 }
 
 /// The client's own id where it is short and plain, else a new one: the process's random prefix
@@ -84,8 +157,69 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
         Some(id) => id.clone(),
         None => {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            HeaderValue::from_str(&format!("{:016x}-{count}", *PREFIX))
-                .expect("digits and a hyphen make a header value")
+            let mut id = String::with_capacity(32);
+            write!(id, "{:016x}-{count}", *PREFIX).expect("a text takes every write");
+            HeaderValue::from_str(&id).expect("digits and a hyphen make a header value")
+        }
+    }
+}
+
+/// What a caller says of the trace that its request belongs to (W3C Trace Context).
+pub struct TraceParent {
+    /// 32 hexadecimal digits.
+    pub trace_id: String,
+    /// 16 hexadecimal digits: the caller's span.
+    pub span_id: String,
+    /// Whether the caller records the trace.
+    pub sampled: bool,
+}
+
+impl TraceParent {
+    /// What the headers say; nothing where they are malformed, as the standard has it.
+    fn of(headers: &HeaderMap) -> Option<TraceParent> {
+        let text = headers.get(TRACE_PARENT)?.to_str().ok()?;
+        let mut parts = text.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |text: &str, digits: usize| {
+            text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        };
+        let named = |text: &str| text.bytes().any(|b| b != b'0');
+        let sound = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(span, 16) && hex(flags, 2)
+            && named(trace) && named(span)
+            // Version 0 has four parts; later ones may have more.
+            && (version != "00" || parts.next().is_none());
+        sound.then(|| TraceParent {
+            trace_id: trace.to_owned(),
+            span_id: span.to_owned(),
+            sampled: u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_taken_over_only_where_it_is_well_formed() {
+        let of = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TRACE_PARENT, HeaderValue::from_str(text).unwrap());
+            TraceParent::of(&headers)
+        };
+        let trace = of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
+        assert_eq!(trace.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!((trace.span_id.as_str(), trace.sampled), ("00f067aa0ba902b7", true));
+        for wrong in [
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "",
+        ] {
+            assert!(of(wrong).is_none(), "{wrong}");
         }
     }
 }

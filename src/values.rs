@@ -31,7 +31,7 @@ pub enum Value<'de> {
 }
 
 /// How a customer is named in the reply: as in the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum CustomerId {
     /// Text.
@@ -40,6 +40,16 @@ pub enum CustomerId {
     Negative(i64),
     /// A whole number.
     Whole(u64),
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CustomerId::Text(text) => f.write_str(text),
+            CustomerId::Negative(number) => number.fmt(f),
+            CustomerId::Whole(number) => number.fmt(f),
+        }
+    }
 }
 
 /// A value as a cell of a feature.

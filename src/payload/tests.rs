@@ -4,6 +4,13 @@ use proptest::prelude::*;
 use rekindle_models::frame::{DateFormat, Field, Kind, Schema, UNKNOWN_LEVEL};
 
 use super::*;
+use crate::customers::LISTED;
+use crate::error::BadField;
+use crate::values::{Cell, CustomerId, cell};
+
+fn limits(customers: usize) -> Limits {
+    Limits { customers, fields: 1_000, text_bytes: 1_000 }
+}
 
 fn fields() -> Fields {
     let levels =
@@ -22,11 +29,11 @@ fn fields() -> Fields {
 }
 
 fn parsed(body: &str) -> Customers {
-    parse(body.as_bytes(), &fields(), 10).unwrap()
+    parse(body.as_bytes(), &fields(), limits(10)).unwrap()
 }
 
 fn refused(body: &str) -> (Vec<BadField>, usize) {
-    match parse(body.as_bytes(), &fields(), 10) {
+    match parse(body.as_bytes(), &fields(), limits(10)) {
         Err(ApiError::InvalidFeatures { fields, total }) => (fields, total),
         other => panic!("{body}: {other:?}"),
     }
@@ -154,7 +161,7 @@ fn nothing_is_warned_of_when_every_feature_is_there() {
 
 #[test]
 fn a_body_that_is_not_json_is_refused_with_its_place() {
-    let check = |body: &str, place: (usize, usize)| match parse(body.as_bytes(), &fields(), 10) {
+    let check = |body: &str, place: (usize, usize)| match parse(body.as_bytes(), &fields(), limits(10)) {
         Err(ApiError::MalformedJson { line, column, reason }) => {
             assert_eq!((line, column), place, "{body}");
             assert!(!reason.contains("line"), "{reason}");
@@ -171,8 +178,8 @@ fn a_body_that_is_not_json_is_refused_with_its_place() {
 
 #[test]
 fn the_limit_of_customers_is_the_last_number_that_is_taken() {
-    assert_eq!(parse(b"[{},{}]", &fields(), 2).unwrap().ids.len(), 2);
-    let error = parse(b"[{},{},{}]", &fields(), 2).unwrap_err();
+    assert_eq!(parse(b"[{},{}]", &fields(), limits(2)).unwrap().ids.len(), 2);
+    let error = parse(b"[{},{},{}]", &fields(), limits(2)).unwrap_err();
     assert!(matches!(error, ApiError::TooManyCustomers { limit: 2 }));
     assert!(parsed("[]").rows.is_empty());
 }
@@ -222,7 +229,7 @@ proptest! {
     #[test]
     fn rows_are_those_of_the_slow_way(body in values()) {
         let fields = fields();
-        let parsed = parse(body.to_string().as_bytes(), &fields, 10);
+        let parsed = parse(body.to_string().as_bytes(), &fields, limits(10));
         let rows = match &body {
             serde_json::Value::Array(customers) => {
                 customers.iter().map(|c| row_by_table(c, &fields)).collect::<Option<Vec<_>>>()
@@ -244,11 +251,11 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = parse(&bytes, &fields(), 10);
+        let _ = parse(&bytes, &fields(), limits(10));
     }
 
     #[test]
     fn no_text_like_json_makes_it_panic(text in r#"[\[\]{}",: \\0-9a-fntru.eE+-]{0,64}"#) {
-        let _ = parse(text.as_bytes(), &fields(), 10);
+        let _ = parse(text.as_bytes(), &fields(), limits(10));
     }
 }

@@ -1,98 +1,115 @@
 //! One customer's raw events and attributes in, a score out.
 
-use std::sync::Arc;
-
 use actix_web::http::header::ContentType;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use rekindle_models::reasons::Reason;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::customers::Warnings;
 use crate::error::ApiError;
 use crate::model::Model;
-use crate::payload::Warnings;
-use crate::registry::off_the_event_loop;
-use crate::routes::score::{ScoreQuery, receive};
+use crate::routes::answer::{Asked, ScoreQuery};
+use crate::routes::receive::receive;
+use crate::routes::score::ReasonEntry;
+use crate::scoring::{Decision, Scored, Why};
 use crate::state::AppState;
 use crate::values::CustomerId;
 
-#[derive(Serialize)]
-struct Reply<'a> {
+/// The score of one customer by its events.
+#[derive(Serialize, ToSchema)]
+pub struct EventsReply<'a> {
     model_name: &'a str,
     model_version: u32,
     threshold: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<&'a CustomerId>,
+    /// As in the request: what is not before it does not count.
     cutoff: &'a str,
     probability: f64,
     percentile: u8,
     decision: Decision,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<ReasonEntry>>)]
     reasons: Option<Vec<Reason<'a>>>,
-    /// Events of the request, and those of them that were known at the cutoff.
+    /// Events of the request.
     events: usize,
+    /// Those of them that were known at the cutoff.
     events_before_cutoff: usize,
     #[serde(skip_serializing_if = "Warnings::is_empty")]
     warnings: &'a Warnings,
 }
 
-#[derive(Serialize)]
-struct Decision {
-    positive: bool,
+/// The scores of one customer by several models.
+#[derive(Serialize, ToSchema)]
+pub struct EventsReplies<'a> {
+    models: Vec<EventsReply<'a>>,
 }
 
-/// `POST /v1/score/events?model=NAME&version=N&reasons=3&language=en`: the events of one customer, its attributes and a
-/// cutoff.
+/// Scores one customer by its events, its attributes and a cutoff, with the kernel that made the training rows.
+#[utoipa::path(
+    post,
+    path = "/v1/score/events",
+    tag = "scoring",
+    params(ScoreQuery),
+    request_body(
+        content = serde_json::Value,
+        description = "A customer's events in any order, its attributes as known at the cutoff, and the cutoff.",
+        example = json!({
+            "customer_id": "17850", "cutoff": "2011-09-08",
+            "events": [{"time": "2011-08-30T10:12:00Z", "kind": "purchase", "amount": 15.3, "product": "85123A"}],
+            "attributes": {"city": "Ghent"},
+        }),
+    ),
+    responses((status = 200, description = "The score; those of several models where `models` names them.",
+        body = EventsReply)),
+)]
 pub async fn score_events(
     state: web::Data<AppState>,
     query: web::Query<ScoreQuery>,
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let current = state.models.find(query.model.as_deref())?;
-    let model = match query.version {
-        None => Arc::clone(current),
-        Some(version) => state.models.find_version(current, version).await?,
+    let deadline = state.deadline();
+    let (why, several) = (query.why()?, query.asks_several());
+    let choices = query.choices(&state, deadline).await?;
+    let body = receive(&state, deadline, &request, body).await?;
+    let bytes = body.len();
+    let reader = move |model: &Model| match &model.from_events {
+        Some(from_events) => from_events.read(&body),
+        None => Err(ApiError::NotFromEvents { model: model.name().to_owned() }),
     };
-    let body = receive(&request, body, state.max_body_bytes).await?;
-    let reply = match body.len() <= SMALL_BODY && query.reasons == 0 {
-        true => reply(&state, &model, &body, &query)?,
-        false => off_the_event_loop(move || reply(&state, &model, &body, &query)).await??,
-    };
+    let write = move |scored: Vec<Scored>| replies(&scored, why, several);
+    let reply = Asked { deadline, choices, why }.answer(&state, bytes, reader, write).await?;
     Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(reply))
 }
 
-/// Longest body that is scored in place: a few hundred events, well under a millisecond.
-const SMALL_BODY: usize = 32 << 10;
+fn replies(scored: &[Scored], why: Why, several: bool) -> Result<Vec<u8>, ApiError> {
+    let models: Vec<EventsReply<'_>> =
+        scored.iter().map(|one| reply(one, why)).collect::<Result<_, _>>()?;
+    let json = match several {
+        true => serde_json::to_vec(&EventsReplies { models }),
+        false => serde_json::to_vec(&models[0]),
+    };
+    Ok(json.expect("names, numbers and texts are JSON"))
+}
 
-fn reply(
-    state: &AppState,
-    model: &Model,
-    body: &[u8],
-    query: &ScoreQuery,
-) -> Result<Vec<u8>, ApiError> {
-    let name = &model.manifest.model_name;
-    let from_events = model
-        .from_events
-        .as_ref()
-        .ok_or_else(|| ApiError::NotFromEvents { model: name.clone() })?;
-    let told = from_events.read(body)?;
-    let reasons = query.reasons_of(model, &told.rows)?;
-    let score = model.scorer.score(&told.rows)[0];
-    state.counters.scored(name, 1, 0, told.unknown_levels);
-    let reply = Reply {
-        model_name: name,
+fn reply(scored: &Scored, why: Why) -> Result<EventsReply<'_>, ApiError> {
+    let (model, score) = (scored.answering(), scored.scores[0]);
+    let history = scored.customers.history.as_ref().expect("the row was made from events");
+    Ok(EventsReply {
+        model_name: model.name(),
         model_version: model.version,
         threshold: model.scorer.threshold,
-        customer_id: told.id.as_ref(),
-        cutoff: &told.cutoff,
+        customer_id: scored.customers.ids[0].as_ref(),
+        cutoff: &history.cutoff,
         probability: score.probability,
         percentile: score.percentile,
         decision: Decision { positive: score.positive },
-        reasons: reasons.and_then(|of_rows| of_rows.into_iter().next()),
-        events: told.events,
-        events_before_cutoff: told.counted,
-        warnings: &told.warnings,
-    };
-    Ok(serde_json::to_vec(&reply).expect("names, numbers and texts are JSON"))
+        reasons: scored.reasons(why)?.and_then(|of_rows| of_rows.into_iter().next()),
+        events: history.events,
+        events_before_cutoff: history.counted,
+        warnings: &scored.customers.warnings,
+    })
 }

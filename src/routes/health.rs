@@ -1,20 +1,46 @@
 //! Is the service alive, and can it score?
 
 use actix_web::{HttpResponse, web};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// `GET /health/live`: the process answers.
-pub async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "live": true }))
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+pub struct Live {
+    live: bool,
 }
 
-/// `GET /health/ready`: at least one model is loaded, else 503.
+/// At least one model can answer.
+#[derive(Serialize, ToSchema)]
+pub struct Ready {
+    ready: bool,
+    /// Models that are served.
+    models: usize,
+    /// Parts that have failed while the service goes on without them: `registry`, `keys`, `tls`, `store`; the log says
+    /// what is the matter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<&'static str>,
+}
+
+/// Whether the process answers.
+#[utoipa::path(get, path = "/health/live", tag = "operation",
+    responses((status = 200, description = "It does.", body = Live)))]
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Live { live: true })
+}
+
+/// Whether a model can answer, and what the service does without.
+#[utoipa::path(get, path = "/health/ready", tag = "operation",
+    responses((status = 200, description = "One can.", body = Ready)))]
 pub async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    match state.models.current().len() {
+    match state.models.served().len() {
         0 => Err(ApiError::NotReady),
-        models => Ok(HttpResponse::Ok().json(json!({ "ready": true, "models": models }))),
+        models => {
+            let degraded = state.faults.parts();
+            Ok(HttpResponse::Ok().json(Ready { ready: true, models, degraded }))
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that no handler is there for.
 
-use actix_web::error::QueryPayloadError;
+use actix_web::error::{PathError, QueryPayloadError};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::error::ApiError;
@@ -27,4 +27,9 @@ pub fn query(error: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
         other => other.to_string(),
     };
     ApiError::InvalidQuery { reason }.into()
+}
+
+/// A part of a path that does not parse, as a version that is no number.
+pub fn path(_: PathError, request: &HttpRequest) -> actix_web::Error {
+    ApiError::UnknownRoute { path: request.path().to_owned() }.into()
 }

@@ -1,8 +1,65 @@
-//! The handlers, one noun each. The table of URLs is in `startup.rs`.
+//! The handlers, one noun each, and the table of URLs.
 
-pub mod events;
-pub mod health;
-pub mod metrics;
-pub mod missing;
-pub mod models;
-pub mod score;
+mod answer;
+mod batch;
+mod document;
+mod events;
+mod health;
+mod inference;
+mod invocations;
+mod metrics;
+mod missing;
+mod models;
+mod receive;
+mod score;
+
+use actix_web::web::{self, ServiceConfig};
+
+pub use missing::{path, query};
+
+/// Every URL of the service.
+pub fn urls(app: &mut ServiceConfig) {
+    let get = |path: &str| web::resource(path.to_owned()).default_service(web::to(missing::get));
+    let post = |path: &str| web::resource(path.to_owned()).default_service(web::to(missing::post));
+    app.service(post("/v1/score").route(web::post().to(score::score)))
+        .service(post("/v1/score/events").route(web::post().to(events::score_events)))
+        .service(post("/v1/score/batch").route(web::post().to(batch::score_batch)))
+        .service(get("/v1/models").route(web::get().to(models::list)));
+    let of_version = |action: &str| post(&format!("/v1/models/{{name}}/versions/{{version}}:{action}"));
+    app.service(of_version("promote").route(web::post().to(models::promote)))
+        .service(of_version("shadow").route(web::post().to(models::shadow)))
+        .service(of_version("canary").route(web::post().to(models::canary)));
+    let of_model = |action: &str| post(&format!("/v1/models/{{name}}:{action}"));
+    app.service(of_model("rollback").route(web::post().to(models::rollback)))
+        .service(of_model("end-shadow").route(web::post().to(models::end_shadow)))
+        .service(of_model("end-canary").route(web::post().to(models::end_canary)))
+        .service(get("/v1/models/{name}").route(web::get().to(models::show)));
+    let model = "/v2/models/{name}";
+    let version = "/v2/models/{name}/versions/{version}";
+    app.service(get("/v2").route(web::get().to(inference::server)))
+        .service(get("/v2/health/live").route(web::get().to(inference::live)))
+        .service(get("/v2/health/ready").route(web::get().to(inference::ready)))
+        .service(get(model).route(web::get().to(inference::model)))
+        .service(get(&format!("{model}/ready")).route(web::get().to(inference::model_ready)))
+        .service(post(&format!("{model}/infer")).route(web::post().to(inference::infer)))
+        .service(get(version).route(web::get().to(inference::model_version)))
+        .service(get(&format!("{version}/ready")).route(web::get().to(inference::version_ready)))
+        .service(post(&format!("{version}/infer")).route(web::post().to(inference::infer_version)))
+        .service(post("/invocations").route(web::post().to(invocations::invocations)))
+        .service(get("/ping").route(web::get().to(invocations::ping)))
+        .service(get("/health").route(web::get().to(invocations::ping)))
+        .service(get("/version").route(web::get().to(invocations::version)))
+        .service(get("/openapi.json").route(web::get().to(document::openapi)))
+        .service(get("/docs/{file:.*}").route(web::get().to(document::docs)))
+        .service(web::redirect("/docs", "/docs/"))
+        .configure(monitor)
+        .default_service(web::to(missing::route));
+}
+
+/// The URLs that are answered on a thread of their own as well.
+pub fn monitor(app: &mut ServiceConfig) {
+    let get = |path: &str| web::resource(path.to_owned()).default_service(web::to(missing::get));
+    app.service(get("/health/live").route(web::get().to(health::live)))
+        .service(get("/health/ready").route(web::get().to(health::ready)))
+        .service(get("/metrics").route(web::get().to(metrics::metrics)));
+}

@@ -80,8 +80,9 @@ pub fn spawn_app() -> App {
 /// The service with a registry and changed settings.
 pub fn spawn_app_with(registry: TempDir, change: impl FnOnce(&mut Settings)) -> App {
     let flags = Flags {
-        registry: Some(registry.path().to_owned()),
+        registry: Some(registry.path().to_str().unwrap().to_owned()),
         listen: Some("127.0.0.1:0".to_owned()),
+        registry_poll_seconds: Some(1),
         workers: Some(2),
         shutdown_timeout_seconds: Some(1),
         ..Flags::default()

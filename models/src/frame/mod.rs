@@ -13,7 +13,7 @@ mod arrow;
 mod csv;
 mod read;
 
-pub use csv::{CsvBlock, CsvBlocks, CsvFailure, write_csv};
+pub use csv::{CsvBlock, CsvBlocks, CsvFailure, number, short_decimal, write_csv};
 pub use read::{ReadKind, ReadOptions, read};
 pub use rows::{Binding, Rows, UNKNOWN_LEVEL};
 pub use schema::{DateFormat, Field, Kind, Schema, nearest_name};

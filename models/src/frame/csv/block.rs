@@ -259,7 +259,7 @@ const SHOWN: usize = 60;
 /// A number written as up to 15 digits with at most one point and no exponent; `None` for any other
 /// cell, also where it is a number. Digits and power of ten are exact doubles, so that their quotient
 /// is the nearest double to what is written (Clinger 1990), as [`number`] gives.
-fn short_decimal(cell: &[u8]) -> Option<f64> {
+pub fn short_decimal(cell: &[u8]) -> Option<f64> {
     const POWERS: [f64; 16] =
         [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     let (negative, cell) = match cell {
@@ -290,7 +290,7 @@ fn short_decimal(cell: &[u8]) -> Option<f64> {
 }
 
 /// A finite or infinite number, or NaN where it is spelt out; `None` for anything else.
-fn number(cell: &[u8]) -> Option<f64> {
+pub fn number(cell: &[u8]) -> Option<f64> {
     fast_float2::parse(cell).ok()
 }
 

@@ -28,7 +28,7 @@ use crate::error::Result;
 use crate::frame::read::{Format, ReadKind, ReadOptions, Source};
 use crate::frame::{Frame, Schema};
 
-pub use block::Block as CsvBlock;
+pub use block::{Block as CsvBlock, number, short_decimal};
 pub use blocks::{Blocks as CsvBlocks, Failure as CsvFailure};
 pub use write::write_csv;
 

@@ -1,0 +1,434 @@
+//! Customers on their way into a model's rows, whatever form they come in: cells are set by place, and what is odd or
+//! wrong is noted by customer. Knows no format and no HTTP.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use rekindle_models::frame::Rows;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::{ApiError, BadField};
+use crate::fields::{Fields, Role};
+use crate::values::{Cell, CustomerId, Value, cell, customer_id, shorten};
+
+/// The customers of a request.
+#[derive(Debug, PartialEq)]
+pub struct Customers {
+    /// A row for each, in the order of the model's features.
+    pub rows: Rows,
+    /// How each is named in the reply.
+    pub ids: Vec<Option<CustomerId>>,
+    /// What the client should hear about.
+    pub warnings: Warnings,
+    /// Fields that the model does not know, counted in every customer.
+    pub unknown_fields: u64,
+    /// Cells with a level that the model does not know.
+    pub unknown_levels: u64,
+    /// What was told of the one customer, where its row was made from events.
+    pub history: Option<History>,
+}
+
+/// What was told of a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// The cutoff as in the request.
+    pub cutoff: String,
+    /// Events sent.
+    pub events: usize,
+    /// Events that count: before the cutoff, and received before it.
+    pub counted: usize,
+}
+
+/// What is odd about the customers, yet no error. Each list is shortened to the first
+/// [`LISTED`].
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Warnings {
+    /// Fields that are no features of the model, sorted: they did not count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_fields: Vec<String>,
+    /// Levels that the model has never seen, by feature.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_levels: Vec<UnknownLevel>,
+    /// Features that no customer of the request has, not even as `null`: they count as missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_fields: Vec<String>,
+    /// Kinds of events that the model does not know, where it knows one of a near name: most likely misspelt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_kinds: Vec<UnknownKind>,
+    /// Whether no event was known at the cutoff: the model has most likely never learned of such a customer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_history: bool,
+    /// How many more there are than the lists hold.
+    #[serde(skip_serializing_if = "is_zero")]
+    not_listed: usize,
+}
+
+/// A level that the model has never seen.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+struct UnknownLevel {
+    feature: String,
+    value: String,
+}
+
+/// A kind of events that the model does not know.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+struct UnknownKind {
+    kind: String,
+    /// The nearest that it knows.
+    nearest: String,
+}
+
+/// Most bad fields, and most warnings of a kind, in one reply.
+pub const LISTED: usize = 100;
+
+/// How much a request may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Customers.
+    pub customers: usize,
+    /// Fields of a customer, or columns of a table.
+    pub fields: usize,
+    /// Bytes of a text.
+    pub text_bytes: usize,
+}
+
+impl Warnings {
+    /// Of one customer's events: levels that the model has never seen, each with its feature; kinds that it does
+    /// not know, each with the nearest that it does; whether there is no history.
+    pub fn of_events(
+        levels: Vec<(String, String)>,
+        kinds: Vec<(String, String)>,
+        no_history: bool,
+    ) -> Warnings {
+        let mut not_listed = 0;
+        let level =
+            |(feature, value): (String, String)| UnknownLevel { feature, value: shorten(&value) };
+        let unknown_levels = listed(levels.into_iter().map(level), &mut not_listed);
+        let kind =
+            |(kind, nearest): (String, String)| UnknownKind { kind: shorten(&kind), nearest };
+        let unknown_kinds = listed(kinds.into_iter().map(kind), &mut not_listed);
+        Warnings { unknown_levels, unknown_kinds, no_history, not_listed, ..Warnings::default() }
+    }
+
+    /// Whether there is nothing to warn of.
+    pub fn is_empty(&self) -> bool {
+        *self == Warnings::default()
+    }
+}
+
+/// Customers being gathered: [`Gathering::add`] one, or [`Gathering::seek`] it, then set its cells.
+pub struct Gathering<'m> {
+    fields: &'m Fields,
+    limits: Limits,
+    /// Row-major, one row for each of `ids`.
+    cells: Vec<f64>,
+    ids: Vec<Option<CustomerId>>,
+    /// The customer whose cells are set.
+    at: usize,
+    /// For each field the model knows, the last customer that has it, counted from 1.
+    last_seen: Vec<u32>,
+    /// The same for fields it does not know.
+    unknown_fields: BTreeMap<String, u32>,
+    unknown_field_count: u64,
+    /// Unknown levels by place of the feature.
+    unknown_levels: BTreeMap<usize, BTreeSet<String>>,
+    unknown_level_count: u64,
+    bad: Vec<BadField>,
+    bad_count: usize,
+}
+
+/// Where the columns of a table go: made once by [`Gathering::heading`], used for every row.
+pub struct Heading<'m> {
+    columns: Vec<Column<'m>>,
+}
+
+/// Where the cells of a column go.
+#[derive(Clone, Copy)]
+pub enum Column<'m> {
+    /// To the field at a place.
+    Known(usize, &'m Role),
+    /// The model does not know it.
+    Unknown,
+}
+
+impl<'m> Heading<'m> {
+    /// The columns, in the order of the table.
+    pub fn columns(&self) -> &[Column<'m>] {
+        &self.columns
+    }
+}
+
+impl<'m> Gathering<'m> {
+    /// None yet.
+    pub fn new(fields: &'m Fields, limits: Limits) -> Gathering<'m> {
+        Gathering {
+            fields,
+            limits,
+            cells: Vec::with_capacity(fields.width()),
+            ids: Vec::new(),
+            at: 0,
+            last_seen: vec![0; fields.known().len()],
+            unknown_fields: BTreeMap::new(),
+            unknown_field_count: 0,
+            unknown_levels: BTreeMap::new(),
+            unknown_level_count: 0,
+            bad: Vec::new(),
+            bad_count: 0,
+        }
+    }
+
+    /// The fields that the model knows.
+    pub fn fields(&self) -> &'m Fields {
+        self.fields
+    }
+
+    /// How much a request may hold.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Customers so far.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether a customer more is too many.
+    pub fn is_full(&self) -> bool {
+        self.ids.len() >= self.limits.customers
+    }
+
+    /// Makes room for some customers, no more than there may be.
+    pub fn reserve(&mut self, customers: usize) {
+        let customers = customers.min(self.limits.customers);
+        self.ids.reserve(customers);
+        self.cells.reserve(customers * self.fields.width());
+    }
+
+    /// Adds a customer with missing cells.
+    pub fn add(&mut self) {
+        self.at = self.ids.len();
+        self.ids.push(None);
+        self.cells.resize(self.cells.len() + self.fields.width(), f64::NAN);
+    }
+
+    /// Goes to a customer that was added, by its place.
+    pub fn seek(&mut self, customer: usize) {
+        assert!(customer < self.ids.len(), "the customer has been added");
+        self.at = customer;
+    }
+
+    /// The customer's cells.
+    pub fn row(&mut self) -> &mut [f64] {
+        let width = self.fields.width();
+        &mut self.cells[self.at * width..(self.at + 1) * width]
+    }
+
+    /// Notes that the customer has a field, and says whether it has it for the first time.
+    pub fn meets(&mut self, place: usize) -> bool {
+        let number = self.at as u32 + 1;
+        std::mem::replace(&mut self.last_seen[place], number) != number
+    }
+
+    /// Sets a number of the customer: what [`Gathering::set`] does for a numeric feature, without the
+    /// detours.
+    #[inline]
+    pub fn number(&mut self, place: usize, number: f64) {
+        let missing = self.fields.missing.number(number);
+        self.row()[place] = if missing { f64::NAN } else { number };
+    }
+
+    /// Sets a field of the customer.
+    pub fn set(&mut self, place: usize, role: &Role, value: &Value<'_>) {
+        if let Value::Text(text) = value
+            && text.len() > self.limits.text_bytes
+        {
+            let found = format!("text of {} bytes", text.len());
+            let name = &self.fields.known()[place].name;
+            return self.bad(Some(name), found, self.short_text());
+        }
+        match role {
+            Role::Ignored => {}
+            Role::Id => match customer_id(value) {
+                Ok(id) => self.ids[self.at] = id,
+                Err(expected) => {
+                    let name = &self.fields.known()[place].name;
+                    self.bad(Some(name), value.to_string(), expected.to_owned());
+                }
+            },
+            role => self.cell(place, cell(value, role, &self.fields.missing), value),
+        }
+    }
+
+    /// Sets a feature's cell; `value` is what it was made from, for messages.
+    pub fn cell(&mut self, place: usize, cell: Cell, value: &Value<'_>) {
+        self.row()[place] = cell.number();
+        match cell {
+            Cell::Known(_) => {}
+            Cell::UnknownLevel(level) => {
+                self.unknown_level_count += 1;
+                let levels = self.unknown_levels.entry(place).or_default();
+                // More are not listed, and a client must not fill the memory with them.
+                if levels.len() <= LISTED {
+                    levels.insert(level);
+                }
+            }
+            Cell::Wrong(expected) => {
+                self.bad(Some(&self.fields.known()[place].name), value.to_string(), expected);
+            }
+        }
+    }
+
+    /// Notes a field of the customer that the model does not know.
+    pub fn unknown_field(&mut self, name: Cow<'_, str>) {
+        let number = self.at as u32 + 1;
+        self.unknown_field_count += 1;
+        if let Some(last) = self.unknown_fields.get_mut(&*name) {
+            if std::mem::replace(last, number) == number {
+                self.twice(&shorten(&name));
+            }
+            return;
+        }
+        if self.unknown_fields.len() >= self.limits.fields {
+            let expected = format!("at most {} of them", self.limits.fields);
+            return self.bad(None, "more fields that the model does not know".to_owned(), expected);
+        }
+        self.unknown_fields.insert(name.into_owned(), number);
+    }
+
+    /// Notes a key that the customer has twice.
+    pub fn twice(&mut self, name: &str) {
+        self.bad(Some(name), "the key twice".to_owned(), "every key once".to_owned());
+    }
+
+    /// Notes a bad field of the customer, or of the whole customer.
+    pub fn bad(&mut self, field: Option<&str>, found: String, expected: String) {
+        self.bad_count += 1;
+        if self.bad.len() < LISTED {
+            let customer = self.at;
+            let field = field.map(str::to_owned);
+            self.bad.push(BadField { customer, field, found, expected });
+        }
+    }
+
+    /// Whether a customer has a bad field.
+    pub fn is_bad(&self) -> bool {
+        self.bad_count > 0
+    }
+
+    /// How the customer added last is named.
+    pub fn last_id(&self) -> Option<&CustomerId> {
+        self.ids.last().and_then(Option::as_ref)
+    }
+
+    /// Where the columns of a table go. Every customer added later counts as having all of them.
+    ///
+    /// # Errors
+    /// When a column stands twice, or there are too many.
+    pub fn heading(&mut self, names: &[Cow<'_, str>]) -> Result<Heading<'m>, ApiError> {
+        if names.len() > self.limits.fields {
+            return Err(ApiError::InvalidTable {
+                reason: format!("{} columns, expected at most {}", names.len(), self.limits.fields),
+            });
+        }
+        let fields = self.fields;
+        let mut columns = Vec::with_capacity(names.len());
+        let mut unknown = BTreeSet::new();
+        for (guess, name) in names.iter().enumerate() {
+            let first = match fields.place(name, guess) {
+                Some(place) => {
+                    columns.push(Column::Known(place, &fields.known()[place].role));
+                    std::mem::replace(&mut self.last_seen[place], u32::MAX) != u32::MAX
+                }
+                None => {
+                    columns.push(Column::Unknown);
+                    unknown.insert(shorten(name))
+                }
+            };
+            if !first {
+                return Err(ApiError::InvalidTable {
+                    reason: format!("column {:?} stands twice, expected once", shorten(name)),
+                });
+            }
+        }
+        self.unknown_fields.extend(unknown.into_iter().map(|name| (name, u32::MAX)));
+        Ok(Heading { columns })
+    }
+
+    /// The customers.
+    ///
+    /// # Errors
+    /// When one of them has a field that the model cannot read; the first [`LISTED`] of these are named.
+    pub fn finish(mut self) -> Result<Customers, ApiError> {
+        match self.bad_count {
+            0 => Ok(self.take()),
+            total => Err(ApiError::InvalidFeatures { fields: self.bad, total }),
+        }
+    }
+
+    /// The customers gathered so far, and none are left; headings stay good. Bad fields are dropped.
+    pub fn take(&mut self) -> Customers {
+        let known = self.fields.known();
+        let mut not_listed = 0;
+        let features = known.iter().zip(&self.last_seen).take(self.fields.width());
+        let absent = features.filter(|(_, last)| **last == 0).map(|(f, _)| f.name.to_string());
+        let missing_fields = match self.ids.is_empty() {
+            true => Vec::new(),
+            false => listed(absent, &mut not_listed),
+        };
+        let levels = self.unknown_levels.iter().flat_map(|(&place, levels)| {
+            levels.iter().map(move |level| UnknownLevel {
+                feature: known[place].name.to_string(),
+                value: shorten(level),
+            })
+        });
+        let unknown_levels = listed(levels, &mut not_listed);
+        let names = self.unknown_fields.keys().map(|name| shorten(name));
+        let unknown_fields = listed(names, &mut not_listed);
+        let in_heading = self.unknown_fields.values().filter(|last| **last == u32::MAX).count();
+        let unknown_field_count =
+            self.unknown_field_count + (in_heading * self.ids.len()) as u64;
+        let warnings = Warnings {
+            unknown_fields,
+            unknown_levels,
+            missing_fields,
+            not_listed,
+            ..Warnings::default()
+        };
+        self.unknown_levels.clear();
+        self.bad.clear();
+        self.bad_count = 0;
+        self.unknown_field_count = 0;
+        Customers {
+            rows: Rows::from_cells(self.fields.width(), std::mem::take(&mut self.cells)),
+            ids: std::mem::take(&mut self.ids),
+            warnings,
+            unknown_fields: unknown_field_count,
+            unknown_levels: std::mem::take(&mut self.unknown_level_count),
+            history: None,
+        }
+    }
+
+    /// Drops the customer added last and what was bad about it: the first of that, where anything was.
+    pub fn reject_last(&mut self) -> Option<BadField> {
+        self.ids.pop();
+        self.cells.truncate(self.ids.len() * self.fields.width());
+        self.bad_count = 0;
+        self.bad.drain(..).next()
+    }
+
+    fn short_text(&self) -> String {
+        format!("at most {} bytes", self.limits.text_bytes)
+    }
+}
+
+/// The first [`LISTED`]; the others are counted.
+fn listed<T>(mut all: impl Iterator<Item = T>, not_listed: &mut usize) -> Vec<T> {
+    let first = all.by_ref().take(LISTED).collect();
+    *not_listed += all.count();
+    first
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
