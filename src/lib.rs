@@ -17,6 +17,8 @@ mod events;
 mod payload;
 mod values;
 
+pub mod rates;
+
 mod counters;
 mod error;
 mod fields;
