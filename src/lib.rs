@@ -17,6 +17,7 @@ mod events;
 mod payload;
 mod values;
 
+pub mod audit;
 pub mod rates;
 
 mod counters;
