@@ -19,6 +19,7 @@ mod values;
 
 pub mod audit;
 pub mod rates;
+pub mod tls;
 
 mod counters;
 mod error;
