@@ -18,6 +18,7 @@ mod payload;
 mod values;
 
 pub mod audit;
+pub mod keys;
 pub mod rates;
 pub mod tls;
 
