@@ -6,6 +6,7 @@
 //! the address, `routes` answer requests through `payload`, and `error` is the one place where
 //! errors become replies.
 
+pub mod cli;
 pub mod settings;
 pub mod telemetry;
 
