@@ -32,12 +32,12 @@ pub struct Tls {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("{}: {source}; the service's user must be able to read it", path.display())]
+    #[error("{}: {reason}; the service's user must be able to read it", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A file does not hold what it should.
     #[error("{}: found {found}, expected {expected}", path.display())]
@@ -170,7 +170,7 @@ impl Files {
     fn read(chain: &Path, key: &Path) -> Result<Files, TlsError> {
         let read = |path: &Path| {
             std::fs::read(path)
-                .map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
+                .map_err(|reason| TlsError::Unreadable { path: path.to_owned(), reason })
         };
         Ok(Files { chain: read(chain)?, key: read(key)? })
     }

@@ -23,7 +23,7 @@ const VERSION: u32 = 1;
 pub enum KeysError {
     /// It cannot be read.
     #[error(
-        "key file {}: {source}; `rekindle-server keys create --keys FILE` makes one, and whoever \
+        "key file {}: {reason}; `rekindle-server keys create --keys FILE` makes one, and whoever \
          runs the service must be able to read it",
         path.display()
     )]
@@ -31,7 +31,7 @@ pub enum KeysError {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It is read, and is not a sound key file.
     #[error("key file {}: {place}: found {found}, expected {expected}", path.display())]
@@ -98,7 +98,7 @@ struct WireFile {
 /// When it cannot be read.
 pub(super) fn text(path: &Path) -> Result<String, KeysError> {
     fs::read_to_string(path)
-        .map_err(|source| KeysError::Unreadable { path: path.to_owned(), source })
+        .map_err(|reason| KeysError::Unreadable { path: path.to_owned(), reason })
 }
 
 /// The keys of a text; `path` is for errors only.
@@ -215,6 +215,8 @@ pub(super) fn edit<T>(
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let lock = lock_file(path)?;
     lock.lock().with_context(|| format!("failed to lock {}", lock_path(path).display()))?;
+    // Else a lock that root has made would keep the file's owner out.
+    keep_access(path, &lock)?;
     let mut records = match path.exists() {
         true => parse(&text(path)?, path)?,
         false => Vec::new(),
@@ -238,7 +240,11 @@ fn lock_file(path: &Path) -> anyhow::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(&place).with_context(|| {
-        format!("failed to open {}; its folder must be there and yours to write", place.display())
+        format!(
+            "failed to open {}; its folder must be there and yours to write, and a lock file that \
+             belongs to another user may be removed",
+            place.display()
+        )
     })
 }
 
@@ -257,7 +263,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives the new file the old one's owner, so that a service of another user still reads it after
+/// Gives a new file the old one's owner, so that a service of another user still reads it after
 /// root has added a key.
 #[cfg(unix)]
 fn keep_access(old: &Path, new: &File) -> anyhow::Result<()> {
@@ -266,7 +272,8 @@ fn keep_access(old: &Path, new: &File) -> anyhow::Result<()> {
     let made = new.metadata()?;
     if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
         fchown(new, Some(old.uid()), Some(old.gid())).with_context(|| {
-            format!("it belongs to user {}; run this as that user or as root", old.uid())
+            let (user, group) = (old.uid(), old.gid());
+            format!("it belongs to user {user} and group {group}; run this as them, or as root")
         })?;
     }
     new.set_permissions(fs::Permissions::from_mode(0o600 | (old.mode() & 0o040)))?;
