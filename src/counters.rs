@@ -37,6 +37,8 @@ pub struct Counters {
     pub canary_failed: IntCounter,
     /// How late the threads that answer requests are.
     pub lag: Gauge,
+    /// Days until the certificate ends.
+    pub certificate_days: Gauge,
     degraded: GaugeVec,
 }
 
@@ -74,8 +76,9 @@ impl Counters {
         let gauges = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, GaugeVec::new(Opts::new(name, help), labels))
         };
-        let counter =
-            |name: &str, help: &str| register(&registry, IntCounter::with_opts(Opts::new(name, help)));
+        let counter = |name: &str, help: &str| {
+            register(&registry, IntCounter::with_opts(Opts::new(name, help)))
+        };
         #[cfg(target_os = "linux")]
         registry
             .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
@@ -177,6 +180,13 @@ impl Counters {
                 Gauge::new(
                     "rekindle_lag_seconds",
                     "How late the threads that answer requests were at their last look.",
+                ),
+            ),
+            certificate_days: register(
+                &registry,
+                Gauge::new(
+                    "rekindle_certificate_days_left",
+                    "Days until the TLS certificate ends; 0 where TLS is not spoken.",
                 ),
             ),
             degraded: gauges(

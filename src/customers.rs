@@ -386,8 +386,7 @@ impl<'m> Gathering<'m> {
         let names = self.unknown_fields.keys().map(|name| shorten(name));
         let unknown_fields = listed(names, &mut not_listed);
         let in_heading = self.unknown_fields.values().filter(|last| **last == u32::MAX).count();
-        let unknown_field_count =
-            self.unknown_field_count + (in_heading * self.ids.len()) as u64;
+        let unknown_field_count = self.unknown_field_count + (in_heading * self.ids.len()) as u64;
         let warnings = Warnings {
             unknown_fields,
             unknown_levels,

@@ -152,6 +152,8 @@ pub enum ApiError {
         /// Why.
         reason: String,
     },
+    /// The audit log cannot be written, so that nothing is changed.
+    NotAudited,
     /// No score of the customer is kept.
     UnknownCustomer,
     /// Customers' scores are not kept, or cannot be read now.
@@ -288,11 +290,14 @@ impl ApiError {
             ApiError::NotAcceptable { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             ApiError::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             ApiError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
-            ApiError::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            ApiError::TooManyRequests { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+            }
             ApiError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             ApiError::DeadlineExceeded { .. } => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
             ApiError::VersionRefused { .. } => (StatusCode::CONFLICT, "version_refused"),
             ApiError::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
+            ApiError::NotAudited => (StatusCode::SERVICE_UNAVAILABLE, "not_audited"),
             ApiError::UnknownCustomer => (StatusCode::NOT_FOUND, "unknown_customer"),
             ApiError::NoStore { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_store"),
             ApiError::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "no_model_loaded"),
@@ -330,6 +335,7 @@ impl ApiError {
             | ApiError::DeadlineExceeded { .. }
             | ApiError::VersionRefused { .. }
             | ApiError::Conflict { .. }
+            | ApiError::NotAudited
             | ApiError::UnknownCustomer
             | ApiError::NoStore { .. }
             | ApiError::NotReady
@@ -357,9 +363,11 @@ impl ApiError {
             _ => {}
         }
         match protocol {
-            Protocol::Own => {
-                response.json(ErrorBody { code, message: self.to_string(), details: self.details() })
-            }
+            Protocol::Own => response.json(ErrorBody {
+                code,
+                message: self.to_string(),
+                details: self.details(),
+            }),
             Protocol::Inference => response.json(InferenceError { error: self.in_full() }),
             Protocol::Mlflow => response.json(InvocationError {
                 error_code: code.to_ascii_uppercase(),
@@ -464,12 +472,22 @@ impl fmt::Display for ApiError {
             }
             ApiError::Overloaded => write!(f, "the service is overloaded; come again in 1 s"),
             ApiError::DeadlineExceeded { limit } => {
-                write!(f, "no answer within {} ms; send less at a time, or come again", limit.as_millis())
+                write!(
+                    f,
+                    "no answer within {} ms; send less at a time, or come again",
+                    limit.as_millis()
+                )
             }
             ApiError::VersionRefused { model, version, reason } => {
                 write!(f, "version {version} of model {model} is refused: {reason}")
             }
             ApiError::Conflict { reason } => write!(f, "{reason}"),
+            ApiError::NotAudited => {
+                write!(
+                    f,
+                    "the audit log cannot be written, and what is not written there is not done"
+                )
+            }
             ApiError::UnknownCustomer => {
                 write!(f, "no score of this customer is kept; `rekindle score --store` writes them")
             }

@@ -13,9 +13,9 @@ use rekindle_models::frame::{Rows, Schema, nearest_name};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use crate::customers::{Customers, History as Told, Warnings};
 use crate::error::ApiError;
 use crate::fields::{Missing, Role};
-use crate::customers::{Customers, History as Told, Warnings};
 use crate::payload::malformed;
 use crate::values::{Cell, Value, cell, customer_id, shorten};
 

@@ -1,26 +1,18 @@
 //! Who may come in: looked at before anything of a request's body is read.
 
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderName};
 
 use crate::error::ApiError;
+use crate::keys::{Caller, KeyRing, Scope, claimed_id};
 use crate::lag::Lag;
-use crate::state::AppState;
+use crate::state::{AppState, Asker};
 
-/// What a key may be good for.
-pub type Scope = &'static str;
-
-/// Who asks.
-#[derive(Debug, Clone, Default)]
-pub struct Asker {
-    /// The key's id; `None` where there are no keys.
-    pub key: Option<Arc<str>>,
-    /// The request's id.
-    pub request_id: String,
-}
+/// Where a key stands that is not sent as `Authorization: Bearer`.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a key must be good for to ask this; `None` where nobody is asked for one. `path` may be a pattern.
 pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
@@ -28,10 +20,10 @@ pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
         "/v2" | "/ping" | "/health" | "/version" | "/openapi.json" => None,
         _ if path.starts_with("/health/") || path.starts_with("/v2/health/") => None,
         _ if path == "/docs" || path.starts_with("/docs/") => None,
-        _ if is_administrative(path) => Some("admin"),
-        _ if path.starts_with("/v1/reactivation/") => Some("plan"),
-        _ if method == "POST" => Some("score"),
-        _ => Some("read"),
+        _ if is_administrative(path) => Some(Scope::Admin),
+        _ if path.starts_with("/v1/reactivation/") => Some(Scope::Plan),
+        _ if method == "POST" => Some(Scope::Score),
+        _ => Some(Scope::Read),
     }
 }
 
@@ -47,13 +39,59 @@ pub fn is_administrative(path: &str) -> bool {
 pub fn admit(request: &ServiceRequest, state: &AppState, now: Instant) -> Result<Asker, ApiError> {
     let path = request.path();
     let needs = scope_of(request.method().as_str(), path);
-    let asker = Asker::default();
+    let caller = match (&state.keys, needs) {
+        (Some(keys), Some(scope)) => Some(known(request, keys, scope)?),
+        (None, Some(Scope::Admin)) if !state.settings.listen.ip().is_loopback() => {
+            // --allow-without-keys lets anyone score, not change what is served.
+            return Err(ApiError::Forbidden { scope: Scope::Admin.word() });
+        }
+        _ => None,
+    };
+    if needs.is_some() {
+        limited(request, state, caller.as_ref())?;
+    }
     // Whoever looks after the service must get in when it is late.
-    let urgent = matches!(needs, None | Some("admin")) || path == "/metrics";
+    let urgent = matches!(needs, None | Some(Scope::Admin)) || path == "/metrics";
     let late = request.app_data::<Rc<Lag>>().map(|lag| lag.at(now)).unwrap_or_default();
     if !urgent && late.as_millis() as u64 > state.settings.max_lag_ms {
         state.counters.shed("lag");
         return Err(ApiError::Overloaded);
     }
-    Ok(asker)
+    Ok(Asker { caller, request_id: String::new() })
+}
+
+/// Whose key a request has. What is wrong with a key is logged, and not told.
+fn known(request: &ServiceRequest, keys: &KeyRing, scope: Scope) -> Result<Caller, ApiError> {
+    let headers = request.headers();
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer
+        .and_then(|value| value.split_once(' '))
+        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
+    let token = bearer.or_else(|| headers.get(API_KEY).and_then(|value| value.to_str().ok()));
+    let Some(token) = token else { return Err(ApiError::Unauthorized) };
+    let caller = keys.verify(token, SystemTime::now()).map_err(|refused| {
+        tracing::warn!(key = claimed_id(token), reason = refused.word(), "a key was refused");
+        ApiError::Unauthorized
+    })?;
+    match caller.allows(scope) {
+        true => Ok(caller),
+        false => Err(ApiError::Forbidden { scope: scope.word() }),
+    }
+}
+
+/// That a caller does not come too often: by key, or by address where there are no keys.
+fn limited(
+    request: &ServiceRequest,
+    state: &AppState,
+    caller: Option<&Caller>,
+) -> Result<(), ApiError> {
+    let in_time = match (caller, request.peer_addr()) {
+        (Some(caller), _) => state.rates.check(&caller.id, caller.per_second),
+        (None, Some(peer)) => state.rates.check_peer(peer.ip()),
+        (None, None) => Ok(()),
+    };
+    in_time.map_err(|wait| {
+        state.counters.shed("rate");
+        ApiError::TooManyRequests { wait }
+    })
 }

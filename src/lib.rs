@@ -5,6 +5,7 @@
 //! `telemetry` and `gate` stand around every request, `routes` answer it through a reader of its form (`payload`, `table`,
 //! `tensors`, `rows`, `events`) and the one `scoring`, and `error` is the one place where errors become replies.
 
+pub mod cli;
 pub mod settings;
 pub mod telemetry;
 
@@ -23,6 +24,11 @@ mod rows;
 mod table;
 mod tensors;
 mod values;
+
+pub mod audit;
+pub mod keys;
+pub mod rates;
+pub mod tls;
 
 mod counters;
 mod error;

@@ -135,10 +135,9 @@ pub fn reasons_of<'a>(
         Ok(reasons) => {
             Ok(reasons.of_rows(&model.scorer.model, rows, why.reasons.into(), why.language))
         }
-        Err(reason) => Err(ApiError::NoReasons {
-            model: model.name().to_owned(),
-            reason: reason.to_string(),
-        }),
+        Err(reason) => {
+            Err(ApiError::NoReasons { model: model.name().to_owned(), reason: reason.to_string() })
+        }
     }
 }
 
@@ -191,8 +190,9 @@ pub fn score(
     match &part {
         None => model.counters.scored(&customers.rows, &scores, fields, levels),
         Some(part) => {
-            let ours: Vec<usize> =
-                (0..scores.len()).filter(|place| part.places.binary_search(place).is_err()).collect();
+            let ours: Vec<usize> = (0..scores.len())
+                .filter(|place| part.places.binary_search(place).is_err())
+                .collect();
             let rows = rows_at(&customers.rows, &ours);
             let scores: Vec<Score> = ours.iter().map(|&place| scores[place]).collect();
             model.counters.scored(&rows, &scores, fields, levels);

@@ -394,9 +394,10 @@ fn registry(given: Option<String>) -> Result<RegistryAt, WrongSetting> {
     let wrong = |found: String| WrongSetting {
         setting: "registry",
         found,
-        expected: "an existing folder; `rekindle fit ... -o FOLDER` makes one, name it with --registry; \
+        expected:
+            "an existing folder; `rekindle fit ... -o FOLDER` makes one, name it with --registry; \
                    or the URL of its copy in an object store"
-            .to_owned(),
+                .to_owned(),
     };
     let given = given.ok_or_else(|| wrong("nothing".to_owned()))?;
     if given.contains("://") {
@@ -434,7 +435,8 @@ fn monitor(given: Option<&str>, listen: SocketAddr) -> Result<Monitor, WrongSett
 fn origins(given: Vec<String>) -> Result<Vec<String>, WrongSetting> {
     let is_origin = |text: &String| {
         let parsed = url::Url::parse(text);
-        parsed.is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == *text)
+        parsed
+            .is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == *text)
     };
     match given.iter().find(|text| !is_origin(text)) {
         None => Ok(given),

@@ -2,8 +2,9 @@
 //! the thread that looks after what may change.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
@@ -11,17 +12,21 @@ use actix_web::{App, HttpServer, rt, web};
 use anyhow::Context;
 use tokio::sync::Semaphore;
 
+use crate::audit::Audit;
 use crate::counters::Counters;
 use crate::customers::Limits;
 use crate::faults::Faults;
 use crate::heavy::Heavy;
+use crate::keys::KeyRing;
 use crate::lag::Lag;
+use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::routes;
 use crate::scoring::Shadows;
 use crate::settings::{Monitor, Settings};
 use crate::state::AppState;
 use crate::telemetry;
+use crate::tls::Tls;
 
 /// A service that listens.
 pub struct Service {
@@ -59,8 +64,12 @@ impl Service {
         .client_request_timeout(Duration::from_millis(settings.header_timeout_ms))
         .client_disconnect_timeout(Duration::from_secs(5))
         .shutdown_timeout(settings.shutdown_timeout_seconds)
-        .bind(settings.listen)
-        .with_context(|| format!("failed to listen on {}", settings.listen))?;
+        .keep_alive(Duration::from_secs(75));
+        let bound = match &state.tls {
+            None => server.bind(settings.listen),
+            Some(tls) => server.bind_rustls_0_23(settings.listen, tls.server_config()),
+        };
+        let server = bound.with_context(|| format!("failed to listen on {}", settings.listen))?;
         let address = server.addrs()[0];
         let monitored = monitor.as_ref().map(|(address, _)| tracing::field::display(*address));
         tracing::info!(%address, monitor = monitored, workers = settings.workers, "listening");
@@ -109,6 +118,16 @@ fn state(settings: &Settings) -> anyhow::Result<AppState> {
         },
         models: Arc::new(models),
         shadows: Shadows::start()?,
+        keys: settings.keys.as_deref().map(KeyRing::open).transpose()?,
+        rates: RateLimits::new(
+            NonZeroU32::new(settings.requests_per_second),
+            NonZeroU32::new(settings.burst),
+        ),
+        audit: Audit::open(settings.audit_log.clone()).context("failed to open the audit log")?,
+        tls: match (&settings.tls_certificate, &settings.tls_key) {
+            (Some(chain), Some(key)) => Some(Arc::new(Tls::open(chain, key)?)),
+            _ => None,
+        },
         heavy: Heavy::new(settings.workers, settings.queue, counters.clone()),
         batches: Arc::new(Semaphore::new(settings.max_batches)),
         counters,
@@ -145,7 +164,11 @@ fn monitor(
         });
     })?;
     let bound = told.recv().context("the monitor's thread ended")?;
-    bound.with_context(|| format!("failed to answer health and metrics on {address}; name another address with --monitor"))
+    bound.with_context(|| {
+        format!(
+            "failed to answer health and metrics on {address}; name another address with --monitor"
+        )
+    })
 }
 
 /// The thread that looks at the registry, keys and certificates again and again, until what it returns is dropped.
@@ -154,8 +177,30 @@ fn watch(state: web::Data<AppState>) -> anyhow::Result<mpsc::Sender<()>> {
     let period = Duration::from_secs(state.settings.registry_poll_seconds);
     std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
         while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(period) {
-            state.models.refresh(&state.faults);
+            look(&state);
         }
     })?;
     Ok(alive)
+}
+
+/// Looks whether anything has changed that is read from files or the registry. What is no longer sound leaves what is in
+/// force as it is.
+fn look(state: &AppState) {
+    state.models.refresh(&state.faults);
+    if let Some(keys) = &state.keys {
+        let looked = keys.reload_if_changed();
+        if let Ok(true) = looked {
+            tracing::info!(keys = keys.current().len(), "keys read again");
+        }
+        state.faults.set("keys", looked.err().map(|error| error.to_string()));
+    }
+    if let Some(tls) = &state.tls {
+        let looked = tls.reload_if_changed();
+        if let Ok(true) = looked {
+            tracing::info!("certificate read again");
+        }
+        state.faults.set("tls", looked.err().map(|error| error.to_string()));
+        state.counters.certificate_days.set(tls.days_left(SystemTime::now()));
+    }
+    state.rates.tidy();
 }

@@ -1,19 +1,22 @@
 //! What every request can see.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
 
+use crate::audit::{Audit, Entry};
 use crate::counters::Counters;
 use crate::customers::Limits;
 use crate::error::ApiError;
 use crate::faults::Faults;
-use crate::gate::Asker;
 use crate::heavy::{Deadline, Heavy};
+use crate::keys::{Caller, KeyRing};
+use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::scoring::Shadows;
 use crate::settings::Settings;
+use crate::tls::Tls;
 
 /// The application's one state.
 pub(crate) struct AppState {
@@ -25,8 +28,23 @@ pub(crate) struct AppState {
     pub heavy: Heavy,
     /// Batches that may be read still.
     pub batches: Arc<Semaphore>,
+    /// Who may ask; anyone where there are no keys.
+    pub keys: Option<KeyRing>,
+    pub rates: RateLimits,
+    pub audit: Audit,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
     pub counters: Counters,
     pub faults: Faults,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Default)]
+pub struct Asker {
+    /// Who the key was made for; `None` where there are no keys, or none is needed.
+    pub caller: Option<Caller>,
+    /// The request's id.
+    pub request_id: String,
 }
 
 impl AppState {
@@ -47,8 +65,19 @@ impl AppState {
         version: Option<u32>,
         outcome: &'static str,
     ) -> Result<(), ApiError> {
-        let request_id = &asker.request_id;
-        tracing::info!(target: "audit", key = asker.key.as_deref(), action, model, version, outcome, request_id);
-        Ok(())
+        let caller = asker.caller.as_ref();
+        let entry = Entry {
+            at: SystemTime::now(),
+            caller_id: caller.map_or_else(|| "-".into(), |caller| Arc::clone(&caller.id)),
+            caller_name: caller.map_or_else(|| "-".into(), |caller| Arc::clone(&caller.name)),
+            action,
+            model: Some(model.to_owned()),
+            version,
+            outcome,
+            request_id: asker.request_id.clone(),
+        };
+        let written = self.audit.record(&entry);
+        self.faults.set("audit", written.as_ref().err().map(ToString::to_string));
+        written.map_err(|_| ApiError::NotAudited)
     }
 }

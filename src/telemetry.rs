@@ -21,7 +21,7 @@ use tracing::level_filters::LevelFilter;
 use crate::error::{ApiError, Protocol};
 use crate::gate;
 use crate::settings::{LogFormat, LogLevel};
-use crate::state::AppState;
+use crate::state::{AppState, Asker};
 
 /// Writes log lines to standard error from now on. Called once, by the binary.
 pub fn start(format: LogFormat, level: LogLevel) {
@@ -70,7 +70,7 @@ pub(crate) async fn observe<B: MessageBody>(
         Ok(asker) => {
             if gate::is_administrative(request.path()) {
                 let request_id = id.to_str().unwrap_or_default().to_owned();
-                request.extensions_mut().insert(gate::Asker { request_id, ..asker });
+                request.extensions_mut().insert(Asker { request_id, ..asker });
             }
             let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
             let response = answered.unwrap_or_else(|_| {
@@ -179,9 +179,11 @@ impl TraceParent {
     fn of(headers: &HeaderMap) -> Option<TraceParent> {
         let text = headers.get(TRACE_PARENT)?.to_str().ok()?;
         let mut parts = text.split('-');
-        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (version, trace, span, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let hex = |text: &str, digits: usize| {
-            text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            text.len() == digits
+                && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
         let named = |text: &str| text.bytes().any(|b| b != b'0');
         let sound = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(span, 16) && hex(flags, 2)

@@ -96,13 +96,14 @@ impl<'a> Parts<'a> {
     /// # Errors
     /// When the body is shorter.
     pub fn new(body: &'a [u8], json_bytes: Option<usize>) -> Result<Parts<'a>, ApiError> {
-        let (json, binary) = body.split_at_checked(json_bytes.unwrap_or(body.len())).ok_or_else(|| {
-            invalid(format!(
-                "Inference-Header-Content-Length is {}, the body has {} bytes",
-                json_bytes.unwrap_or_default(),
-                body.len()
-            ))
-        })?;
+        let (json, binary) =
+            body.split_at_checked(json_bytes.unwrap_or(body.len())).ok_or_else(|| {
+                invalid(format!(
+                    "Inference-Header-Content-Length is {}, the body has {} bytes",
+                    json_bytes.unwrap_or_default(),
+                    body.len()
+                ))
+            })?;
         Ok(Parts { json, binary })
     }
 
@@ -293,7 +294,11 @@ impl Input<'_> {
         }
     }
 
-    fn binary_cells<'a>(&self, bytes: &'a [u8], expected: usize) -> Result<Vec<Value<'a>>, ApiError> {
+    fn binary_cells<'a>(
+        &self,
+        bytes: &'a [u8],
+        expected: usize,
+    ) -> Result<Vec<Value<'a>>, ApiError> {
         fn all<'a, const N: usize>(
             bytes: &'a [u8],
             value: impl Fn([u8; N]) -> Value<'a>,

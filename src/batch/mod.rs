@@ -15,10 +15,10 @@ use crate::counters::Counters;
 use crate::customers::{Customers, Gathering, Heading, Limits};
 use crate::error::{ApiError, BadField};
 use crate::model::{Canary, Model};
+use crate::rows::Broken;
 use crate::rows::arrow::{Batches, Cells};
 use crate::rows::csv::Records;
 use crate::rows::lines::Lines;
-use crate::rows::Broken;
 use crate::scoring::{self, Choice, Why};
 use crate::values::CustomerId;
 
@@ -112,7 +112,12 @@ pub struct Block {
 /// # Errors
 /// What keeps the body from being a table at all, before anything was answered; [`ApiError::Unreceived`] when nobody
 /// takes the answer any more.
-pub fn score(job: &Job, form: Form, body: impl Read, output: &mut Output<'_>) -> Result<(), ApiError> {
+pub fn score(
+    job: &Job,
+    form: Form,
+    body: impl Read,
+    output: &mut Output<'_>,
+) -> Result<(), ApiError> {
     let mut batch = Batch::new(job);
     let read = match form {
         Form::Csv => batch.csv(body, output),
@@ -122,7 +127,9 @@ pub fn score(job: &Job, form: Form, body: impl Read, output: &mut Output<'_>) ->
     let broken = match read {
         Ok(()) => None,
         Err(Stop::Refused(error)) if batch.trailer.rows == 0 => return Err(error),
-        Err(Stop::Gone) => return Err(ApiError::Unreceived { reason: "the client is gone".to_owned() }),
+        Err(Stop::Gone) => {
+            return Err(ApiError::Unreceived { reason: "the client is gone".to_owned() });
+        }
         Err(Stop::Refused(error)) => Some(error.to_string()),
         Err(Stop::Broken(broken)) if batch.trailer.rows == 0 => {
             return Err(match broken {
@@ -194,7 +201,8 @@ impl<'m> Batch<'m> {
                 shadow: shadow.map(|model| (lane(model), Vec::new())),
             }
         });
-        let widest = job.choices.iter().map(|choice| choice.model().fields.width()).max().unwrap_or(1);
+        let widest =
+            job.choices.iter().map(|choice| choice.model().fields.width()).max().unwrap_or(1);
         let answered = job.choices.iter().map(|choice| Answered {
             model_name: choice.model().name().to_owned(),
             model_version: choice.model().version,
@@ -255,7 +263,11 @@ impl<'m> Batch<'m> {
                     if lane.gathering.len() == before {
                         lane.gathering.add();
                     }
-                    lane.gathering.bad(None, format!("no JSON object: {error}"), "one a line".to_owned());
+                    lane.gathering.bad(
+                        None,
+                        format!("no JSON object: {error}"),
+                        "one a line".to_owned(),
+                    );
                 }
             });
             if self.rows.len() >= self.block {
@@ -348,8 +360,7 @@ impl<'m> Batch<'m> {
             return Ok(());
         }
         let counters = &self.job.counters;
-        let blocks: Vec<Block> =
-            self.lanes.iter_mut().map(|lanes| lanes.score(counters)).collect();
+        let blocks: Vec<Block> = self.lanes.iter_mut().map(|lanes| lanes.score(counters)).collect();
         let rows = std::mem::take(&mut self.rows);
         output.block(&rows, &blocks, self.job.why)?;
         Ok(())

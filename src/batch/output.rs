@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt8Array, UInt64Array};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt8Array, UInt64Array,
+};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rekindle_models::reasons::Reason;
@@ -37,11 +39,13 @@ impl Form {
 
     /// The form of a media type, as requests name it.
     pub fn of(media_type: &str) -> Option<Form> {
-        match media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        match media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str()
+        {
             "text/csv" | "application/csv" => Some(Form::Csv),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-                Some(Form::Ndjson)
-            }
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines" => Some(Form::Ndjson),
             "application/vnd.apache.arrow.stream" => Some(Form::Arrow),
             _ => None,
         }
@@ -143,7 +147,9 @@ impl<'s> Output<'s> {
             Form::Csv => {
                 let mut text = Vec::new();
                 if self.row == 0 {
-                    text = self.header(&trailer.models.iter().map(|m| m.model_name.as_str()).collect::<Vec<_>>());
+                    text = self.header(
+                        &trailer.models.iter().map(|m| m.model_name.as_str()).collect::<Vec<_>>(),
+                    );
                 }
                 let mut line = format!(
                     "# rows={} scored={} failed={} complete={}",
@@ -217,7 +223,9 @@ impl<'s> Output<'s> {
                     Row::Failed(bad, line) => {
                         writer.write_field("")?;
                         for block in blocks {
-                            self.columns_of(block.model.name()).iter().try_for_each(|_| writer.write_field(""))?;
+                            self.columns_of(block.model.name())
+                                .iter()
+                                .try_for_each(|_| writer.write_field(""))?;
                         }
                         writer.write_field(told(bad, *line))?;
                     }
@@ -229,7 +237,13 @@ impl<'s> Output<'s> {
         writer.into_inner().expect("a vector takes every write")
     }
 
-    fn ndjson<'a>(&self, first: u64, rows: &[Row], blocks: &'a [Block], reasons: &'a Reasons<'a>) -> Vec<u8> {
+    fn ndjson<'a>(
+        &self,
+        first: u64,
+        rows: &[Row],
+        blocks: &'a [Block],
+        reasons: &'a Reasons<'a>,
+    ) -> Vec<u8> {
         let mut text = Vec::with_capacity(128 * rows.len());
         for (number, row) in (first..).zip(rows) {
             let written = match row {
@@ -253,7 +267,8 @@ impl<'s> Output<'s> {
                 }
                 Row::Failed(bad, line) => {
                     let (found, expected) = (&*bad.found, &*bad.expected);
-                    let error = Unread { line: *line, field: bad.field.as_deref(), found, expected };
+                    let error =
+                        Unread { line: *line, field: bad.field.as_deref(), found, expected };
                     Line { row: number, customer_id: None, scores: Scores::Failed { error } }
                 }
             };
@@ -262,21 +277,30 @@ impl<'s> Output<'s> {
         text
     }
 
-    fn record_batch(&mut self, first: u64, rows: &[Row], blocks: &[Block], reasons: &Reasons<'_>) -> Vec<u8> {
+    fn record_batch(
+        &mut self,
+        first: u64,
+        rows: &[Row],
+        blocks: &[Block],
+        reasons: &Reasons<'_>,
+    ) -> Vec<u8> {
         let numbers = UInt64Array::from_iter_values(first..first + rows.len() as u64);
         let place = |row: &Row| match row {
             Row::Scored(place) => Some(*place),
             Row::Failed(..) => None,
         };
         let places: Vec<Option<usize>> = rows.iter().map(place).collect();
-        let ids: StringArray =
-            places.iter().map(|place| place.and_then(|p| blocks[0].id(p)).map(CustomerId::to_string)).collect();
+        let ids: StringArray = places
+            .iter()
+            .map(|place| place.and_then(|p| blocks[0].id(p)).map(CustomerId::to_string))
+            .collect();
         let mut columns: Vec<ArrayRef> = vec![Arc::new(numbers), Arc::new(ids)];
         for (at, block) in blocks.iter().enumerate() {
             let scores = || places.iter().map(|place| place.map(|p| &block.scores[p]));
             let versions = places.iter().map(|place| place.map(|p| u64::from(block.versions[p])));
             columns.push(Arc::new(versions.collect::<UInt64Array>()));
-            columns.push(Arc::new(scores().map(|s| Some(s?.probability)).collect::<Float64Array>()));
+            columns
+                .push(Arc::new(scores().map(|s| Some(s?.probability)).collect::<Float64Array>()));
             columns.push(Arc::new(scores().map(|s| Some(s?.percentile)).collect::<UInt8Array>()));
             columns.push(Arc::new(scores().map(|s| Some(s?.positive)).collect::<BooleanArray>()));
             if let Some(reasons) = reasons {
@@ -306,15 +330,21 @@ impl<'s> Output<'s> {
                 Field::new("row", DataType::UInt64, false),
                 Field::new("customer_id", DataType::Utf8, true),
             ];
-            let types =
-                [DataType::UInt64, DataType::Float64, DataType::UInt8, DataType::Boolean, DataType::Utf8];
+            let types = [
+                DataType::UInt64,
+                DataType::Float64,
+                DataType::UInt8,
+                DataType::Boolean,
+                DataType::Utf8,
+            ];
             for model in models {
                 let columns = self.columns_of(model).into_iter().zip(types.clone());
                 fields.extend(columns.map(|(name, kind)| Field::new(name, kind, true)));
             }
             fields.push(Field::new("error", DataType::Utf8, true));
             let schema = Arc::new(Schema::new(fields));
-            let writer = StreamWriter::try_new(Vec::new(), &schema).expect("a vector takes every write");
+            let writer =
+                StreamWriter::try_new(Vec::new(), &schema).expect("a vector takes every write");
             self.arrow = Some((schema, writer));
         }
         let (schema, writer) = self.arrow.as_mut().expect("made above");
@@ -337,16 +367,23 @@ impl<'s> Output<'s> {
 /// `read_next_batch_with_custom_metadata` gives. arrow-rs writes no such metadata itself.
 fn empty_batch(schema: &Schema, trailer: &str) -> Vec<u8> {
     use arrow_ipc::{
-        Buffer, FieldNode, KeyValue, KeyValueArgs, Message, MessageArgs, MessageHeader, MetadataVersion,
-        RecordBatchArgs,
+        Buffer, FieldNode, KeyValue, KeyValueArgs, Message, MessageArgs, MessageHeader,
+        MetadataVersion, RecordBatchArgs,
     };
     let mut builder = flatbuffers::FlatBufferBuilder::new();
     let nodes = vec![FieldNode::new(0, 0); schema.fields().len()];
     // Validity and values; a text has offsets besides.
-    let buffers = schema.fields().iter().map(|field| if *field.data_type() == DataType::Utf8 { 3 } else { 2 });
+    let buffers = schema
+        .fields()
+        .iter()
+        .map(|field| if *field.data_type() == DataType::Utf8 { 3 } else { 2 });
     let buffers = vec![Buffer::new(0, 0); buffers.sum()];
     let (nodes, buffers) = (builder.create_vector(&nodes), builder.create_vector(&buffers));
-    let batch = RecordBatchArgs { nodes: Some(nodes), buffers: Some(buffers), ..RecordBatchArgs::default() };
+    let batch = RecordBatchArgs {
+        nodes: Some(nodes),
+        buffers: Some(buffers),
+        ..RecordBatchArgs::default()
+    };
     let batch = arrow_ipc::RecordBatch::create(&mut builder, &batch);
     let (key, value) = (builder.create_string("rekindle.trailer"), builder.create_string(trailer));
     let pair = KeyValue::create(&mut builder, &KeyValueArgs { key: Some(key), value: Some(value) });
@@ -388,7 +425,9 @@ fn name(id: Option<&CustomerId>) -> String {
 fn told(bad: &BadField, line: Option<u64>) -> String {
     let line = line.map_or_else(String::new, |line| format!("line {line}, "));
     match &bad.field {
-        Some(field) => format!("{line}field {field:?}: found {}, expected {}", bad.found, bad.expected),
+        Some(field) => {
+            format!("{line}field {field:?}: found {}, expected {}", bad.found, bad.expected)
+        }
         None => format!("{line}found {}, expected {}", bad.found, bad.expected),
     }
 }

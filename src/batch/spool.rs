@@ -72,7 +72,8 @@ impl<T> Spool<T> {
             self.waiting_bytes += bytes.len();
             self.waiting.push_back(bytes.into());
         } else {
-            self.keep(&bytes).map_err(|error| Gone(format!("the answer cannot be kept: {error}")))?;
+            self.keep(&bytes)
+                .map_err(|error| Gone(format!("the answer cannot be kept: {error}")))?;
         }
         while self.try_next()? {}
         Ok(())

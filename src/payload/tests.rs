@@ -161,13 +161,14 @@ fn nothing_is_warned_of_when_every_feature_is_there() {
 
 #[test]
 fn a_body_that_is_not_json_is_refused_with_its_place() {
-    let check = |body: &str, place: (usize, usize)| match parse(body.as_bytes(), &fields(), limits(10)) {
-        Err(ApiError::MalformedJson { line, column, reason }) => {
-            assert_eq!((line, column), place, "{body}");
-            assert!(!reason.contains("line"), "{reason}");
-        }
-        other => panic!("{body}: {other:?}"),
-    };
+    let check =
+        |body: &str, place: (usize, usize)| match parse(body.as_bytes(), &fields(), limits(10)) {
+            Err(ApiError::MalformedJson { line, column, reason }) => {
+                assert_eq!((line, column), place, "{body}");
+                assert!(!reason.contains("line"), "{reason}");
+            }
+            other => panic!("{body}: {other:?}"),
+        };
     check("", (1, 0));
     check("{\"visits\": 1,\n\"plan\": oops}", (2, 9));
     check("{} {}", (1, 4));

@@ -52,7 +52,11 @@ impl LoadedModels {
     ///
     /// # Errors
     /// When the registry cannot be read, or a version in force is damaged or answers otherwise than it should.
-    pub fn load(settings: &Settings, counters: Counters, faults: &Faults) -> anyhow::Result<LoadedModels> {
+    pub fn load(
+        settings: &Settings,
+        counters: Counters,
+        faults: &Faults,
+    ) -> anyhow::Result<LoadedModels> {
         let source = Source::open(&settings.registry, settings.registry_cache.as_deref())?;
         let models = LoadedModels {
             source,
@@ -77,7 +81,10 @@ impl LoadedModels {
                     served.insert(name, Arc::new(one));
                 }
                 None => {
-                    tracing::warn!(model = name, "no version was promoted: the model is not served");
+                    tracing::warn!(
+                        model = name,
+                        "no version was promoted: the model is not served"
+                    );
                 }
             }
         }
@@ -171,7 +178,11 @@ impl LoadedModels {
     /// # Errors
     /// When the version in force cannot be served. A shadow or canary that cannot be is left out, with a line in the
     /// log.
-    fn in_force(&self, name: &str, before: Option<&Served>) -> rekindle_models::Result<Option<Served>> {
+    fn in_force(
+        &self,
+        name: &str,
+        before: Option<&Served>,
+    ) -> rekindle_models::Result<Option<Served>> {
         let Some(version) = self.registry().current(name)? else { return Ok(None) };
         let load = |version: u32| match before.and_then(|b| b.version(version)) {
             Some(model) => Ok(model),
@@ -207,7 +218,9 @@ impl LoadedModels {
             Vec::new()
         });
         for gone in before.keys().filter(|name| !names.contains(name)) {
-            fault.get_or_insert(format!("model {gone} is gone from the registry; it is served still"));
+            fault.get_or_insert(format!(
+                "model {gone} is gone from the registry; it is served still"
+            ));
         }
         for name in names {
             match self.in_force(&name, before.get(&name).map(|one| &**one)) {
@@ -238,9 +251,9 @@ impl LoadedModels {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.find(Some(name)).or_else(|error| match change {
             // A model that was never promoted is not served yet.
-            Change::Promote(version) => self.require(name, version).map(|current| {
-                Arc::new(Served { current, shadow: None, canary: None })
-            }),
+            Change::Promote(version) => self
+                .require(name, version)
+                .map(|current| Arc::new(Served { current, shadow: None, canary: None })),
             _ => Err(error),
         })?;
         let registry = self.registry();
@@ -261,9 +274,8 @@ impl LoadedModels {
             }
             Change::Canary(canary) => {
                 canary.map_or(Ok(()), |(version, _)| self.verified(name, version, &before))?;
-                rollout.canary = canary.map(|(version, share)| {
-                    rekindle_models::artifact::Canary { version, share }
-                });
+                rollout.canary = canary
+                    .map(|(version, share)| rekindle_models::artifact::Canary { version, share });
                 registry.set_rollout(name, &rollout).map_err(conflict)?;
             }
         }
@@ -296,7 +308,8 @@ impl LoadedModels {
     }
 
     fn tell(&self, name: &str, was: Option<u32>, now: &Served) {
-        let (version, shadow) = (now.current.version, now.shadow.as_ref().map(|model| model.version));
+        let (version, shadow) =
+            (now.current.version, now.shadow.as_ref().map(|model| model.version));
         let canary = now.canary.as_ref().map(|canary| canary.model.version);
         tracing::info!(model = name, was, version, shadow, canary, "versions in force");
         if was != Some(version) {

@@ -65,7 +65,9 @@ impl Source {
     /// When the registry cannot be reached.
     pub fn sync(&self) -> anyhow::Result<()> {
         match self {
-            Source::Folder(registry) => Registry::open(registry.root()).map(drop).map_err(Into::into),
+            Source::Folder(registry) => {
+                Registry::open(registry.root()).map(drop).map_err(Into::into)
+            }
             Source::Store(mirror) => mirror.runtime.block_on(mirror.sync()),
         }
     }
@@ -77,7 +79,9 @@ impl Source {
     pub fn fetch(&self, model: &str, version: u32) -> anyhow::Result<()> {
         match self {
             Source::Folder(_) => Ok(()),
-            Source::Store(mirror) => mirror.runtime.block_on(mirror.fetch(model, version)).map(drop),
+            Source::Store(mirror) => {
+                mirror.runtime.block_on(mirror.fetch(model, version)).map(drop)
+            }
         }
     }
 
@@ -108,8 +112,11 @@ impl Mirror {
     fn new(url: &str, cache: Option<&FilePath>) -> anyhow::Result<Mirror> {
         let parsed = Url::parse(url).with_context(|| format!("{url:?} is no URL"))?;
         // They would be told in every message.
-        if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
-            bail!("the registry's URL has a password or a ? and more; credentials come from the environment");
+        if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some()
+        {
+            bail!(
+                "the registry's URL has a password or a ? and more; credentials come from the environment"
+            );
         }
         let plain = [("allow_http".to_owned(), "true".to_owned())];
         let plain = plain.into_iter().filter(|_| parsed.scheme() == "http");
@@ -129,7 +136,10 @@ impl Mirror {
             registry: Registry::create(&folder)?,
             store: Arc::from(store),
             root,
-            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?,
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()?,
             _temporary: temporary,
         })
     }
@@ -166,7 +176,9 @@ impl Mirror {
                     }
                     continue;
                 }
-                Err(error) => return Err(error).with_context(|| format!("{object} cannot be read")),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("{object} cannot be read"));
+                }
             };
             if fs::read(&path).ok().as_deref() != Some(&content[..]) {
                 write_whole(&path, &content)?;
@@ -185,7 +197,8 @@ impl Mirror {
             current.lines().rev().take(2).filter_map(|line| line.parse().ok()).collect();
         let rollout: serde_json::Value = serde_json::from_str(&text("rollout")).unwrap_or_default();
         let named = [&rollout["shadow"], &rollout["canary"]["version"]];
-        versions.extend(named.iter().filter_map(|v| v.as_u64().and_then(|v| u32::try_from(v).ok())));
+        versions
+            .extend(named.iter().filter_map(|v| v.as_u64().and_then(|v| u32::try_from(v).ok())));
         versions
     }
 
@@ -226,7 +239,9 @@ impl Mirror {
 
     async fn publish(&self, model: &str) -> anyhow::Result<()> {
         for file in POINTERS {
-            let Ok(content) = fs::read(self.registry.root().join(model).join(file)) else { continue };
+            let Ok(content) = fs::read(self.registry.root().join(model).join(file)) else {
+                continue;
+            };
             let object = self.root.clone().join(model).join(file);
             let put = self.store.put(&object, PutPayload::from(content)).await;
             put.with_context(|| format!("{object} cannot be written"))?;

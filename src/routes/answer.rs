@@ -141,7 +141,8 @@ impl Asked {
         let choice = &choices[0];
         let customers = reader.read(choice.model())?;
         if customers.ids.len() <= FEW && why.reasons == 0 {
-            let scored = scoring::score(choice, customers, &reader, &state.shadows, &state.counters);
+            let scored =
+                scoring::score(choice, customers, &reader, &state.shadows, &state.counters);
             return write(vec![scored]);
         }
         let data = state.clone();

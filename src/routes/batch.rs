@@ -91,7 +91,8 @@ pub async fn score_batch(
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             batch::score(&job, form_in, body, &mut output)
         }));
-        let done = done.unwrap_or_else(|_| Err(ApiError::Internal { reason: "a batch panicked".to_owned() }));
+        let done = done
+            .unwrap_or_else(|_| Err(ApiError::Internal { reason: "a batch panicked".to_owned() }));
         match done {
             // Nobody is left to tell when this fails.
             Ok(()) => drop(spool.finish()),
@@ -105,7 +106,11 @@ pub async fn score_batch(
     let first = match from_thread.recv().await {
         Some(Ok(first)) => first,
         Some(Err(error)) => return Err(error),
-        None => return Err(ApiError::Internal { reason: "a batch ended without an answer".to_owned() }),
+        None => {
+            return Err(ApiError::Internal {
+                reason: "a batch ended without an answer".to_owned(),
+            });
+        }
     };
     Ok(HttpResponse::Ok().content_type(form_out.media_type()).streaming(answer(first, from_thread)))
 }
@@ -117,7 +122,11 @@ fn tells(choice: &Choice, why: Why) -> Result<(), ApiError> {
 }
 
 fn form_in(request: &HttpRequest) -> Result<Form, ApiError> {
-    let given = request.headers().get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
+    let given = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|given| given.to_str().ok())
+        .unwrap_or_default();
     Form::of(given).ok_or_else(|| ApiError::UnsupportedMediaType {
         found: match given {
             "" => "a body without a content type".to_owned(),
@@ -135,7 +144,12 @@ fn form_out(request: &HttpRequest, form_in: Form) -> Result<Form, ApiError> {
     if let Some(form) = named().find_map(Form::of) {
         return Ok(form);
     }
-    match accept.is_empty() || named().any(|name| name.starts_with("*/*") || name.starts_with("text/*") || name.starts_with("application/*")) {
+    match accept.is_empty()
+        || named().any(|name| {
+            name.starts_with("*/*")
+                || name.starts_with("text/*")
+                || name.starts_with("application/*")
+        }) {
         true => Ok(form_in),
         false => Err(ApiError::NotAcceptable { found: accept.to_owned() }),
     }
@@ -149,8 +163,12 @@ fn forward(mut body: web::Payload, patience: Duration) -> Receiver<io::Result<By
             let piece = match timeout(patience, body.next()).await {
                 Ok(None) => return,
                 Ok(Some(Ok(piece))) => Ok(piece),
-                Ok(Some(Err(error))) => Err(io::Error::other(format!("the body broke off: {error}"))),
-                Err(_) => Err(io::Error::other(format!("nothing came for {} ms", patience.as_millis()))),
+                Ok(Some(Err(error))) => {
+                    Err(io::Error::other(format!("the body broke off: {error}")))
+                }
+                Err(_) => {
+                    Err(io::Error::other(format!("nothing came for {} ms", patience.as_millis())))
+                }
             };
             let ends = piece.is_err();
             if to_thread.send(piece).await.is_err() || ends {
@@ -182,7 +200,10 @@ impl Read for Incoming {
 }
 
 /// The answer as it comes from the thread. When it breaks off, so does the connection: nobody takes half for the whole.
-fn answer(first: Bytes, pieces: Receiver<Piece>) -> impl futures_util::Stream<Item = Result<Bytes, Gone>> {
+fn answer(
+    first: Bytes,
+    pieces: Receiver<Piece>,
+) -> impl futures_util::Stream<Item = Result<Bytes, Gone>> {
     let rest = stream::unfold(pieces, |mut pieces| async move {
         let piece = pieces.recv().await?;
         Some((piece.map_err(|error| Gone::from(error.to_string())), pieces))

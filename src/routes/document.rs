@@ -87,17 +87,18 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         if possible && !operation.responses.responses.contains_key(status) {
             let schema = RefOr::Ref(Ref::from_schema_name(form));
             let content = Content::new(Some(schema));
-            let response =
-                ResponseBuilder::new().description(what).content("application/json", content).build();
+            let response = ResponseBuilder::new()
+                .description(what)
+                .content("application/json", content)
+                .build();
             operation.responses.responses.insert(status.to_owned(), response.into());
         }
     }
 }
 
 /// The document as JSON.
-static JSON: LazyLock<String> = LazyLock::new(|| {
-    Document::openapi().to_json().expect("names and texts are JSON")
-});
+static JSON: LazyLock<String> =
+    LazyLock::new(|| Document::openapi().to_json().expect("names and texts are JSON"));
 
 /// The OpenAPI document.
 pub async fn openapi() -> HttpResponse {
@@ -109,7 +110,6 @@ pub async fn docs(request: HttpRequest, path: web::Path<String>) -> Result<HttpR
     let config = std::sync::Arc::new(Config::from("/openapi.json"));
     let missing = || ApiError::UnknownRoute { path: request.path().to_owned() };
     let file = utoipa_swagger_ui::serve(&path, config);
-    let SwaggerFile { bytes, content_type, .. } =
-        file.ok().flatten().ok_or_else(missing)?;
+    let SwaggerFile { bytes, content_type, .. } = file.ok().flatten().ok_or_else(missing)?;
     Ok(HttpResponse::Ok().content_type(content_type).body(bytes.into_owned()))
 }

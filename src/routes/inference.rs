@@ -117,7 +117,10 @@ pub async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError>
 #[utoipa::path(get, path = "/v2/models/{name}", tag = "Open Inference Protocol v2",
     params(("name" = String, Path, description = "The model.", example = "churn")),
     responses((status = 200, description = "The model.", body = ModelMetadata)))]
-pub async fn model(state: web::Data<AppState>, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn model(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     describe(state, name.into_inner(), None).await
 }
 
@@ -144,7 +147,8 @@ async fn describe(
     let models = state.models.clone();
     let asked = name.clone();
     let versions = state.heavy.run(deadline, move || models.versions(&asked)).await??;
-    let tensor = |name: &str, datatype| TensorMetadata { name: name.to_owned(), datatype, shape: [-1] };
+    let tensor =
+        |name: &str, datatype| TensorMetadata { name: name.to_owned(), datatype, shape: [-1] };
     let inputs = choice.model().fields.features().iter().map(|field| {
         let datatype = match &field.role {
             Role::Boolean => Datatype::Bool,
@@ -166,7 +170,10 @@ async fn describe(
 #[utoipa::path(get, path = "/v2/models/{name}/ready", tag = "Open Inference Protocol v2",
     params(("name" = String, Path, description = "The model.", example = "churn")),
     responses((status = 200, description = "It can.", body = ModelReady)))]
-pub async fn model_ready(state: web::Data<AppState>, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn model_ready(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let name = name.into_inner();
     state.models.find(Some(&name))?;
     Ok(HttpResponse::Ok().json(ModelReady { name, ready: true }))
@@ -234,11 +241,13 @@ async fn answer(
     let choices = vec![choice(&state, deadline, Some(&name), version).await?];
     let json_bytes = match request.headers().get(JSON_LENGTH) {
         None => None,
-        Some(text) => Some(text.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
-            ApiError::InvalidTable {
-                reason: "Inference-Header-Content-Length is no number of bytes".to_owned(),
-            }
-        })?),
+        Some(text) => {
+            Some(text.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+                ApiError::InvalidTable {
+                    reason: "Inference-Header-Content-Length is no number of bytes".to_owned(),
+                }
+            })?)
+        }
     };
     let body = receive(&state, deadline, &request, body).await?;
     let (bytes, limits) = (body.len(), state.limits);
@@ -286,7 +295,9 @@ impl Column {
         let scores = scored.scores.iter();
         match name {
             "probability" => Column::Probabilities(scores.map(|score| score.probability).collect()),
-            "percentile" => Column::Percentiles(scores.map(|score| score.percentile.into()).collect()),
+            "percentile" => {
+                Column::Percentiles(scores.map(|score| score.percentile.into()).collect())
+            }
             "positive" => Column::Decisions(scores.map(|score| score.positive).collect()),
             _ => Column::Ids(scored.customers.ids.clone()),
         }

@@ -54,7 +54,8 @@ pub async fn invocations(
     let deadline = state.deadline();
     if query.asks_several() || query.reasons > 0 {
         return Err(ApiError::InvalidQuery {
-            reason: "this protocol has no form for several models or reasons; POST /v1/score has".to_owned(),
+            reason: "this protocol has no form for several models or reasons; POST /v1/score has"
+                .to_owned(),
         });
     }
     let read = form_of(&request)?;

@@ -25,7 +25,8 @@ pub fn urls(app: &mut ServiceConfig) {
         .service(post("/v1/score/events").route(web::post().to(events::score_events)))
         .service(post("/v1/score/batch").route(web::post().to(batch::score_batch)))
         .service(get("/v1/models").route(web::get().to(models::list)));
-    let of_version = |action: &str| post(&format!("/v1/models/{{name}}/versions/{{version}}:{action}"));
+    let of_version =
+        |action: &str| post(&format!("/v1/models/{{name}}/versions/{{version}}:{action}"));
     app.service(of_version("promote").route(web::post().to(models::promote)))
         .service(of_version("shadow").route(web::post().to(models::shadow)))
         .service(of_version("canary").route(web::post().to(models::canary)));

@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
-use crate::gate::Asker;
 use crate::model::Served;
 use crate::registry::Change;
-use crate::state::AppState;
+use crate::state::{AppState, Asker};
 
 /// What is served.
 #[derive(Serialize, ToSchema)]

@@ -24,7 +24,9 @@ pub enum Encoding {
 /// # Errors
 /// When it is packed otherwise than known.
 pub fn encoding(request: &HttpRequest) -> Result<Encoding, ApiError> {
-    let Some(encoding) = request.headers().get(CONTENT_ENCODING) else { return Ok(Encoding::Plain) };
+    let Some(encoding) = request.headers().get(CONTENT_ENCODING) else {
+        return Ok(Encoding::Plain);
+    };
     match encoding.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(Encoding::Plain),
         "gzip" | "x-gzip" => Ok(Encoding::Gzip),
@@ -70,6 +72,8 @@ fn unpack(packed: &[u8], limit: usize) -> Result<Bytes, ApiError> {
     match { unpacked }.read_to_end(&mut body) {
         Ok(_) if body.len() > limit => Err(ApiError::BodyTooLarge { limit }),
         Ok(_) => Ok(body.into()),
-        Err(error) => Err(ApiError::Unreceived { reason: format!("it cannot be unpacked: {error}") }),
+        Err(error) => {
+            Err(ApiError::Unreceived { reason: format!("it cannot be unpacked: {error}") })
+        }
     }
 }

@@ -59,7 +59,10 @@ pub(super) struct ScoreEntry<'a> {
 /// Why a customer has its score, as the document shows it.
 #[derive(ToSchema)]
 #[schema(as = Reason)]
-#[expect(dead_code, reason = "the form of rekindle_models::reasons::Reason, for the document alone")]
+#[expect(
+    dead_code,
+    reason = "the form of rekindle_models::reasons::Reason, for the document alone"
+)]
 pub struct ReasonEntry {
     /// The feature.
     feature: String,

@@ -43,7 +43,9 @@ impl<R: Read> Batches<R> {
         let mut batches = Batches { input, decoder, most, dictionaries, names: Vec::new() };
         let first = batches.message()?;
         if first.is_none() || batches.decoder.schema().is_none() {
-            return Err(Broken::Table("no Arrow IPC stream: it does not begin with a schema".to_owned()));
+            return Err(Broken::Table(
+                "no Arrow IPC stream: it does not begin with a schema".to_owned(),
+            ));
         }
         let schema = batches.decoder.schema().expect("checked above");
         batches.names = schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -92,7 +94,8 @@ impl<R: Read> Batches<R> {
         let start = bytes.len();
         self.more(metadata, &mut bytes)?;
         let body = {
-            let message = root_as_message(&bytes[start..]).map_err(|error| no_sense(error.to_string()))?;
+            let message =
+                root_as_message(&bytes[start..]).map_err(|error| no_sense(error.to_string()))?;
             self.check(&message)?
         };
         self.more(body, &mut bytes)?;
@@ -126,13 +129,17 @@ impl<R: Read> Batches<R> {
         if compressed {
             // A few bytes may claim to be gigabytes, and arrow-rs would believe them.
             return Err(Broken::Table(
-                "compressed record batches, expected plain ones; compress the body by gzip".to_owned(),
+                "compressed record batches, expected plain ones; compress the body by gzip"
+                    .to_owned(),
             ));
         }
         if let Some(dictionary) = dictionary {
             self.dictionaries.insert(dictionary.id(), body);
             if self.dictionaries.values().sum::<usize>() > self.most {
-                return Err(Broken::Table(format!("dictionaries of more than {} bytes", self.most)));
+                return Err(Broken::Table(format!(
+                    "dictionaries of more than {} bytes",
+                    self.most
+                )));
             }
         }
         Ok(body)
@@ -176,12 +183,21 @@ impl Cells {
     ///
     /// # Errors
     /// When a column is of a type that its feature cannot have.
-    pub fn new(batch: &RecordBatch, names: &[Cow<'_, str>], heading: &Heading<'_>) -> Result<Cells, Broken> {
+    pub fn new(
+        batch: &RecordBatch,
+        names: &[Cow<'_, str>],
+        heading: &Heading<'_>,
+    ) -> Result<Cells, Broken> {
         let columns = heading.columns().iter().zip(batch.columns()).zip(names);
         let cells = columns.map(|((column, array), name)| match column {
-            Column::Known(place, role) => cast(array, role).map(|array| Some((*place, array))).ok_or_else(|| {
-                Broken::Table(format!("column {name:?} is of type {}, which its feature cannot have", array.data_type()))
-            }),
+            Column::Known(place, role) => {
+                cast(array, role).map(|array| Some((*place, array))).ok_or_else(|| {
+                    Broken::Table(format!(
+                        "column {name:?} is of type {}, which its feature cannot have",
+                        array.data_type()
+                    ))
+                })
+            }
             Column::Unknown => Ok(None),
         });
         Ok(Cells(cells.collect::<Result<_, _>>()?))
@@ -239,11 +255,15 @@ fn cast(array: &ArrayRef, role: &Role) -> Option<ArrayRef> {
     let whole = found.is_integer();
     let to = match role {
         Role::Ignored => return Some(arrow_array::new_null_array(&DataType::Boolean, array.len())),
-        _ if *found == DataType::Null => return Some(arrow_array::new_null_array(&DataType::Boolean, array.len())),
+        _ if *found == DataType::Null => {
+            return Some(arrow_array::new_null_array(&DataType::Boolean, array.len()));
+        }
         _ if *found == DataType::Boolean => DataType::Boolean,
         Role::Numeric if found.is_numeric() => DataType::Float64,
         Role::Boolean if found.is_numeric() => DataType::Float64,
-        Role::Date(_) if matches!(found, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => {
+        Role::Date(_)
+            if matches!(found, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) =>
+        {
             DataType::Date32
         }
         Role::Date(_) if text => DataType::Utf8,

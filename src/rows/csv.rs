@@ -147,7 +147,8 @@ impl<R: Read> Records<R> {
             Some((header, _)) => {
                 header.for_each(|number, name| {
                     // Some programs begin their files with a mark of the encoding.
-                    let name = name.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 0).unwrap_or(name);
+                    let name =
+                        name.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 0).unwrap_or(name);
                     names.push(String::from_utf8_lossy(name.trim_ascii()).into_owned());
                 });
             }
@@ -181,7 +182,10 @@ impl<R: Read> Records<R> {
                 return self.quoted().map(Some);
             }
             self.lines.take(whole, 1);
-            return Ok(Some((Record::Plain(&self.lines.taken(whole)[..length]), self.lines.number())));
+            return Ok(Some((
+                Record::Plain(&self.lines.taken(whole)[..length]),
+                self.lines.number(),
+            )));
         }
     }
 
@@ -197,11 +201,8 @@ impl<R: Read> Records<R> {
                     self.ends.resize(2 * fields + 64, 0);
                 }
                 let input = &bytes[read..];
-                let (result, more, texts, ends) = parser.read_record(
-                    input,
-                    &mut self.texts[written..],
-                    &mut self.ends[fields..],
-                );
+                let (result, more, texts, ends) =
+                    parser.read_record(input, &mut self.texts[written..], &mut self.ends[fields..]);
                 (read, written, fields) = (read + more, written + texts, fields + ends);
                 match result {
                     ReadRecordResult::OutputEndsFull => {}
@@ -213,7 +214,9 @@ impl<R: Read> Records<R> {
             match result {
                 ReadRecordResult::Record | ReadRecordResult::End => {
                     // The parser leaves the second half of a line's end to the next record.
-                    read += usize::from(bytes[..read].ends_with(b"\r") && bytes[read..].starts_with(b"\n"));
+                    read += usize::from(
+                        bytes[..read].ends_with(b"\r") && bytes[read..].starts_with(b"\n"),
+                    );
                     let lines = memchr::memchr_iter(b'\n', &bytes[..read]).count().max(1);
                     self.lines.take(read, lines as u64);
                     let record = Record::Quoted(&self.texts[..written], &self.ends[..fields]);

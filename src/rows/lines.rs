@@ -26,7 +26,16 @@ const CHUNK: usize = 64 << 10;
 impl<R: Read> Lines<R> {
     /// The lines of `input`, each of at most `most` bytes.
     pub fn new(input: R, most: usize) -> Lines<R> {
-        Lines { input, buffer: Vec::new(), start: 0, end: 0, scanned: 0, ended: false, most, taken: 0 }
+        Lines {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            scanned: 0,
+            ended: false,
+            most,
+            taken: 0,
+        }
     }
 
     /// The number of the line last taken, from 1.
@@ -45,7 +54,10 @@ impl<R: Read> Lines<R> {
             if let Some(at) = memchr::memchr(b'\n', fresh) {
                 let length = self.scanned + at;
                 self.scanned = length;
-                return Ok(Some((without_return(&self.buffer[self.start..self.start + length]), length + 1)));
+                return Ok(Some((
+                    without_return(&self.buffer[self.start..self.start + length]),
+                    length + 1,
+                )));
             }
             self.scanned = self.end - self.start;
             if self.ended {

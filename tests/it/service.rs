@@ -103,7 +103,7 @@ fn requests_that_cannot_be_answered_say_why() {
     check("/v1/score?version=7", "{}", 404, "unknown_version");
     check("/v1/score?version=seven", "{}", 400, "invalid_query");
     check("/v1/score?modle=churn", "{}", 400, "invalid_query");
-    check("/v2/score", "{}", 404, "unknown_route");
+    check("/v1/scores", "{}", 404, "unknown_route");
     check("/v1/models", "{}", 405, "method_not_allowed");
     let answer = app.get("/v1/score");
     assert_eq!((answer.status, &*answer.code()), (405, "method_not_allowed"));
@@ -169,9 +169,9 @@ fn the_metrics_count_requests_customers_and_what_was_unknown() {
         r#"rekindle_requests_total{method="POST",route="/v1/score",status="200"} 1"#,
         r#"rekindle_requests_total{method="POST",route="/v1/score",status="400"} 1"#,
         r#"rekindle_request_seconds_count{route="/v1/score"} 2"#,
-        r#"rekindle_customers_scored_total{model="churn"} 2"#,
-        r#"rekindle_unknown_fields_total{model="churn"} 1"#,
-        r#"rekindle_unknown_levels_total{model="churn"} 2"#,
+        r#"rekindle_customers_scored_total{model="churn",version="1"} 2"#,
+        r#"rekindle_unknown_fields_total{model="churn",version="1"} 1"#,
+        r#"rekindle_unknown_levels_total{model="churn",version="1"} 2"#,
     ] {
         assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
     }
