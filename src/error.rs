@@ -410,7 +410,7 @@ impl fmt::Display for ApiError {
             }
             ApiError::InvalidQuery { reason } => write!(f, "the query string is wrong: {reason}"),
             ApiError::UnknownRoute { path } => {
-                write!(f, "nothing is at {path}; customers are scored at POST /v1/score")
+                write!(f, "nothing is at {path}; /docs shows what there is")
             }
             ApiError::MethodNotAllowed { method, allowed } => {
                 write!(f, "{method} is not possible here; use {allowed}")

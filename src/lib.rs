@@ -38,4 +38,5 @@ mod heavy;
 mod lag;
 mod model;
 mod registry;
+mod spans;
 mod state;

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
+use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, rt, web};
 use anyhow::Context;
 use tokio::sync::Semaphore;
@@ -24,6 +25,7 @@ use crate::registry::LoadedModels;
 use crate::routes;
 use crate::scoring::Shadows;
 use crate::settings::{Monitor, Settings};
+use crate::spans::Spans;
 use crate::state::AppState;
 use crate::telemetry;
 use crate::tls::Tls;
@@ -49,7 +51,7 @@ impl Service {
             Monitor::Off => None,
             Monitor::At(address) => Some(monitor(address, state.clone())?),
         };
-        let app = state.clone();
+        let (app, origins) = (state.clone(), settings.cors_origins.clone());
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(app.clone())
@@ -57,6 +59,7 @@ impl Service {
                 .app_data(web::QueryConfig::default().error_handler(routes::query))
                 .app_data(web::PathConfig::default().error_handler(routes::path))
                 .wrap(from_fn(telemetry::observe))
+                .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
                 .configure(routes::urls)
         })
         .workers(settings.workers)
@@ -105,6 +108,22 @@ impl Service {
     }
 }
 
+/// Which pages may call from a browser. Keys are sent as headers, so cookies never are.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST"])
+        .allowed_headers([
+            "authorization",
+            "content-type",
+            "x-api-key",
+            "x-request-id",
+            "traceparent",
+        ])
+        .expose_headers(["x-request-id", "retry-after"])
+        .max_age(3_600);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
 fn state(settings: &Settings) -> anyhow::Result<AppState> {
     let counters = Counters::new();
     let faults = Faults::new(counters.clone());
@@ -130,6 +149,7 @@ fn state(settings: &Settings) -> anyhow::Result<AppState> {
         },
         heavy: Heavy::new(settings.workers, settings.queue, counters.clone()),
         batches: Arc::new(Semaphore::new(settings.max_batches)),
+        spans: settings.otlp_endpoint.as_deref().map(Spans::start).transpose()?,
         counters,
         faults,
         settings: settings.clone(),

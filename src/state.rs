@@ -16,6 +16,7 @@ use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::scoring::Shadows;
 use crate::settings::Settings;
+use crate::spans::Spans;
 use crate::tls::Tls;
 
 /// The application's one state.
@@ -34,6 +35,8 @@ pub(crate) struct AppState {
     pub audit: Audit,
     /// The certificate, where TLS is spoken.
     pub tls: Option<Arc<Tls>>,
+    /// Where spans go, if anywhere.
+    pub spans: Option<Spans>,
     pub counters: Counters,
     pub faults: Faults,
 }

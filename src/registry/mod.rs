@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use rekindle_models::artifact::Registry;
+use rekindle_models::artifact::{Registry, check_model_name};
 
 use crate::counters::Counters;
 use crate::error::ApiError;
@@ -150,12 +150,25 @@ impl LoadedModels {
     }
 
     fn require(&self, name: &str, version: u32) -> Result<Arc<Model>, ApiError> {
+        self.fetched(name, version)?;
+        self.read(name, version).map(Arc::new).map_err(internal)
+    }
+
+    /// Makes sure that the folder has a version of a model.
+    fn fetched(&self, name: &str, version: u32) -> Result<(), ApiError> {
+        let unknown = || {
+            let models = self.served.load().keys().cloned().collect();
+            ApiError::UnknownModel { model: name.to_owned(), models }
+        };
+        check_model_name(name).map_err(|_| unknown())?;
         let versions = self.versions(name)?;
+        if versions.is_empty() {
+            return Err(unknown());
+        }
         if !versions.contains(&version) {
             return Err(ApiError::UnknownVersion { model: name.to_owned(), version, versions });
         }
-        self.source.fetch(name, version).map_err(internal)?;
-        self.read(name, version).map(Arc::new).map_err(internal)
+        self.source.fetch(name, version).map_err(internal)
     }
 
     /// The versions of a model in the registry at this moment, rising.
@@ -295,11 +308,7 @@ impl LoadedModels {
         if served.version(version).is_some() {
             return Ok(());
         }
-        let versions = self.versions(name)?;
-        if !versions.contains(&version) {
-            return Err(ApiError::UnknownVersion { model: name.to_owned(), version, versions });
-        }
-        self.source.fetch(name, version).map_err(internal)?;
+        self.fetched(name, version)?;
         self.read(name, version).map(drop).map_err(|error| {
             self.counters.refused(name);
             tracing::error!(model = name, version, %error, "version refused");

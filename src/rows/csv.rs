@@ -16,7 +16,6 @@ use crate::values::{Cell, Value, shorten};
 /// The records of a stream, one at a time.
 pub struct Records<R> {
     lines: Lines<R>,
-    /// As it is before a record.
     parser: csv_core::Reader,
     /// Fields of a record with quotes: their bytes, and where each ends.
     texts: Vec<u8>,
@@ -36,7 +35,7 @@ pub enum Record<'a> {
 impl Record<'_> {
     /// Calls `each` with the number and the bytes of every field, and returns how many there are.
     #[inline]
-    fn for_each(&self, mut each: impl FnMut(usize, &[u8])) -> usize {
+    pub(super) fn for_each(&self, mut each: impl FnMut(usize, &[u8])) -> usize {
         match self {
             Record::Plain(line) => {
                 let mut count = 0;
@@ -193,7 +192,7 @@ impl<R: Read> Records<R> {
     fn quoted(&mut self) -> Result<(Record<'_>, u64), Broken> {
         loop {
             let bytes = self.lines.bytes();
-            let mut parser = self.parser.clone();
+            self.parser.reset();
             self.texts.resize(bytes.len() + 1, 0);
             let (mut read, mut written, mut fields) = (0, 0, 0);
             let result = loop {
@@ -201,8 +200,11 @@ impl<R: Read> Records<R> {
                     self.ends.resize(2 * fields + 64, 0);
                 }
                 let input = &bytes[read..];
-                let (result, more, texts, ends) =
-                    parser.read_record(input, &mut self.texts[written..], &mut self.ends[fields..]);
+                let (result, more, texts, ends) = self.parser.read_record(
+                    input,
+                    &mut self.texts[written..],
+                    &mut self.ends[fields..],
+                );
                 (read, written, fields) = (read + more, written + texts, fields + ends);
                 match result {
                     ReadRecordResult::OutputEndsFull => {}
