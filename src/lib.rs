@@ -30,11 +30,13 @@ pub mod keys;
 pub mod rates;
 pub mod tls;
 
+mod background;
 mod counters;
 mod error;
 mod faults;
 mod fields;
 mod heavy;
+mod kept;
 mod lag;
 mod model;
 mod registry;

@@ -18,6 +18,7 @@ use crate::counters::Counters;
 use crate::customers::Limits;
 use crate::faults::Faults;
 use crate::heavy::Heavy;
+use crate::kept::KeptScores;
 use crate::keys::KeyRing;
 use crate::lag::Lag;
 use crate::rates::RateLimits;
@@ -138,6 +139,7 @@ fn state(settings: &Settings) -> anyhow::Result<AppState> {
         models: Arc::new(models),
         shadows: Shadows::start()?,
         keys: settings.keys.as_deref().map(KeyRing::open).transpose()?,
+        kept: settings.store.clone().map(KeptScores::start).transpose()?,
         rates: RateLimits::new(
             NonZeroU32::new(settings.requests_per_second),
             NonZeroU32::new(settings.burst),
@@ -196,8 +198,11 @@ fn watch(state: web::Data<AppState>) -> anyhow::Result<mpsc::Sender<()>> {
     let (alive, ended) = mpsc::channel::<()>();
     let period = Duration::from_secs(state.settings.registry_poll_seconds);
     std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(period) {
+        loop {
             look(&state);
+            if ended.recv_timeout(period) != Err(mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
         }
     })?;
     Ok(alive)
@@ -221,6 +226,9 @@ fn look(state: &AppState) {
         }
         state.faults.set("tls", looked.err().map(|error| error.to_string()));
         state.counters.certificate_days.set(tls.days_left(SystemTime::now()));
+    }
+    if let Some(kept) = &state.kept {
+        kept.look(&state.faults);
     }
     state.rates.tidy();
 }

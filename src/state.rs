@@ -11,6 +11,7 @@ use crate::customers::Limits;
 use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::heavy::{Deadline, Heavy};
+use crate::kept::KeptScores;
 use crate::keys::{Caller, KeyRing};
 use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
@@ -32,6 +33,8 @@ pub(crate) struct AppState {
     /// Who may ask; anyone where there are no keys.
     pub keys: Option<KeyRing>,
     pub rates: RateLimits,
+    /// Scores that are kept, where a store is named.
+    pub kept: Option<KeptScores>,
     pub audit: Audit,
     /// The certificate, where TLS is spoken.
     pub tls: Option<Arc<Tls>>,

@@ -4,15 +4,16 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, parse_url_opts};
 use rekindle_models::artifact::{Registry, check_model_name};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use url::Url;
 
+use crate::background::Background;
 use crate::settings::RegistryAt;
 
 /// A registry to read and to promote in. Its functions wait for disk or network: none is called on the event loop.
@@ -28,13 +29,15 @@ pub struct Mirror {
     registry: Registry,
     store: Arc<dyn ObjectStore>,
     root: Path,
-    runtime: Runtime,
+    background: Background,
     /// The folder where none is kept.
     _temporary: Option<TempDir>,
 }
 
 /// The files beside a model's versions that say which of them answer.
 const POINTERS: [&str; 2] = ["current", "rollout"];
+/// How long an object store may take to do what is asked: a large model comes over.
+const PATIENCE: Duration = Duration::from_secs(60);
 const MODEL_FILE: &str = "model.rekindle";
 /// Largest pointer that is read.
 const POINTER_BYTES: u64 = 1 << 20;
@@ -68,7 +71,7 @@ impl Source {
             Source::Folder(registry) => {
                 Registry::open(registry.root()).map(drop).map_err(Into::into)
             }
-            Source::Store(mirror) => mirror.runtime.block_on(mirror.sync()),
+            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.sync())?,
         }
     }
 
@@ -80,7 +83,7 @@ impl Source {
         match self {
             Source::Folder(_) => Ok(()),
             Source::Store(mirror) => {
-                mirror.runtime.block_on(mirror.fetch(model, version)).map(drop)
+                mirror.background.wait(PATIENCE, mirror.fetch(model, version))?.map(drop)
             }
         }
     }
@@ -92,7 +95,7 @@ impl Source {
     pub fn versions(&self, model: &str) -> anyhow::Result<Vec<u32>> {
         match self {
             Source::Folder(registry) => Ok(registry.versions(model)?),
-            Source::Store(mirror) => mirror.runtime.block_on(mirror.versions(model)),
+            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.versions(model))?,
         }
     }
 
@@ -103,7 +106,7 @@ impl Source {
     pub fn publish(&self, model: &str) -> anyhow::Result<()> {
         match self {
             Source::Folder(_) => Ok(()),
-            Source::Store(mirror) => mirror.runtime.block_on(mirror.publish(model)),
+            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.publish(model))?,
         }
     }
 }
@@ -136,10 +139,7 @@ impl Mirror {
             registry: Registry::create(&folder)?,
             store: Arc::from(store),
             root,
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()?,
+            background: Background::start("registry")?,
             _temporary: temporary,
         })
     }

@@ -11,7 +11,9 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use crate::error::{ApiError, ErrorBody, InferenceError, InvocationError, Protocol};
 use crate::gate;
-use crate::routes::{batch, events, health, inference, invocations, metrics, models, score};
+use crate::routes::{
+    batch, customers, events, health, inference, invocations, metrics, models, score,
+};
 
 /// The document.
 #[derive(OpenApi)]
@@ -23,7 +25,7 @@ use crate::routes::{batch, events, health, inference, invocations, metrics, mode
     ),
     paths(
         score::score, events::score_events, batch::score_batch,
-        models::list, models::show, models::promote, models::rollback, models::shadow, models::end_shadow,
+        customers::show, models::list, models::show, models::promote, models::rollback, models::shadow, models::end_shadow,
         models::canary, models::end_canary,
         inference::server, inference::live, inference::ready, inference::model, inference::model_version,
         inference::model_ready, inference::version_ready, inference::infer, inference::infer_version,

@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod customers;
 mod document;
 mod events;
 mod health;
@@ -26,6 +27,7 @@ pub fn urls(app: &mut ServiceConfig) {
     app.service(post("/v1/score").route(web::post().to(score::score)))
         .service(post("/v1/score/events").route(web::post().to(events::score_events)))
         .service(post("/v1/score/batch").route(web::post().to(batch::score_batch)))
+        .service(get("/v1/customers/{id}").route(read(customers::show)))
         .service(get("/v1/models").route(read(models::list)));
     let of_version =
         |action: &str| post(&format!("/v1/models/{{name}}/versions/{{version}}:{action}"));

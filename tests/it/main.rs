@@ -27,4 +27,5 @@ mod readme;
 mod real_data;
 mod reasons;
 mod rollout;
+mod store;
 mod traps;

@@ -1,0 +1,104 @@
+//! `rekindle score --store`: a run's scores, kept for other programs to ask for.
+
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rekindle_models::artifact::Registry;
+use rekindle_store::{Store, StoredScore};
+use tempfile::TempDir;
+
+use crate::programs::{done, refused, run};
+use crate::small_model;
+
+const TABLE: &str = "customer,recency_days,spend,subscribed,plan\n\
+                     ann,3,120.5,true,gold\nbob,90,,false,basic\n,50,10,true,basic\n0017,60,7,true,none\n";
+
+/// A registry with two versions of `churn`, the first in force, and a table of customers.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::create(&folder.path().join("registry")).unwrap();
+    for shift in [0.0, 0.5] {
+        registry.add(&small_model::artifact("churn", shift), &[]).unwrap();
+    }
+    registry.promote("churn", 1).unwrap();
+    fs::write(folder.path().join("customers.csv"), TABLE).unwrap();
+    folder
+}
+
+fn kept(at: &Path, customer: &str) -> Vec<StoredScore> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let file = at.join("customers.db").display().to_string();
+    runtime.block_on(async {
+        let store = Store::open_existing(&file).await.unwrap();
+        let scores = store.scores_of(customer).await.unwrap();
+        store.close().await;
+        scores
+    })
+}
+
+fn micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64
+}
+
+#[test]
+fn the_scores_of_a_run_are_kept_until_a_later_run_brings_others() {
+    let folder = folder();
+    let at = folder.path();
+    let before = micros();
+    let first = run(at, &["score", "registry/churn", "customers.csv", "--store", "customers.db"]);
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert!(first.status.success() && first.stdout.is_empty(), "{said}");
+    assert!(said.contains("warning: 1 rows have no id and were not stored"), "{said}");
+    assert!(said.contains("3 scores put into customers.db"), "{said}");
+    // The same numbers as in a file, to the bit, with the model's name and version and the time.
+    let table = done(at, &["score", "registry/churn", "customers.csv"]);
+    for line in table.lines().skip(1).filter(|line| !line.starts_with(',')) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let [score] = &kept(at, cells[0])[..] else { panic!("{} has not one score", cells[0]) };
+        assert_eq!(score.probability.to_string(), cells[1]);
+        assert_eq!(score.percentile.to_string(), cells[2]);
+        assert_eq!(score.positive.to_string(), cells[3]);
+        assert_eq!((score.model_name.as_str(), score.model_version), ("churn", 1));
+        assert!((before..=micros()).contains(&score.scored_at_micros), "{score:?}");
+    }
+    assert_eq!(table.lines().count(), 5);
+
+    done(at, &["models", "promote", "registry/churn", "2"]);
+    fs::write(at.join("customers.csv"), &TABLE[..TABLE.find("bob").unwrap()]).unwrap();
+    let words = ["score", "registry/churn", "customers.csv", "--store", "sqlite:customers.db"];
+    done(at, &[&words[..], &["-o", "scores.csv"]].concat());
+    assert_eq!(fs::read_to_string(at.join("scores.csv")).unwrap().lines().count(), 2);
+    assert_eq!(kept(at, "ann")[0].model_version, 2);
+    assert_eq!(kept(at, "bob")[0].model_version, 1);
+}
+
+#[test]
+fn scores_without_a_customer_or_a_version_are_not_kept() {
+    let folder = folder();
+    let at = folder.path();
+    let check = |model: &str, table: &str, store: &str, expected: &str| {
+        let said = refused(at, &["score", model, table, "--store", store]);
+        assert!(said.contains(expected), "{said}");
+    };
+    fs::write(at.join("nobody.csv"), "client,recency_days\nann,3\n").unwrap();
+    check(
+        "registry/churn",
+        "nobody.csv",
+        "a.db",
+        "does not say who is who: no column \"customer\"",
+    );
+    let file = "registry/churn/1/model.rekindle";
+    check(file, "customers.csv", "b.db", "a model file has no version");
+    assert!(!at.join("b.db").exists());
+    let mut nameless = small_model::artifact("nameless", 0.0);
+    nameless.manifest.id_column = None;
+    Registry::open(&at.join("registry")).unwrap().add(&nameless, &[]).unwrap();
+    check("registry/nameless/1", "customers.csv", "c.db", "names no column of customers' ids");
+    check("registry/churn", "customers.csv", "scores.csv", "not the address of a store");
+    check("registry/churn", "customers.csv", "none/d.db", "no folder none; make it first");
+    let address = "postgres://ann:hunter2@127.0.0.1:1/crm";
+    let said = refused(at, &["score", "registry/churn", "customers.csv", "--store", address]);
+    assert!(said.contains("postgres://ann@127.0.0.1:1/crm: failed to open it"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
