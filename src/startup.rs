@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, rt, web};
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
@@ -77,6 +79,7 @@ impl Service {
         let address = server.addrs()[0];
         let monitored = monitor.as_ref().map(|(address, _)| tracing::field::display(*address));
         tracing::info!(%address, monitor = monitored, workers = settings.workers, "listening");
+        rt::spawn(drain(state.clone()));
         Ok(Service { server: server.run(), address, monitor, _watch: watch })
     }
 
@@ -125,12 +128,21 @@ fn cors(origins: &[String]) -> Cors {
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }
 
+/// Says that the service ends, once it is asked to: actix finishes what was begun.
+async fn drain(state: web::Data<AppState>) {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    terminate.recv().await;
+    tracing::info!("asked to end: requests in flight are finished");
+    state.draining.store(true, Ordering::Relaxed);
+}
+
 fn state(settings: &Settings) -> anyhow::Result<AppState> {
     let counters = Counters::new();
     let faults = Faults::new(counters.clone());
     let models = LoadedModels::load(settings, counters.clone(), &faults)
         .context("failed to load the models")?;
     Ok(AppState {
+        draining: AtomicBool::new(false),
         limits: Limits {
             customers: settings.max_customers,
             fields: settings.max_fields,

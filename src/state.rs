@@ -1,6 +1,7 @@
 //! What every request can see.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
@@ -22,6 +23,8 @@ use crate::tls::Tls;
 
 /// The application's one state.
 pub(crate) struct AppState {
+    /// Whether the service was asked to end.
+    pub draining: AtomicBool,
     pub settings: Settings,
     /// How much a request may hold.
     pub limits: Limits,

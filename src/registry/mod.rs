@@ -275,7 +275,7 @@ impl LoadedModels {
         match change {
             Change::Promote(version) => {
                 self.verified(name, version, &before)?;
-                registry.promote(name, version).map_err(internal)?;
+                registry.promote(name, version).map_err(conflict)?;
             }
             Change::Rollback => {
                 registry.rollback(name).map_err(conflict)?;
@@ -357,7 +357,7 @@ fn reason(error: rekindle_models::Error) -> String {
     match error {
         Error::BadArtifact { reason, .. } | Error::BadFile { reason, .. } => reason,
         Error::Registry { reason, .. } => reason,
-        Error::Io { .. } => "its file cannot be read".to_owned(),
+        Error::Io { action, .. } => format!("failed to {action} a file of the registry"),
         _ => "it is not sound".to_owned(),
     }
 }
