@@ -64,11 +64,11 @@ pub(crate) async fn observe<B: MessageBody>(
     let _in_flight = InFlight(state.counters.in_flight.clone());
     let id = request_id(&request);
     let trace = TraceParent::of(request.headers());
-    let protocol = Protocol::of(request.path());
+    let protocol = Protocol::of(gate::path_of(&request));
     let response = match gate::admit(&request, &state, start) {
         Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
         Ok(asker) => {
-            if gate::is_administrative(request.path()) {
+            if gate::is_administrative(gate::path_of(&request)) {
                 let request_id = id.to_str().unwrap_or_default().to_owned();
                 request.extensions_mut().insert(Asker { request_id, ..asker });
             }
