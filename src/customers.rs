@@ -126,7 +126,10 @@ pub struct Gathering<'m> {
     ids: Vec<Option<CustomerId>>,
     /// The customer whose cells are set.
     at: usize,
-    /// For each field the model knows, the last customer that has it, counted from 1.
+    /// Customers added since the last were taken, those that were rejected among them.
+    added: u32,
+    /// For each field the model knows, the last customer that has it, as `added` counts them; the largest number for
+    /// a column that all have.
     last_seen: Vec<u32>,
     /// The same for fields it does not know.
     unknown_fields: BTreeMap<String, u32>,
@@ -168,6 +171,7 @@ impl<'m> Gathering<'m> {
             cells: Vec::with_capacity(fields.width()),
             ids: Vec::new(),
             at: 0,
+            added: 0,
             last_seen: vec![0; fields.known().len()],
             unknown_fields: BTreeMap::new(),
             unknown_field_count: 0,
@@ -208,6 +212,7 @@ impl<'m> Gathering<'m> {
     /// Adds a customer with missing cells.
     pub fn add(&mut self) {
         self.at = self.ids.len();
+        self.added += 1;
         self.ids.push(None);
         self.cells.resize(self.cells.len() + self.fields.width(), f64::NAN);
     }
@@ -224,10 +229,9 @@ impl<'m> Gathering<'m> {
         &mut self.cells[self.at * width..(self.at + 1) * width]
     }
 
-    /// Notes that the customer has a field, and says whether it has it for the first time.
+    /// Notes that the customer added last has a field, and says whether it has it for the first time.
     pub fn meets(&mut self, place: usize) -> bool {
-        let number = self.at as u32 + 1;
-        std::mem::replace(&mut self.last_seen[place], number) != number
+        std::mem::replace(&mut self.last_seen[place], self.added) != self.added
     }
 
     /// Sets a number of the customer: what [`Gathering::set`] does for a numeric feature, without the
@@ -279,9 +283,9 @@ impl<'m> Gathering<'m> {
         }
     }
 
-    /// Notes a field of the customer that the model does not know.
+    /// Notes a field of the customer added last that the model does not know.
     pub fn unknown_field(&mut self, name: Cow<'_, str>) {
-        let number = self.at as u32 + 1;
+        let number = self.added;
         self.unknown_field_count += 1;
         if let Some(last) = self.unknown_fields.get_mut(&*name) {
             if std::mem::replace(last, number) == number {
@@ -394,6 +398,10 @@ impl<'m> Gathering<'m> {
             not_listed,
             ..Warnings::default()
         };
+        // Columns of a heading stay known; what single customers had says nothing of those to come.
+        self.added = 0;
+        self.last_seen.iter_mut().filter(|last| **last != u32::MAX).for_each(|last| *last = 0);
+        self.unknown_fields.retain(|_, last| *last == u32::MAX);
         self.unknown_levels.clear();
         self.bad.clear();
         self.bad_count = 0;
