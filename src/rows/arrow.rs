@@ -12,7 +12,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{Message, root_as_message};
-use arrow_schema::DataType;
+use arrow_schema::{ArrowError, DataType};
 
 use crate::customers::{Column, Gathering, Heading};
 use crate::fields::Role;
@@ -32,6 +32,8 @@ pub struct Batches<R> {
 
 /// Longest metadata of a message: those of 10,000 columns have about 2 MB.
 const METADATA: usize = 16 << 20;
+/// What stands before the length of a message.
+const CONTINUES: [u8; 4] = [0xff; 4];
 
 impl<R: Read> Batches<R> {
     /// Reads the schema. Messages of more than `most` bytes are refused.
@@ -77,12 +79,8 @@ impl<R: Read> Batches<R> {
         if !self.whole(&mut word)? {
             return Ok(None);
         }
-        let mut bytes = word.to_vec();
-        if word == [0xff; 4] {
-            if !self.whole(&mut word)? {
-                return Err(broken_off());
-            }
-            bytes.extend(word);
+        if word == CONTINUES && !self.whole(&mut word)? {
+            return Err(broken_off());
         }
         let metadata = u32::from_le_bytes(word) as usize;
         if metadata == 0 {
@@ -91,23 +89,27 @@ impl<R: Read> Batches<R> {
         if metadata > METADATA {
             return Err(no_sense(format!("metadata of {metadata} bytes")));
         }
-        let start = bytes.len();
+        let mut bytes = Vec::new();
         self.more(metadata, &mut bytes)?;
         let body = {
-            let message =
-                root_as_message(&bytes[start..]).map_err(|error| no_sense(error.to_string()))?;
+            let message = root_as_message(&bytes).map_err(|error| no_sense(error.to_string()))?;
             self.check(&message)?
         };
         self.more(body, &mut bytes)?;
+        // The decoder takes a message without a body for whole only when it sees that another one begins.
+        bytes.extend(CONTINUES);
         // arrow-rs panics on some damaged bytes.
         let decoder = &mut self.decoder;
         let decoded = catch_unwind(AssertUnwindSafe(|| {
+            decoder.decode(&mut Buffer::from(word.to_vec()))?;
             let mut buffer = Buffer::from(bytes);
-            decoder.decode(&mut buffer)
+            let batch = decoder.decode(&mut buffer)?;
+            decoder.decode(&mut buffer)?;
+            Ok(batch)
         }));
         match decoded {
             Ok(Ok(batch)) => Ok(Some(batch)),
-            Ok(Err(error)) => Err(no_sense(error.to_string())),
+            Ok(Err(error)) => Err(no_sense(ArrowError::to_string(&error))),
             Err(_) => Err(no_sense("its bytes fit no schema".to_owned())),
         }
     }
