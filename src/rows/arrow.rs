@@ -124,11 +124,18 @@ impl<R: Read> Batches<R> {
             )));
         }
         let dictionary = message.header_as_dictionary_batch();
-        let compressed = match &dictionary {
-            Some(dictionary) => dictionary.data().and_then(|data| data.compression()).is_some(),
-            None => message.header_as_record_batch().and_then(|data| data.compression()).is_some(),
+        let rows = match &dictionary {
+            Some(dictionary) => dictionary.data(),
+            None => message.header_as_record_batch(),
         };
-        if compressed {
+        let claimed = rows.map_or(0, |rows| rows.length());
+        if !usize::try_from(claimed).is_ok_and(|claimed| claimed <= body.saturating_mul(8)) {
+            // A column that needs no bytes, as that of nulls, may claim any number of rows.
+            return Err(Broken::Table(format!(
+                "a record batch of {claimed} rows in {body} bytes, expected at least a bit a row"
+            )));
+        }
+        if rows.is_some_and(|rows| rows.compression().is_some()) {
             // A few bytes may claim to be gigabytes, and arrow-rs would believe them.
             return Err(Broken::Table(
                 "compressed record batches, expected plain ones; compress the body by gzip"
