@@ -216,6 +216,14 @@ impl Cells {
     pub fn read(&self, row: usize, gathering: &mut Gathering<'_>) {
         gathering.add();
         for (place, array) in self.0.iter().flatten() {
+            let (array, row) = match array.data_type() {
+                DataType::Dictionary(..) => {
+                    let coded = array.as_dictionary::<Int64Type>();
+                    let Some(key) = coded.key(row) else { continue };
+                    (coded.values(), key)
+                }
+                _ => (array, row),
+            };
             if array.is_null(row) {
                 continue;
             }
@@ -245,6 +253,10 @@ impl Cells {
                 DataType::Boolean => {
                     gathering.set(*place, role, &Value::Bool(array.as_boolean().value(row)));
                 }
+                DataType::Utf8View => {
+                    let text = array.as_string_view().value(row);
+                    gathering.set(*place, role, &Value::Text(Cow::Borrowed(text)));
+                }
                 _ => {
                     let text = array.as_string::<i32>().value(row);
                     gathering.set(*place, role, &Value::Text(Cow::Borrowed(text)));
@@ -254,11 +266,12 @@ impl Cells {
     }
 }
 
-/// A column as one of the types that [`Cells::read`] knows.
+/// A column as one of the types that [`Cells::read`] knows. Texts that many rows share stay shared: written out for
+/// each, a few bytes would be gigabytes.
 fn cast(array: &ArrayRef, role: &Role) -> Option<ArrayRef> {
-    let found = match array.data_type() {
-        DataType::Dictionary(_, values) => values,
-        found => found,
+    let (found, coded) = match array.data_type() {
+        DataType::Dictionary(_, values) => (&**values, true),
+        found => (found, false),
     };
     let text = matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let whole = found.is_integer();
@@ -282,5 +295,10 @@ fn cast(array: &ArrayRef, role: &Role) -> Option<ArrayRef> {
         Role::Categorical(_) | Role::Id if whole => DataType::Int64,
         _ => return None,
     };
+    let to = match to {
+        DataType::Utf8 if *found == DataType::Utf8View => DataType::Utf8View,
+        to => to,
+    };
+    let to = if coded { DataType::Dictionary(DataType::Int64.into(), to.into()) } else { to };
     arrow_cast::cast(array, &to).ok()
 }
