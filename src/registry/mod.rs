@@ -265,7 +265,13 @@ impl LoadedModels {
                 registry.promote(name, version).map_err(internal)?;
             }
             Change::Rollback => {
-                registry.rollback(name).map_err(conflict)?;
+                let version = registry.rollback(name).map_err(conflict)?;
+                if let Err(error) = self.verified(name, version, &before) {
+                    // Which version that is, the registry alone knows: what cannot be served is put back.
+                    registry.promote(name, before.current.version).map_err(internal)?;
+                    registry.set_rollout(name, &rollout).map_err(internal)?;
+                    return Err(error);
+                }
             }
             Change::Shadow(version) => {
                 version.map_or(Ok(()), |version| self.verified(name, version, &before))?;
