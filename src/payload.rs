@@ -47,7 +47,7 @@ pub fn finish(
 ) -> Result<Customers, ApiError> {
     match parsed {
         Ok(()) => gathering.finish(),
-        Err(error) if error.to_string().contains(TOO_MANY) => {
+        Err(error) if is_too_many(&error) => {
             Err(ApiError::TooManyCustomers { limit: gathering.limits().customers })
         }
         Err(error) => Err(malformed(&error)),
@@ -64,6 +64,12 @@ pub fn malformed(error: &serde_json::Error) -> ApiError {
 
 /// What the parser is stopped with when there are too many customers.
 const TOO_MANY: &str = "too many customers";
+
+/// Whether a parser was stopped because there are too many customers. A client's text that says so stands in quotes.
+pub fn is_too_many(error: &serde_json::Error) -> bool {
+    let text = error.to_string();
+    text.contains(TOO_MANY) && !text.contains(&format!("\"{TOO_MANY}"))
+}
 
 /// A customer: an object; anything else is noted as bad.
 pub struct One<'r, 'm>(pub &'r mut Gathering<'m>);

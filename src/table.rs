@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::customers::{Column, Customers, Gathering, Heading, Limits};
 use crate::error::ApiError;
 use crate::fields::Fields;
-use crate::payload::{CellSeed, Many, One, finish, malformed, no_more};
+use crate::payload::{CellSeed, Many, One, finish, is_too_many, malformed, no_more};
 use crate::values::shorten;
 
 /// The names of the forms.
@@ -34,6 +34,9 @@ pub fn parse(body: &[u8], fields: &Fields, limits: Limits) -> Result<Customers, 
         }
         Ok(()) if table.form.is_none() => {
             Err(ApiError::InvalidTable { reason: one_form("none of them") })
+        }
+        Err(error) if error.is_data() && !is_too_many(&error) => {
+            Err(ApiError::InvalidTable { reason: error.to_string() })
         }
         parsed => finish(table.gathering, parsed),
     }
