@@ -217,6 +217,7 @@ impl<R: Read> Records<R> {
                     read += usize::from(
                         bytes[..read].ends_with(b"\r") && bytes[read..].starts_with(b"\n"),
                     );
+                    self.lines.short(read)?;
                     let lines = memchr::memchr_iter(b'\n', &bytes[..read]).count().max(1);
                     self.lines.take(read, lines as u64);
                     let record = Record::Quoted(&self.texts[..written], &self.ends[..fields]);
