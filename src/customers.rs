@@ -337,7 +337,7 @@ impl<'m> Gathering<'m> {
         }
         let fields = self.fields;
         let mut columns = Vec::with_capacity(names.len());
-        let mut unknown = BTreeSet::new();
+        let mut unknown: BTreeSet<&str> = BTreeSet::new();
         for (guess, name) in names.iter().enumerate() {
             let first = match fields.place(name, guess) {
                 Some(place) => {
@@ -346,7 +346,7 @@ impl<'m> Gathering<'m> {
                 }
                 None => {
                     columns.push(Column::Unknown);
-                    unknown.insert(shorten(name))
+                    unknown.insert(name)
                 }
             };
             if !first {
@@ -355,7 +355,7 @@ impl<'m> Gathering<'m> {
                 });
             }
         }
-        self.unknown_fields.extend(unknown.into_iter().map(|name| (name, u32::MAX)));
+        self.unknown_fields.extend(unknown.into_iter().map(|name| (name.to_owned(), u32::MAX)));
         Ok(Heading { columns })
     }
 
