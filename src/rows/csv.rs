@@ -16,7 +16,6 @@ use crate::values::{Cell, Value, shorten};
 /// The records of a stream, one at a time.
 pub struct Records<R> {
     lines: Lines<R>,
-    /// As it is before a record.
     parser: csv_core::Reader,
     /// Fields of a record with quotes: their bytes, and where each ends.
     texts: Vec<u8>,
@@ -193,7 +192,8 @@ impl<R: Read> Records<R> {
     fn quoted(&mut self) -> Result<(Record<'_>, u64), Broken> {
         loop {
             let bytes = self.lines.bytes();
-            let mut parser = self.parser.clone();
+            // Not a clone: that of csv-core 0.1.13 forgets which states end a record.
+            self.parser.reset();
             self.texts.resize(bytes.len() + 1, 0);
             let (mut read, mut written, mut fields) = (0, 0, 0);
             let result = loop {
@@ -202,7 +202,7 @@ impl<R: Read> Records<R> {
                 }
                 let input = &bytes[read..];
                 let (result, more, texts, ends) =
-                    parser.read_record(input, &mut self.texts[written..], &mut self.ends[fields..]);
+                    self.parser.read_record(input, &mut self.texts[written..], &mut self.ends[fields..]);
                 (read, written, fields) = (read + more, written + texts, fields + ends);
                 match result {
                     ReadRecordResult::OutputEndsFull => {}
