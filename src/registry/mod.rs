@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use rekindle_models::artifact::Registry;
+use rekindle_models::artifact::{Registry, check_model_name};
 
 use crate::counters::Counters;
 use crate::error::ApiError;
@@ -251,7 +251,7 @@ impl LoadedModels {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.find(Some(name)).or_else(|error| match change {
             // A model that was never promoted is not served yet.
-            Change::Promote(version) => self
+            Change::Promote(version) if check_model_name(name).is_ok() => self
                 .require(name, version)
                 .map(|current| Arc::new(Served { current, shadow: None, canary: None })),
             _ => Err(error),
