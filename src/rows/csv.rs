@@ -201,8 +201,11 @@ impl<R: Read> Records<R> {
                     self.ends.resize(2 * fields + 64, 0);
                 }
                 let input = &bytes[read..];
-                let (result, more, texts, ends) =
-                    self.parser.read_record(input, &mut self.texts[written..], &mut self.ends[fields..]);
+                let (result, more, texts, ends) = self.parser.read_record(
+                    input,
+                    &mut self.texts[written..],
+                    &mut self.ends[fields..],
+                );
                 (read, written, fields) = (read + more, written + texts, fields + ends);
                 match result {
                     ReadRecordResult::OutputEndsFull => {}
