@@ -3,10 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod app;
+mod client;
+mod customers;
 mod small_model;
 
+mod batches;
+mod overload;
+mod protocols;
+mod security;
 mod service;
 mod shutdown;
+mod versions;
 
 mod programs;
 
