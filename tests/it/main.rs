@@ -13,6 +13,7 @@ mod protocols;
 mod security;
 mod service;
 mod shutdown;
+mod store;
 mod versions;
 
 mod programs;
