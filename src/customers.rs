@@ -287,6 +287,11 @@ impl<'m> Gathering<'m> {
     pub fn unknown_field(&mut self, name: Cow<'_, str>) {
         let number = self.added;
         self.unknown_field_count += 1;
+        if name.len() > self.limits.text_bytes {
+            // Names are kept to be told: long ones would fill the memory.
+            let found = format!("a name of {} bytes", name.len());
+            return self.bad(Some(&shorten(&name)), found, self.short_text());
+        }
         if let Some(last) = self.unknown_fields.get_mut(&*name) {
             if std::mem::replace(last, number) == number {
                 self.twice(&shorten(&name));
