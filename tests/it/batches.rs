@@ -1,39 +1,32 @@
 //! `POST /v1/score/batch`: tables of any length scored while they are read.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::Write;
 
-use arrow_array::builder::StringViewBuilder;
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt64Type};
-use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int64Array, NullArray, RecordBatch, RecordBatchOptions,
-};
 use arrow_ipc::reader::StreamReader;
-use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_ipc::writer::StreamWriter;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::app::{App, registry_of, spawn_app, spawn_app_with};
-use crate::client::{self, Process, Reply};
+use crate::client::{self, Reply};
 use crate::customers;
 use crate::small_model;
 
-const CSV: &str = "text/csv";
-const NDJSON: &str = "application/x-ndjson";
-const ARROW: &str = "application/vnd.apache.arrow.stream";
+pub const CSV: &str = "text/csv";
+pub const NDJSON: &str = "application/x-ndjson";
+pub const ARROW: &str = "application/vnd.apache.arrow.stream";
 
-fn send(app: &App, query: &str, kind: &str, accept: &str, body: &[u8]) -> Reply {
+pub fn send(app: &App, query: &str, kind: &str, accept: &str, body: &[u8]) -> Reply {
     let headers = [("content-type", kind), ("accept", accept)];
     client::post(&format!("{}/v1/score/batch{query}", app.url), &headers, body)
 }
 
 /// The lines of an answer in NDJSON, and its trailer.
-fn lines(app: &App, query: &str, kind: &str, body: impl AsRef<[u8]>) -> (Vec<Value>, Value) {
+pub fn lines(app: &App, query: &str, kind: &str, body: impl AsRef<[u8]>) -> (Vec<Value>, Value) {
     let answer = send(app, query, kind, NDJSON, body.as_ref());
     assert_eq!(answer.status, 200, "{}", answer.text());
     let text = answer.text();
@@ -44,13 +37,13 @@ fn lines(app: &App, query: &str, kind: &str, body: impl AsRef<[u8]>) -> (Vec<Val
 }
 
 /// Rows, scored and failed of a trailer, and whether it is complete.
-fn counts(trailer: &Value) -> (u64, u64, u64, bool) {
+pub fn counts(trailer: &Value) -> (u64, u64, u64, bool) {
     let count = |name: &str| trailer[name].as_u64().unwrap();
     (count("rows"), count("scored"), count("failed"), trailer["complete"].as_bool().unwrap())
 }
 
 /// What an answer of any form says: id, bits of the probability, and error by row; and its trailer.
-fn read(accept: &str, bytes: &[u8]) -> (Vec<(String, u64)>, Value) {
+pub fn read(accept: &str, bytes: &[u8]) -> (Vec<(String, u64)>, Value) {
     let text = || std::str::from_utf8(bytes).unwrap();
     match accept {
         NDJSON => {
@@ -382,222 +375,4 @@ fn several_models_and_reasons_are_told_row_by_row() {
         }
         _ => assert_eq!(one.code(), batch.json()["code"].as_str().unwrap()),
     }
-}
-
-#[test]
-fn arrow_streams_of_many_kinds_are_read_and_none_that_lies_is_believed() {
-    let app = spawn_app();
-    let all = customers::random(30);
-    let (expected, _) = lines(&app, "", NDJSON, customers::ndjson(&all));
-    let batch = customers::batch(&all);
-    // Empty record batches between the others.
-    let pieces = [
-        batch.slice(0, 0),
-        batch.slice(0, 9),
-        batch.slice(9, 0),
-        batch.slice(9, 21),
-        batch.slice(3, 0),
-    ];
-    let (rows, trailer) = lines(&app, "", ARROW, customers::stream(&pieces));
-    assert_eq!((rows, counts(&trailer)), (expected.clone(), (30, 30, 0, true)));
-    // A dictionary of texts.
-    let plans: DictionaryArray<arrow_array::types::Int32Type> =
-        all.iter().map(|c| c.plan).collect();
-    let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();
-    fields[4] = Arc::new(Field::new("plan", plans.data_type().clone(), true));
-    let mut columns = batch.columns().to_vec();
-    columns[4] = Arc::new(plans);
-    let packed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-    let (rows, _) =
-        lines(&app, "", ARROW, customers::stream(&[packed.slice(0, 9), packed.slice(9, 21)]));
-    assert_eq!(rows, expected);
-    // A long text that all rows share is not written out for each.
-    let (long, rows) = ("x".repeat(60_000), 40_000);
-    let coded: DictionaryArray<arrow_array::types::Int8Type> =
-        std::iter::repeat_n(Some(long.as_str()), rows).collect();
-    let mut views = StringViewBuilder::new();
-    let block = views.append_block(long.as_bytes().to_vec().into());
-    (0..rows).for_each(|_| views.try_append_view(block, 0, 60_000).unwrap());
-    for column in [Arc::new(coded) as ArrayRef, Arc::new(views.finish())] {
-        let batch = RecordBatch::try_from_iter([("plan", column)]).unwrap();
-        let (_, trailer) = lines(&app, "", ARROW, customers::stream(&[batch]));
-        assert_eq!(counts(&trailer), (40_000, 40_000, 0, true));
-    }
-    // Ids that are numbers; a row that cannot be read does not stop the others.
-    let ids = Int64Array::from(vec![Some(-1), Some(7), None]);
-    let flags = Int64Array::from(vec![1, 2, 0]);
-    let numbers = RecordBatch::try_from_iter([
-        ("customer", Arc::new(ids) as _),
-        ("subscribed", Arc::new(flags) as _),
-    ]);
-    let (rows, trailer) = lines(&app, "", ARROW, customers::stream(&[numbers.unwrap()]));
-    assert_eq!((rows[0]["customer_id"].clone(), counts(&trailer)), (json!(-1), (3, 2, 1, true)));
-    assert_eq!(rows[1]["error"]["field"], "subscribed");
-    // A column of a type that the feature cannot have.
-    let wrong = RecordBatch::try_from_iter([(
-        "spend",
-        Arc::new(arrow_array::StringArray::from(vec!["1"])) as _,
-    )]);
-    let answer = send(&app, "", ARROW, NDJSON, &customers::stream(&[wrong.unwrap()]));
-    assert_eq!(answer.status, 422);
-    assert!(answer.text().contains("spend") && answer.text().contains("Utf8"), "{}", answer.text());
-    // Compressed batches.
-    let options = IpcWriteOptions::default()
-        .try_with_compression(Some(arrow_ipc::CompressionType::ZSTD))
-        .unwrap();
-    let mut writer =
-        StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
-    writer.write(&batch).unwrap();
-    let answer = send(&app, "", ARROW, NDJSON, &writer.into_inner().unwrap());
-    assert!(answer.status == 422 && answer.text().contains("gzip"), "{}", answer.text());
-    // Rows that need no bytes: a few bytes may claim any number of them.
-    let options = RecordBatchOptions::new().with_row_count(Some(1 << 40));
-    let none =
-        RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();
-    let nulls =
-        RecordBatch::try_from_iter([("spend", Arc::new(NullArray::new(1 << 40)) as _)]).unwrap();
-    assert_eq!(*nulls.column(0).data_type(), DataType::Null);
-    for claims in [none, nulls] {
-        let answer = send(&app, "", ARROW, NDJSON, &customers::stream(&[claims]));
-        assert_eq!(answer.status, 422, "{}", answer.text());
-        assert!(answer.text().contains("rows"), "{}", answer.text());
-    }
-    // A stream that breaks off says so, wherever it does.
-    let stream = customers::arrow(&customers::random(1_500));
-    for length in [1, 4, 8, 50, stream.len() / 2, stream.len() - 9] {
-        let answer = send(&app, "", ARROW, NDJSON, &stream[..length]);
-        match answer.status {
-            200 => assert!(!counts(&read(NDJSON, &answer.bytes).1).3, "{length}"),
-            status => assert!((400..500).contains(&status), "{length}: {}", answer.text()),
-        }
-    }
-}
-
-/// The head of a batch in pieces.
-fn head(kind: &str) -> String {
-    format!(
-        "POST /v1/score/batch HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\n\
-         Transfer-Encoding: chunked\r\n\r\n"
-    )
-}
-
-fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
-    let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-    stream.write_all(&chunk)
-}
-
-/// Sends the rows of a long table in chunks.
-fn send_rows(stream: &mut TcpStream, rows: usize) -> std::io::Result<()> {
-    chunk(stream, b"customer,recency_days,spend,subscribed,plan\n")?;
-    for start in (0..rows).step_by(1_000) {
-        let row = |i: usize| format!("c{i},{}.5,{},true,gold\n", i % 90, i % 200);
-        chunk(stream, (start..start + 1_000).map(row).collect::<String>().as_bytes())?;
-    }
-    stream.write_all(b"0\r\n\r\n")
-}
-
-/// The lines of an answer that is still coming, and its last one.
-fn count_lines(stream: TcpStream) -> (usize, String) {
-    let mut lines = BufReader::new(stream).lines();
-    let mut scores = 0;
-    let mut last = String::new();
-    while let Some(Ok(line)) = lines.next() {
-        scores += usize::from(line.contains(",true,") || line.contains(",false,"));
-        if line.starts_with('#') {
-            last = line;
-        }
-    }
-    (scores, last)
-}
-
-#[test]
-fn a_table_of_any_length_is_answered_while_it_comes_in_memory_that_does_not_grow() {
-    const ROWS: usize = 200_000;
-    let registry = registry_of(&[small_model::artifact("churn", 0.0)]);
-    let server = Process::start(registry.path(), &[]);
-    let end = format!("# rows={ROWS} scored={ROWS} failed=0 complete=true");
-    let connect = || {
-        let mut stream = TcpStream::connect(&server.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream.write_all(head(CSV).as_bytes()).unwrap();
-        stream
-    };
-    // A first, short table, so that what every server needs is there.
-    let mut stream = connect();
-    send_rows(&mut stream, 5_000).unwrap();
-    count_lines(stream);
-    let before = server.memory();
-    let mut stream = connect();
-    let reading = stream.try_clone().unwrap();
-    let reader = std::thread::spawn(move || count_lines(reading));
-    send_rows(&mut stream, ROWS).unwrap();
-    assert_eq!(reader.join().unwrap(), (ROWS, end.clone()));
-    let during = server.memory();
-    assert!(during < before + (40 << 20), "from {before} to {during} bytes");
-    // Many clients send all before they read anything.
-    let mut stream = connect();
-    send_rows(&mut stream, ROWS).unwrap();
-    let during = server.memory();
-    assert_eq!(count_lines(stream), (ROWS, end));
-    assert!(during < before + (40 << 20), "from {before} to {during} bytes");
-    assert!(client::get(&server.url("/health/ready"), &[]).status == 200);
-}
-
-#[test]
-fn a_body_that_breaks_off_is_never_taken_for_a_whole_one() {
-    let app = spawn_app_with(registry_of(&[small_model::artifact("churn", 0.0)]), |settings| {
-        settings.request_timeout_ms = 700;
-        settings.max_batches = 1;
-    });
-    let address = app.url.strip_prefix("http://").unwrap();
-    let body = "customer,spend\n".to_owned() + &"a,1\n".repeat(3_000);
-    // One client closes its side, the other one just stops.
-    for closes in [true, false] {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(head(CSV).as_bytes()).unwrap();
-        chunk(&mut stream, body.as_bytes()).unwrap();
-        stream.write_all(b"64\r\na,1\n").unwrap();
-        if closes {
-            stream.shutdown(Shutdown::Write).unwrap();
-        }
-        let mut answer = String::new();
-        drop(stream.read_to_string(&mut answer));
-        let whole = answer.contains("complete=true")
-            || answer.ends_with("0\r\n\r\n") && !answer.contains("complete=false");
-        assert!(!whole, "closes: {closes}: {}", &answer[answer.len().saturating_sub(300)..]);
-        if !closes {
-            assert!(
-                answer.contains("complete=false error=\"nothing came for 700 ms\""),
-                "{}",
-                &answer[answer.len().saturating_sub(300)..]
-            );
-        }
-    }
-    // Their places are free again.
-    client::until("a batch has a place again", || {
-        send(&app, "", CSV, CSV, b"spend\n1\n").status == 200
-    });
-}
-
-#[test]
-fn no_more_batches_are_read_at_a_time_than_allowed() {
-    let app = spawn_app_with(registry_of(&[small_model::artifact("churn", 0.0)]), |settings| {
-        settings.max_batches = 1;
-    });
-    let mut stream = TcpStream::connect(app.url.strip_prefix("http://").unwrap()).unwrap();
-    stream.write_all(head(CSV).as_bytes()).unwrap();
-    chunk(&mut stream, ("spend\n".to_owned() + &"1\n".repeat(2_000)).as_bytes()).unwrap();
-    // It has its place once its answer begins.
-    let mut begin = [0; 12];
-    stream.read_exact(&mut begin).unwrap();
-    assert_eq!(&begin, b"HTTP/1.1 200");
-    let answer = send(&app, "", CSV, CSV, b"spend\n1\n");
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
-    assert!(app.get("/metrics").text.contains("rekindle_requests_shed_total{reason=\"batches\"}"));
-    stream.write_all(b"0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains("# rows=2000 scored=2000 failed=0 complete=true"), "{answer}");
-    client::until("the next one is read", || send(&app, "", CSV, CSV, b"spend\n1\n").status == 200);
 }

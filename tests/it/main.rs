@@ -7,7 +7,11 @@ mod client;
 mod customers;
 mod small_model;
 
+mod arrow_batches;
 mod batches;
+mod inference;
+mod limits;
+mod long_batches;
 mod overload;
 mod protocols;
 mod security;

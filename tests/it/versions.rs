@@ -113,7 +113,14 @@ fn versions_are_promoted_and_rolled_back_over_http() {
         assert_eq!(app.post(path, "").status, status, "{path}");
     }
     assert_eq!(app.get("/v1/models/churn:rollback").status, 405);
-    assert_eq!(in_force(&app).0, 1);
+    // A model of which no version was in force yet.
+    let registry = Registry::open(app.registry.path()).unwrap();
+    registry.add(&small_model::artifact("fresh", 0.0), &[]).unwrap();
+    assert_eq!(app.post("/v1/models/fresh:rollback", "").status, 404);
+    let answer = app.post("/v1/models/fresh/versions/1:promote", "");
+    assert_eq!((answer.status, &answer.json()["model_version"]), (200, &json!(1)));
+    assert_eq!(app.post("/v1/score?model=fresh", "{}").status, 200);
+    assert_eq!(app.post("/v1/score?model=churn", "{}").json()["model_version"], 1);
 }
 
 #[test]
