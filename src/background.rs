@@ -1,9 +1,6 @@
 //! A runtime beside those that answer requests, for what waits on databases and object stores.
 
-use std::time::Duration;
-
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
 
 /// A runtime that may be dropped anywhere: what it still does is left to itself.
 pub struct Background(Option<Runtime>);
@@ -18,13 +15,9 @@ impl Background {
         builder.worker_threads(1).thread_name(name).enable_all().build().map(Some).map(Background)
     }
 
-    /// Does something there and waits for it, at most so long. Not to be called on the event loop.
-    ///
-    /// # Errors
-    /// When it takes longer.
-    pub fn wait<T>(&self, patience: Duration, work: impl Future<Output = T>) -> anyhow::Result<T> {
-        let done = self.runtime().block_on(async { timeout(patience, work).await });
-        done.map_err(|_| anyhow::anyhow!("no answer within {} s", patience.as_secs()))
+    /// Does something there and waits for it. Not to be called on the event loop: it would wait, too.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime().block_on(work)
     }
 
     /// Does something there; what is returned may be awaited on any runtime.

@@ -126,7 +126,10 @@ pub struct Gathering<'m> {
     ids: Vec<Option<CustomerId>>,
     /// The customer whose cells are set.
     at: usize,
-    /// For each field the model knows, the last customer that has it, counted from 1.
+    /// Customers added since the last were taken, those that were rejected among them.
+    added: u32,
+    /// For each field the model knows, the last customer that has it, as `added` counts them; the largest number for
+    /// a column that all have.
     last_seen: Vec<u32>,
     /// The same for fields it does not know.
     unknown_fields: BTreeMap<String, u32>,
@@ -168,6 +171,7 @@ impl<'m> Gathering<'m> {
             cells: Vec::with_capacity(fields.width()),
             ids: Vec::new(),
             at: 0,
+            added: 0,
             last_seen: vec![0; fields.known().len()],
             unknown_fields: BTreeMap::new(),
             unknown_field_count: 0,
@@ -208,6 +212,7 @@ impl<'m> Gathering<'m> {
     /// Adds a customer with missing cells.
     pub fn add(&mut self) {
         self.at = self.ids.len();
+        self.added += 1;
         self.ids.push(None);
         self.cells.resize(self.cells.len() + self.fields.width(), f64::NAN);
     }
@@ -224,10 +229,9 @@ impl<'m> Gathering<'m> {
         &mut self.cells[self.at * width..(self.at + 1) * width]
     }
 
-    /// Notes that the customer has a field, and says whether it has it for the first time.
+    /// Notes that the customer added last has a field, and says whether it has it for the first time.
     pub fn meets(&mut self, place: usize) -> bool {
-        let number = self.at as u32 + 1;
-        std::mem::replace(&mut self.last_seen[place], number) != number
+        std::mem::replace(&mut self.last_seen[place], self.added) != self.added
     }
 
     /// Sets a number of the customer: what [`Gathering::set`] does for a numeric feature, without the
@@ -279,10 +283,15 @@ impl<'m> Gathering<'m> {
         }
     }
 
-    /// Notes a field of the customer that the model does not know.
+    /// Notes a field of the customer added last that the model does not know.
     pub fn unknown_field(&mut self, name: Cow<'_, str>) {
-        let number = self.at as u32 + 1;
+        let number = self.added;
         self.unknown_field_count += 1;
+        if name.len() > self.limits.text_bytes {
+            // Names are kept to be told: long ones would fill the memory.
+            let found = format!("a name of {} bytes", name.len());
+            return self.bad(Some(&shorten(&name)), found, self.short_text());
+        }
         if let Some(last) = self.unknown_fields.get_mut(&*name) {
             if std::mem::replace(last, number) == number {
                 self.twice(&shorten(&name));
@@ -333,7 +342,7 @@ impl<'m> Gathering<'m> {
         }
         let fields = self.fields;
         let mut columns = Vec::with_capacity(names.len());
-        let mut unknown = BTreeSet::new();
+        let mut unknown: BTreeSet<&str> = BTreeSet::new();
         for (guess, name) in names.iter().enumerate() {
             let first = match fields.place(name, guess) {
                 Some(place) => {
@@ -342,7 +351,7 @@ impl<'m> Gathering<'m> {
                 }
                 None => {
                     columns.push(Column::Unknown);
-                    unknown.insert(shorten(name))
+                    unknown.insert(name)
                 }
             };
             if !first {
@@ -351,7 +360,7 @@ impl<'m> Gathering<'m> {
                 });
             }
         }
-        self.unknown_fields.extend(unknown.into_iter().map(|name| (name, u32::MAX)));
+        self.unknown_fields.extend(unknown.into_iter().map(|name| (name.to_owned(), u32::MAX)));
         Ok(Heading { columns })
     }
 
@@ -394,6 +403,10 @@ impl<'m> Gathering<'m> {
             not_listed,
             ..Warnings::default()
         };
+        // Columns of a heading stay known; what single customers had says nothing of those to come.
+        self.added = 0;
+        self.last_seen.iter_mut().filter(|last| **last != u32::MAX).for_each(|last| *last = 0);
+        self.unknown_fields.retain(|_, last| *last == u32::MAX);
         self.unknown_levels.clear();
         self.bad.clear();
         self.bad_count = 0;

@@ -14,6 +14,12 @@ use crate::state::{AppState, Asker};
 /// Where a key stands that is not sent as `Authorization: Bearer`.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
+/// The path that the table of URLs is asked for: letters that a client has escaped needlessly are plain in it, so that
+/// `%3Apromote` is judged as what it does.
+pub fn path_of(request: &ServiceRequest) -> &str {
+    request.match_info().as_str()
+}
+
 /// What a key must be good for to ask this; `None` where nobody is asked for one. `path` may be a pattern.
 pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
     match path {
@@ -37,7 +43,7 @@ pub fn is_administrative(path: &str) -> bool {
 /// # Errors
 /// When it has no key that is good for what it asks, comes too often, or there is too much to do.
 pub fn admit(request: &ServiceRequest, state: &AppState, now: Instant) -> Result<Asker, ApiError> {
-    let path = request.path();
+    let path = path_of(request);
     let needs = scope_of(request.method().as_str(), path);
     let caller = match (&state.keys, needs) {
         (Some(keys), Some(scope)) => Some(known(request, keys, scope)?),

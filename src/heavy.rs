@@ -1,11 +1,12 @@
 //! Work that takes longer than about a millisecond: on other threads than those that answer requests, as much at a
 //! time as there are cores, and no more waiting than allowed.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::web;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use crate::counters::Counters;
@@ -13,7 +14,7 @@ use crate::error::ApiError;
 
 /// The bounded queue of heavy work.
 pub struct Heavy {
-    cores: Semaphore,
+    cores: Arc<Semaphore>,
     waiting: AtomicUsize,
     most_waiting: usize,
     counters: Counters,
@@ -51,7 +52,7 @@ impl Deadline {
 impl Heavy {
     /// A queue for `cores` at a time, in which up to `most_waiting` wait.
     pub fn new(cores: usize, most_waiting: usize, counters: Counters) -> Heavy {
-        let cores = Semaphore::new(cores);
+        let cores = Arc::new(Semaphore::new(cores));
         Heavy { cores, waiting: AtomicUsize::new(0), most_waiting, counters }
     }
 
@@ -64,22 +65,26 @@ impl Heavy {
         deadline: Deadline,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let permit = match self.cores.try_acquire() {
+        let permit = match Arc::clone(&self.cores).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => self.wait(deadline).await?,
         };
+        // The work keeps its core until it is done, also where nobody waits for it any more.
+        let work = move || {
+            let _permit = permit;
+            work()
+        };
         let done = deadline.meet(&self.counters, web::block(work)).await;
-        drop(permit);
         done?.map_err(|error| ApiError::Internal { reason: error.to_string() })
     }
 
-    async fn wait(&self, deadline: Deadline) -> Result<SemaphorePermit<'_>, ApiError> {
+    async fn wait(&self, deadline: Deadline) -> Result<OwnedSemaphorePermit, ApiError> {
         let waiting = Waiting::new(&self.waiting);
         if waiting.before >= self.most_waiting {
             self.counters.shed("queue");
             return Err(ApiError::Overloaded);
         }
-        let permit = deadline.meet(&self.counters, self.cores.acquire()).await?;
+        let permit = deadline.meet(&self.counters, Arc::clone(&self.cores).acquire_owned()).await?;
         permit.map_err(|_| ApiError::Overloaded)
     }
 }
@@ -99,5 +104,30 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread::sleep;
+
+    use super::*;
+
+    #[test]
+    fn work_that_nobody_waits_for_any_more_keeps_its_core_until_it_is_done() {
+        let heavy = Heavy::new(1, 1, Counters::new());
+        let done = Arc::new(AtomicBool::new(false));
+        let (ends, ended) = (Arc::clone(&done), Arc::clone(&done));
+        let long = move || {
+            sleep(Duration::from_millis(200));
+            ends.store(true, Ordering::SeqCst);
+        };
+        actix_web::rt::System::new().block_on(async {
+            let late = heavy.run(Deadline::after(Duration::from_millis(20)), long).await;
+            assert!(matches!(late, Err(ApiError::DeadlineExceeded { .. })));
+            let after = Deadline::after(Duration::from_secs(10));
+            assert!(heavy.run(after, move || ended.load(Ordering::SeqCst)).await.unwrap());
+        });
     }
 }

@@ -1,10 +1,12 @@
 //! The scores that `rekindle score --store` keeps, read for the service. A store that is away is tried again and again;
 //! everything else goes on without it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use rekindle_store::{Store, StoredScore};
+use tokio::time::timeout;
 
 use crate::background::Background;
 use crate::error::ApiError;
@@ -34,26 +36,27 @@ impl KeptScores {
 
     /// Looks whether the store is there. Waits for it: not to be called on the event loop.
     pub fn look(&self, faults: &Faults) {
-        let looked = match self.store.load_full() {
-            Some(store) => {
-                self.background.wait(PATIENCE, store.ping()).map(|done| done.map(|()| None))
-            }
-            None => {
-                let opened = self.background.wait(PATIENCE, Store::open_existing(&self.address.0));
-                opened.map(|done| done.map(|store| Some(std::sync::Arc::new(store))))
-            }
-        };
-        let fault = match looked {
-            Ok(Ok(opened)) => {
-                if opened.is_some() {
-                    self.store.store(opened);
+        let fault = self.background.wait(async {
+            match timeout(PATIENCE, self.reach()).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => {
+                    Some(format!("the store does not answer within {} s", PATIENCE.as_secs()))
                 }
-                None
             }
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
+        });
         faults.set("store", fault);
+    }
+
+    async fn reach(&self) -> rekindle_store::Result<()> {
+        match self.store.load_full() {
+            Some(store) => store.ping().await,
+            None => {
+                let store = Store::open_existing(&self.address.0).await?;
+                self.store.store(Some(Arc::new(store)));
+                Ok(())
+            }
+        }
     }
 
     /// The latest scores of a customer, one by each model; none where it is not known.

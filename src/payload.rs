@@ -62,11 +62,6 @@ pub fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::MalformedJson { line: error.line(), column: error.column(), reason }
 }
 
-/// Whether the parser was stopped because there are too many customers.
-pub fn is_too_many(error: &serde_json::Error) -> bool {
-    error.to_string().contains(TOO_MANY)
-}
-
 /// A body with `null` wherever it has `NaN` outside texts, as Python's json writes it; `None` where it has none.
 pub fn without_nan(body: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(body, b"NaN")?;
@@ -95,6 +90,12 @@ pub fn without_nan(body: &[u8]) -> Option<Vec<u8>> {
 
 /// What the parser is stopped with when there are too many customers.
 const TOO_MANY: &str = "too many customers";
+
+/// Whether a parser was stopped because there are too many customers. A client's text that says so stands in quotes.
+pub fn is_too_many(error: &serde_json::Error) -> bool {
+    let text = error.to_string();
+    text.contains(TOO_MANY) && !text.contains(&format!("\"{TOO_MANY}"))
+}
 
 /// A customer: an object; anything else is noted as bad.
 pub struct One<'r, 'm>(pub &'r mut Gathering<'m>);

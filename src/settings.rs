@@ -402,6 +402,10 @@ fn registry(given: Option<String>) -> Result<RegistryAt, WrongSetting> {
     let given = given.ok_or_else(|| wrong("nothing".to_owned()))?;
     if given.contains("://") {
         return match url::Url::parse(&given) {
+            Ok(url) if url.scheme() == "file" => match url.to_file_path() {
+                Ok(path) if path.is_dir() => Ok(RegistryAt::Folder(path)),
+                _ => Err(wrong(format!("{given:?}"))),
+            },
             Ok(_) => Ok(RegistryAt::Url(given)),
             Err(_) => Err(wrong(format!("{given:?}"))),
         };
@@ -485,6 +489,17 @@ mod tests {
         assert_eq!((settings.workers, settings.max_customers), (3, 9));
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.max_body_bytes, 8 << 20);
+    }
+
+    #[test]
+    fn a_folder_may_be_named_by_a_url() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = |path: &Path| format!("file://{}", path.display());
+        let given = Flags { registry: Some(url(folder.path())), ..Flags::default() };
+        let settings = Settings::resolve(&given).unwrap();
+        assert_eq!(settings.registry, RegistryAt::Folder(folder.path().to_owned()));
+        let given = Flags { registry: Some(url(&folder.path().join("none"))), ..given };
+        assert_eq!(Settings::resolve(&given).unwrap_err().setting, "registry");
     }
 
     #[test]

@@ -139,7 +139,11 @@ async fn drain(state: web::Data<AppState>) {
 fn state(settings: &Settings) -> anyhow::Result<AppState> {
     let counters = Counters::new();
     let faults = Faults::new(counters.clone());
-    let models = LoadedModels::load(settings, counters.clone(), &faults)
+    // On a thread of its own: an object store is waited for, which an event loop must not.
+    let load = || LoadedModels::load(settings, counters.clone(), &faults);
+    let loaded = std::thread::scope(|scope| scope.spawn(load).join());
+    let models = loaded
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         .context("failed to load the models")?;
     Ok(AppState {
         draining: AtomicBool::new(false),

@@ -73,11 +73,11 @@ pub(crate) async fn observe<B: MessageBody>(
     let id = request_id(&request);
     let trace = request.headers().get(TRACE_PARENT);
     let trace = trace.and_then(|header| TraceParent::parse(header.to_str().ok()?));
-    let protocol = Protocol::of(request.path());
+    let protocol = Protocol::of(gate::path_of(&request));
     let response = match gate::admit(&request, &state, start) {
         Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
         Ok(asker) => {
-            if gate::is_administrative(request.path()) {
+            if gate::is_administrative(gate::path_of(&request)) {
                 let request_id = id.to_str().unwrap_or_default().to_owned();
                 request.extensions_mut().insert(Asker { request_id, ..asker });
             }

@@ -57,6 +57,8 @@ class Bench:
 
     def all_servers(self):
         ours = [self.path("bin", "rekindle-server"), "--registry", self.registry, "--workers", str(CORES)]
+        # As the peers, which write no line for each request either.
+        ours += ["--log-level", "warn"]
         ours += ["--listen", f"127.0.0.1:{PORTS['rekindle']}"] + shlex.split(self.given.server_args)
         yield Server("rekindle", ours, PORTS["rekindle"], "/health/ready")
         yield Server("bare", [self.path("bin", "bare"), str(CORES), str(PORTS["bare"])], PORTS["bare"], "/health/ready")

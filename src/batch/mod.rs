@@ -254,6 +254,9 @@ impl<'m> Batch<'m> {
             lines.take(whole, 1);
             let number = lines.number();
             let line = &lines.taken(whole)[..length];
+            // Some programs begin their files with a mark of the encoding.
+            let mark = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1);
+            let line = mark.unwrap_or(line);
             if line.trim_ascii().is_empty() {
                 continue;
             }

@@ -264,7 +264,7 @@ impl LoadedModels {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.find(Some(name)).or_else(|error| match change {
             // A model that was never promoted is not served yet.
-            Change::Promote(version) => self
+            Change::Promote(version) if check_model_name(name).is_ok() => self
                 .require(name, version)
                 .map(|current| Arc::new(Served { current, shadow: None, canary: None })),
             _ => Err(error),
@@ -278,7 +278,13 @@ impl LoadedModels {
                 registry.promote(name, version).map_err(conflict)?;
             }
             Change::Rollback => {
-                registry.rollback(name).map_err(conflict)?;
+                let version = registry.rollback(name).map_err(conflict)?;
+                if let Err(error) = self.verified(name, version, &before) {
+                    // Which version that is, the registry alone knows: what cannot be served is put back.
+                    registry.promote(name, before.current.version).map_err(internal)?;
+                    registry.set_rollout(name, &rollout).map_err(internal)?;
+                    return Err(error);
+                }
             }
             Change::Shadow(version) => {
                 version.map_or(Ok(()), |version| self.verified(name, version, &before))?;

@@ -36,8 +36,6 @@ pub struct Mirror {
 
 /// The files beside a model's versions that say which of them answer.
 const POINTERS: [&str; 2] = ["current", "rollout"];
-/// How long an object store may take to do what is asked: a large model comes over.
-const PATIENCE: Duration = Duration::from_secs(60);
 const MODEL_FILE: &str = "model.rekindle";
 /// Largest pointer that is read.
 const POINTER_BYTES: u64 = 1 << 20;
@@ -71,7 +69,7 @@ impl Source {
             Source::Folder(registry) => {
                 Registry::open(registry.root()).map(drop).map_err(Into::into)
             }
-            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.sync())?,
+            Source::Store(mirror) => mirror.background.wait(mirror.sync()),
         }
     }
 
@@ -82,9 +80,7 @@ impl Source {
     pub fn fetch(&self, model: &str, version: u32) -> anyhow::Result<()> {
         match self {
             Source::Folder(_) => Ok(()),
-            Source::Store(mirror) => {
-                mirror.background.wait(PATIENCE, mirror.fetch(model, version))?.map(drop)
-            }
+            Source::Store(mirror) => mirror.background.wait(mirror.fetch(model, version)).map(drop),
         }
     }
 
@@ -95,7 +91,7 @@ impl Source {
     pub fn versions(&self, model: &str) -> anyhow::Result<Vec<u32>> {
         match self {
             Source::Folder(registry) => Ok(registry.versions(model)?),
-            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.versions(model))?,
+            Source::Store(mirror) => mirror.background.wait(mirror.versions(model)),
         }
     }
 
@@ -106,7 +102,7 @@ impl Source {
     pub fn publish(&self, model: &str) -> anyhow::Result<()> {
         match self {
             Source::Folder(_) => Ok(()),
-            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.publish(model))?,
+            Source::Store(mirror) => mirror.background.wait(mirror.publish(model)),
         }
     }
 }
@@ -145,8 +141,8 @@ impl Mirror {
     }
 
     async fn sync(&self) -> anyhow::Result<()> {
-        let listed = self.store.list_with_delimiter(Some(&self.root)).await;
-        let listed = listed.context("the object store does not answer")?;
+        let listed = in_time(self.store.list_with_delimiter(Some(&self.root))).await?;
+        let listed = listed.context("the object store cannot be read")?;
         for prefix in listed.common_prefixes {
             let Some(model) = prefix.filename() else { continue };
             if check_model_name(model).is_err() {
@@ -165,7 +161,7 @@ impl Mirror {
         for file in POINTERS {
             let object = self.root.clone().join(model).join(file);
             let path = self.registry.root().join(model).join(file);
-            let content = match self.store.get(&object).await {
+            let content = match in_time(self.store.get(&object)).await? {
                 Ok(found) if found.meta.size > POINTER_BYTES => {
                     bail!("{object} has {} bytes, expected a few", found.meta.size)
                 }
@@ -209,7 +205,7 @@ impl Mirror {
             return Ok(true);
         }
         let object = self.root.clone().join(model).join(version.to_string()).join(MODEL_FILE);
-        let content = match self.store.get(&object).await {
+        let content = match in_time(self.store.get(&object)).await? {
             Ok(found) => found.bytes().await.with_context(|| format!("{object} broke off"))?,
             Err(object_store::Error::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error).with_context(|| format!("{object} cannot be read")),
@@ -229,8 +225,8 @@ impl Mirror {
 
     async fn versions(&self, model: &str) -> anyhow::Result<Vec<u32>> {
         let root = self.root.clone().join(model);
-        let listed = self.store.list_with_delimiter(Some(&root)).await;
-        let listed = listed.context("the object store does not answer")?;
+        let listed = in_time(self.store.list_with_delimiter(Some(&root))).await?;
+        let listed = listed.context("the object store cannot be read")?;
         let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
         let mut versions: Vec<u32> = names.filter_map(|name| name.parse().ok()).collect();
         versions.sort_unstable();
@@ -243,11 +239,24 @@ impl Mirror {
                 continue;
             };
             let object = self.root.clone().join(model).join(file);
-            let put = self.store.put(&object, PutPayload::from(content)).await;
+            let put = in_time(self.store.put(&object, PutPayload::from(content))).await?;
             put.with_context(|| format!("{object} cannot be written"))?;
         }
         Ok(())
     }
+}
+
+/// The service ends on an event loop, which must not wait for the runtime's threads.
+/// Longest wait for an answer of the store. Its client asks again for minutes, and keys and certificates, too, are
+/// looked at by the thread that waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the store answers.
+///
+/// # Errors
+/// When it does not.
+async fn in_time<T>(asked: impl Future<Output = T>) -> anyhow::Result<T> {
+    tokio::time::timeout(PATIENCE, asked).await.context("the object store does not answer")
 }
 
 /// Writes a file so that it is there whole or not at all.

@@ -26,9 +26,9 @@ pub struct ScoreQuery {
     pub models: Option<String>,
     /// A version of the model, in the place of the one in force.
     pub version: Option<u32>,
-    /// Most reasons of a customer, up to 10; without it none is told.
+    /// Most reasons of a customer, up to 20; without it none is told.
     #[serde(default)]
-    #[param(maximum = 10)]
+    #[param(maximum = 20)]
     pub reasons: u8,
     /// The language of reasons: `en` or `zh`.
     #[serde(default)]

@@ -132,11 +132,18 @@ impl<R: Read> Batches<R> {
             )));
         }
         let dictionary = message.header_as_dictionary_batch();
-        let compressed = match &dictionary {
-            Some(dictionary) => dictionary.data().and_then(|data| data.compression()).is_some(),
-            None => message.header_as_record_batch().and_then(|data| data.compression()).is_some(),
+        let rows = match &dictionary {
+            Some(dictionary) => dictionary.data(),
+            None => message.header_as_record_batch(),
         };
-        if compressed {
+        let claimed = rows.map_or(0, |rows| rows.length());
+        if !usize::try_from(claimed).is_ok_and(|claimed| claimed <= body.saturating_mul(8)) {
+            // A column that needs no bytes, as that of nulls, may claim any number of rows.
+            return Err(Broken::Table(format!(
+                "a record batch of {claimed} rows in {body} bytes, expected at least a bit a row"
+            )));
+        }
+        if rows.is_some_and(|rows| rows.compression().is_some()) {
             // A few bytes may claim to be gigabytes, and arrow-rs would believe them.
             return Err(Broken::Table(
                 "compressed record batches, expected plain ones; compress the body by gzip"
@@ -226,6 +233,14 @@ impl Cells {
     pub fn read(&self, row: usize, gathering: &mut Gathering<'_>) {
         gathering.add();
         for (place, array) in self.0.iter().flatten() {
+            let (array, row) = match array.data_type() {
+                DataType::Dictionary(..) => {
+                    let coded = array.as_dictionary::<Int64Type>();
+                    let Some(key) = coded.key(row) else { continue };
+                    (coded.values(), key)
+                }
+                _ => (array, row),
+            };
             if array.is_null(row) {
                 continue;
             }
@@ -255,6 +270,10 @@ impl Cells {
                 DataType::Boolean => {
                     gathering.set(*place, role, &Value::Bool(array.as_boolean().value(row)));
                 }
+                DataType::Utf8View => {
+                    let text = array.as_string_view().value(row);
+                    gathering.set(*place, role, &Value::Text(Cow::Borrowed(text)));
+                }
                 _ => {
                     let text = array.as_string::<i32>().value(row);
                     gathering.set(*place, role, &Value::Text(Cow::Borrowed(text)));
@@ -264,11 +283,12 @@ impl Cells {
     }
 }
 
-/// A column as one of the types that [`Cells::read`] knows.
+/// A column as one of the types that [`Cells::read`] knows. Texts that many rows share stay shared: written out for
+/// each, a few bytes would be gigabytes.
 fn cast(array: &ArrayRef, role: &Role) -> Option<ArrayRef> {
-    let found = match array.data_type() {
-        DataType::Dictionary(_, values) => values,
-        found => found,
+    let (found, coded) = match array.data_type() {
+        DataType::Dictionary(_, values) => (&**values, true),
+        found => (found, false),
     };
     let text = matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let whole = found.is_integer();
@@ -292,5 +312,10 @@ fn cast(array: &ArrayRef, role: &Role) -> Option<ArrayRef> {
         Role::Categorical(_) | Role::Id if whole => DataType::Int64,
         _ => return None,
     };
+    let to = match to {
+        DataType::Utf8 if *found == DataType::Utf8View => DataType::Utf8View,
+        to => to,
+    };
+    let to = if coded { DataType::Dictionary(DataType::Int64.into(), to.into()) } else { to };
     arrow_cast::cast(array, &to).ok()
 }

@@ -192,6 +192,7 @@ impl<R: Read> Records<R> {
     fn quoted(&mut self) -> Result<(Record<'_>, u64), Broken> {
         loop {
             let bytes = self.lines.bytes();
+            // Not a clone: that of csv-core 0.1.13 forgets which states end a record.
             self.parser.reset();
             self.texts.resize(bytes.len() + 1, 0);
             let (mut read, mut written, mut fields) = (0, 0, 0);
@@ -219,6 +220,7 @@ impl<R: Read> Records<R> {
                     read += usize::from(
                         bytes[..read].ends_with(b"\r") && bytes[read..].starts_with(b"\n"),
                     );
+                    self.lines.short(read)?;
                     let lines = memchr::memchr_iter(b'\n', &bytes[..read]).count().max(1);
                     self.lines.take(read, lines as u64);
                     let record = Record::Quoted(&self.texts[..written], &self.ends[..fields]);

@@ -54,6 +54,7 @@ impl<R: Read> Lines<R> {
             if let Some(at) = memchr::memchr(b'\n', fresh) {
                 let length = self.scanned + at;
                 self.scanned = length;
+                self.short(length)?;
                 return Ok(Some((
                     without_return(&self.buffer[self.start..self.start + length]),
                     length + 1,
@@ -62,6 +63,7 @@ impl<R: Read> Lines<R> {
             self.scanned = self.end - self.start;
             if self.ended {
                 let length = self.scanned;
+                self.short(length)?;
                 return Ok((length > 0).then_some((length, length)));
             }
             self.fill()?;
@@ -73,13 +75,7 @@ impl<R: Read> Lines<R> {
     /// # Errors
     /// When the stream breaks off, or what is there is too long for a line already.
     pub fn fill(&mut self) -> Result<(), Broken> {
-        if self.end - self.start > self.most {
-            let line = self.taken + 1;
-            return Err(Broken::Table(format!(
-                "line {line} is longer than {} bytes, expected shorter rows",
-                self.most
-            )));
-        }
+        self.short(self.end - self.start)?;
         if self.start > 0 && self.buffer.len() - self.end < CHUNK {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -95,6 +91,21 @@ impl<R: Read> Lines<R> {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// That so many bytes are not too long for a line.
+    ///
+    /// # Errors
+    /// When they are.
+    pub fn short(&self, bytes: usize) -> Result<(), Broken> {
+        let line = self.taken + 1;
+        match bytes > self.most {
+            false => Ok(()),
+            true => Err(Broken::Table(format!(
+                "line {line} is longer than {} bytes, expected shorter rows",
+                self.most
+            ))),
+        }
     }
 
     /// Whether no more will come than is there.

@@ -3,10 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod app;
+mod client;
+mod customers;
 mod small_model;
 
+mod arrow_batches;
+mod batches;
+mod inference;
+mod limits;
+mod long_batches;
+mod object_store;
+mod overload;
+mod protocols;
+mod security;
 mod service;
 mod shutdown;
+mod versions;
 
 mod programs;
 
