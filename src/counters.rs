@@ -276,12 +276,19 @@ impl ModelCounters {
         let positive = scores.iter().filter(|score| score.positive).count();
         let missing = rows.cells().iter().filter(|cell| cell.is_nan()).count();
         scores.iter().for_each(|score| self.probability.observe(score.probability));
-        self.customers.inc_by(scores.len() as u64);
-        self.positive.inc_by(positive as u64);
-        self.cells.inc_by(rows.cells().len() as u64);
-        self.missing_cells.inc_by(missing as u64);
-        self.unknown_fields.inc_by(unknown_fields);
-        self.unknown_levels.inc_by(unknown_levels);
+        for (counter, count) in [
+            (&self.customers, scores.len() as u64),
+            (&self.positive, positive as u64),
+            (&self.cells, rows.cells().len() as u64),
+            (&self.missing_cells, missing as u64),
+            (&self.unknown_fields, unknown_fields),
+            (&self.unknown_levels, unknown_levels),
+        ] {
+            // Threads share the counters: what changes nothing is not written.
+            if count > 0 {
+                counter.inc_by(count);
+            }
+        }
     }
 }
 

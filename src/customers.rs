@@ -124,8 +124,9 @@ pub struct Gathering<'m> {
     /// Row-major, one row for each of `ids`.
     cells: Vec<f64>,
     ids: Vec<Option<CustomerId>>,
-    /// The customer whose cells are set.
+    /// The customer whose cells are set, and where they begin.
     at: usize,
+    start: usize,
     /// Customers added since the last were taken, those that were rejected among them.
     added: u32,
     /// For each field the model knows, the last customer that has it, as `added` counts them; the largest number for
@@ -171,6 +172,7 @@ impl<'m> Gathering<'m> {
             cells: Vec::with_capacity(fields.width()),
             ids: Vec::new(),
             at: 0,
+            start: 0,
             added: 0,
             last_seen: vec![0; fields.known().len()],
             unknown_fields: BTreeMap::new(),
@@ -221,12 +223,12 @@ impl<'m> Gathering<'m> {
     pub fn seek(&mut self, customer: usize) {
         assert!(customer < self.ids.len(), "the customer has been added");
         self.at = customer;
+        self.start = customer * self.fields.width();
     }
 
     /// The customer's cells.
     pub fn row(&mut self) -> &mut [f64] {
-        let width = self.fields.width();
-        &mut self.cells[self.at * width..(self.at + 1) * width]
+        &mut self.cells[self.start..self.start + self.fields.width()]
     }
 
     /// Notes that the customer added last has a field, and says whether it has it for the first time.
@@ -239,7 +241,7 @@ impl<'m> Gathering<'m> {
     #[inline]
     pub fn number(&mut self, place: usize, number: f64) {
         let missing = self.fields.missing.number(number);
-        self.row()[place] = if missing { f64::NAN } else { number };
+        self.cells[self.start + place] = if missing { f64::NAN } else { number };
     }
 
     /// Sets a field of the customer.
@@ -379,12 +381,13 @@ impl<'m> Gathering<'m> {
     pub fn take(&mut self) -> Customers {
         let known = self.fields.known();
         let mut not_listed = 0;
-        let features = known.iter().zip(&self.last_seen).take(self.fields.width());
-        let absent = features.filter(|(_, last)| **last == 0).map(|(f, _)| f.name.to_string());
-        let missing_fields = match self.ids.is_empty() {
-            true => Vec::new(),
-            false => listed(absent, &mut not_listed),
-        };
+        let features = &self.last_seen[..self.fields.width()];
+        let absent = known.iter().zip(features).filter(|(_, last)| **last == 0);
+        let missing_fields =
+            match self.ids.is_empty() || features.iter().filter(|last| **last == 0).count() == 0 {
+                true => Vec::new(),
+                false => listed(absent.map(|(field, _)| field.name.to_string()), &mut not_listed),
+            };
         let levels = self.unknown_levels.iter().flat_map(|(&place, levels)| {
             levels.iter().map(move |level| UnknownLevel {
                 feature: known[place].name.to_string(),

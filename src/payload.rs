@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use crate::customers::{Customers, Gathering, Limits};
 use crate::error::ApiError;
-use crate::fields::{Fields, Role};
+use crate::fields::Fields;
 use crate::values::{ReadObject, Value, ValueVisitor};
 
 /// Reads one customer (an object of named features) or many (an array of such objects).
@@ -18,14 +18,25 @@ use crate::values::{ReadObject, Value, ValueVisitor};
 /// the first of these are named.
 pub fn parse(body: &[u8], fields: &Fields, limits: Limits) -> Result<Customers, ApiError> {
     let mut gathering = Gathering::new(fields, limits);
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let parsed = if many {
-        json.deserialize_seq(Many(&mut gathering))
-    } else {
-        One(&mut gathering).deserialize(&mut json)
+    // All of it is looked at once for whether it is text: every key would be else.
+    let parsed = match std::str::from_utf8(body) {
+        Ok(text) => read(serde_json::Deserializer::from_str(text), body, &mut gathering),
+        Err(_) => read(serde_json::Deserializer::from_slice(body), body, &mut gathering),
     };
-    finish(gathering, parsed.and_then(|()| json.end()))
+    finish(gathering, parsed)
+}
+
+fn read<'de, R: serde_json::de::Read<'de>>(
+    mut json: serde_json::Deserializer<R>,
+    body: &[u8],
+    gathering: &mut Gathering<'_>,
+) -> Result<(), serde_json::Error> {
+    let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    match many {
+        true => json.deserialize_seq(Many(gathering))?,
+        false => One(gathering).deserialize(&mut json)?,
+    }
+    json.end()
 }
 
 /// One customer more, from the JSON text of an object.
@@ -163,12 +174,11 @@ impl ReadObject for Object<'_, '_> {
                 }
             };
             guess = place + 1;
-            let field = &fields.known()[place];
             if !gathering.meets(place) {
                 object.next_value::<IgnoredAny>()?;
-                gathering.twice(&field.name);
+                gathering.twice(&fields.known()[place].name);
             } else {
-                object.next_value_seed(CellSeed { gathering, place, role: &field.role })?;
+                object.next_value_seed(CellSeed { gathering, place })?;
             }
         }
         Ok(())
@@ -219,20 +229,20 @@ pub struct CellSeed<'r, 'm> {
     pub gathering: &'r mut Gathering<'m>,
     /// The field's place.
     pub place: usize,
-    /// What becomes of its values.
-    pub role: &'m Role,
 }
 
 impl CellSeed<'_, '_> {
+    #[inline(never)]
     fn set(self, value: &Value<'_>) {
-        self.gathering.set(self.place, self.role, value);
+        let fields = self.gathering.fields();
+        self.gathering.set(self.place, &fields.known()[self.place].role, value);
     }
 
     #[inline]
     fn number(self, number: f64, value: &Value<'_>) {
-        match self.role {
-            Role::Numeric => self.gathering.number(self.place, number),
-            _ => self.set(value),
+        match self.gathering.fields().is_numeric(self.place) {
+            true => self.gathering.number(self.place, number),
+            false => self.set(value),
         }
     }
 }
@@ -242,10 +252,7 @@ impl<'de> DeserializeSeed<'de> for CellSeed<'_, '_> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.role {
-            Role::Ignored => deserializer.deserialize_ignored_any(IgnoredAny).map(|_| ()),
-            _ => deserializer.deserialize_any(self),
-        }
+        deserializer.deserialize_any(self)
     }
 }
 

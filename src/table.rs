@@ -31,8 +31,17 @@ pub fn parse(body: &[u8], fields: &Fields, limits: Limits) -> Result<Customers, 
 
 fn read(body: &[u8], fields: &Fields, limits: Limits) -> Result<Customers, ApiError> {
     let mut table = Table { gathering: Gathering::new(fields, limits), form: None, fault: None };
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let parsed = json.deserialize_map(&mut table).and_then(|()| json.end());
+    // Looked at once for whether it is text: every name would be else.
+    let parsed = match std::str::from_utf8(body) {
+        Ok(text) => {
+            let mut json = serde_json::Deserializer::from_str(text);
+            json.deserialize_map(&mut table).and_then(|()| json.end())
+        }
+        Err(_) => {
+            let mut json = serde_json::Deserializer::from_slice(body);
+            json.deserialize_map(&mut table).and_then(|()| json.end())
+        }
+    };
     if let Some(fault) = table.fault {
         return Err(fault);
     }
@@ -244,8 +253,8 @@ impl<'de> Visitor<'de> for Row<'_, '_> {
         let mut cells = 0;
         for column in self.heading.columns() {
             let there = match *column {
-                Column::Known(place, role) => {
-                    array.next_element_seed(CellSeed { gathering, place, role })?.is_some()
+                Column::Known(place, _) => {
+                    array.next_element_seed(CellSeed { gathering, place })?.is_some()
                 }
                 Column::Unknown => array.next_element::<IgnoredAny>()?.is_some(),
             };
@@ -407,8 +416,8 @@ impl<'de> Visitor<'de> for Down<'_, '_> {
                 return Ok(length);
             }
             let more = match column {
-                Column::Known(place, role) if grows || length < gathering.len() => {
-                    array.next_element_seed(Next { gathering, length, grows, place, role })?
+                Column::Known(place, _) if grows || length < gathering.len() => {
+                    array.next_element_seed(Next { gathering, length, grows, place })?
                 }
                 Column::Unknown if grows => {
                     let more = array.next_element::<IgnoredAny>()?;
@@ -433,7 +442,6 @@ struct Next<'t, 'm> {
     length: usize,
     grows: bool,
     place: usize,
-    role: &'m crate::fields::Role,
 }
 
 impl<'de> DeserializeSeed<'de> for Next<'_, '_> {
@@ -444,7 +452,7 @@ impl<'de> DeserializeSeed<'de> for Next<'_, '_> {
             true => self.gathering.add(),
             false => self.gathering.seek(self.length),
         }
-        let (gathering, place, role) = (self.gathering, self.place, self.role);
-        CellSeed { gathering, place, role }.deserialize(deserializer)
+        let (gathering, place) = (self.gathering, self.place);
+        CellSeed { gathering, place }.deserialize(deserializer)
     }
 }
