@@ -117,7 +117,7 @@ impl<T> Spool<T> {
             if self.client.capacity() == 0 {
                 return self.client_is_there();
             }
-            let piece = self.from_file();
+            let piece = self.take_from_file();
             let piece = piece.map_err(|error| Gone(format!("the answer was not kept: {error}")))?;
             self.waiting_bytes += piece.len();
             self.waiting.push_back(piece);
@@ -145,7 +145,7 @@ impl<T> Spool<T> {
         }
     }
 
-    fn from_file(&mut self) -> io::Result<Bytes> {
+    fn take_from_file(&mut self) -> io::Result<Bytes> {
         let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let mut piece = vec![0; PIECE.min((self.written - self.read) as usize)];
         file.seek(SeekFrom::Start(self.read))?;

@@ -9,6 +9,7 @@ mod small_model;
 
 mod arrow_batches;
 mod batches;
+mod encryption;
 mod inference;
 mod limits;
 mod long_batches;

@@ -1,14 +1,10 @@
 //! Who may ask, and what nobody is told.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rekindle::settings::Settings;
-use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 
 use crate::app::{App, registry_of, spawn_app, spawn_app_with};
@@ -304,61 +300,6 @@ fn nobody_listens_beyond_loopback_without_keys_by_mistake() {
     ] {
         assert_eq!(client::post(&format!("{url}{path}"), &[], b"").status, 403, "{path}");
     }
-}
-
-/// A certificate for `localhost` and its key, written as PEM.
-fn certify(folder: &Path) -> CertificateDer<'static> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-    fs::write(folder.join("chain.pem"), made.cert.pem()).unwrap();
-    made.cert.der().clone()
-}
-
-/// GET over TLS by a client that trusts one certificate; `None` where the handshake fails.
-fn get_over_tls(address: &str, path: &str, trusted: &CertificateDer<'static>) -> Option<String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").unwrap();
-    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = rustls::StreamOwned::new(client, TcpStream::connect(address).unwrap());
-    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    drop(stream.read_to_end(&mut answer));
-    Some(String::from_utf8_lossy(&answer).into_owned())
-}
-
-#[test]
-fn tls_is_spoken_with_the_certificate_that_is_in_the_files_now() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = certify(folder.path());
-    let app = spawn_app_with(churn(), |settings| {
-        settings.tls_certificate = Some(folder.path().join("chain.pem"));
-        settings.tls_key = Some(folder.path().join("key.pem"));
-    });
-    let address = app.url.strip_prefix("http://").unwrap();
-    let answer = get_over_tls(address, "/v1/models", &first).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
-    // Whoever speaks no TLS gets nothing.
-    let plain = raw(address, b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert!(!plain.contains("churn"), "{plain}");
-    // Half-written files leave the old certificate in force.
-    fs::write(folder.path().join("key.pem"), "-----BEGIN").unwrap();
-    std::thread::sleep(Duration::from_millis(1_300));
-    let ready = get_over_tls(address, "/health/ready", &first).unwrap();
-    assert!(ready.contains("\"degraded\":[\"tls\"]"), "{ready}");
-    let second = certify(folder.path());
-    until("the new certificate", || get_over_tls(address, "/v1/models", &second).is_some());
-    assert!(get_over_tls(address, "/v1/models", &first).is_none());
-    let metrics = get_over_tls(address, "/metrics", &second).unwrap();
-    assert!(metrics.contains("rekindle_certificate_days_left "), "{metrics}");
 }
 
 #[test]
