@@ -161,6 +161,8 @@ pub enum ApiError {
         /// What is the matter.
         reason: &'static str,
     },
+    /// The service is asked to end, and finishes what it has begun.
+    Draining,
     /// No model is loaded.
     NotReady,
     /// What the client can do nothing about; `reason` is for the log only.
@@ -300,6 +302,7 @@ impl ApiError {
             ApiError::NotAudited => (StatusCode::SERVICE_UNAVAILABLE, "not_audited"),
             ApiError::UnknownCustomer => (StatusCode::NOT_FOUND, "unknown_customer"),
             ApiError::NoStore { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_store"),
+            ApiError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             ApiError::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "no_model_loaded"),
             ApiError::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
@@ -338,6 +341,7 @@ impl ApiError {
             | ApiError::NotAudited
             | ApiError::UnknownCustomer
             | ApiError::NoStore { .. }
+            | ApiError::Draining
             | ApiError::NotReady
             | ApiError::Internal { .. } => Details::None([]),
         }
@@ -410,7 +414,7 @@ impl fmt::Display for ApiError {
             }
             ApiError::InvalidQuery { reason } => write!(f, "the query string is wrong: {reason}"),
             ApiError::UnknownRoute { path } => {
-                write!(f, "nothing is at {path}; customers are scored at POST /v1/score")
+                write!(f, "nothing is at {path}; /docs shows what there is")
             }
             ApiError::MethodNotAllowed { method, allowed } => {
                 write!(f, "{method} is not possible here; use {allowed}")
@@ -492,6 +496,7 @@ impl fmt::Display for ApiError {
                 write!(f, "no score of this customer is kept; `rekindle score --store` writes them")
             }
             ApiError::NoStore { reason } => write!(f, "{reason}"),
+            ApiError::Draining => write!(f, "the service ends; ask another one"),
             ApiError::NotReady => {
                 write!(f, "no model is loaded; `rekindle fit` makes one, then promote it")
             }

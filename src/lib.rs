@@ -30,12 +30,15 @@ pub mod keys;
 pub mod rates;
 pub mod tls;
 
+mod background;
 mod counters;
 mod error;
 mod faults;
 mod fields;
 mod heavy;
+mod kept;
 mod lag;
 mod model;
 mod registry;
+mod spans;
 mod state;

@@ -62,6 +62,32 @@ pub fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::MalformedJson { line: error.line(), column: error.column(), reason }
 }
 
+/// A body with `null` wherever it has `NaN` outside texts, as Python's json writes it; `None` where it has none.
+pub fn without_nan(body: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(body, b"NaN")?;
+    let mut clean = Vec::with_capacity(body.len() + body.len() / 8);
+    let (mut in_text, mut at, mut found) = (false, 0, false);
+    while let Some(&byte) = body.get(at) {
+        match byte {
+            b'\\' if in_text => {
+                clean.extend(&body[at..(at + 2).min(body.len())]);
+                at += 2;
+                continue;
+            }
+            b'"' => in_text = !in_text,
+            b'N' if !in_text && body[at..].starts_with(b"NaN") => {
+                clean.extend(b"null");
+                (at, found) = (at + 3, true);
+                continue;
+            }
+            _ => {}
+        }
+        clean.push(byte);
+        at += 1;
+    }
+    found.then_some(clean)
+}
+
 /// What the parser is stopped with when there are too many customers.
 const TOO_MANY: &str = "too many customers";
 

@@ -3,13 +3,16 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
+use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, rt, web};
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
@@ -17,6 +20,7 @@ use crate::counters::Counters;
 use crate::customers::Limits;
 use crate::faults::Faults;
 use crate::heavy::Heavy;
+use crate::kept::KeptScores;
 use crate::keys::KeyRing;
 use crate::lag::Lag;
 use crate::rates::RateLimits;
@@ -24,6 +28,7 @@ use crate::registry::LoadedModels;
 use crate::routes;
 use crate::scoring::Shadows;
 use crate::settings::{Monitor, Settings};
+use crate::spans::Spans;
 use crate::state::AppState;
 use crate::telemetry;
 use crate::tls::Tls;
@@ -49,7 +54,7 @@ impl Service {
             Monitor::Off => None,
             Monitor::At(address) => Some(monitor(address, state.clone())?),
         };
-        let app = state.clone();
+        let (app, origins) = (state.clone(), settings.cors_origins.clone());
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(app.clone())
@@ -57,6 +62,7 @@ impl Service {
                 .app_data(web::QueryConfig::default().error_handler(routes::query))
                 .app_data(web::PathConfig::default().error_handler(routes::path))
                 .wrap(from_fn(telemetry::observe))
+                .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
                 .configure(routes::urls)
         })
         .workers(settings.workers)
@@ -73,6 +79,7 @@ impl Service {
         let address = server.addrs()[0];
         let monitored = monitor.as_ref().map(|(address, _)| tracing::field::display(*address));
         tracing::info!(%address, monitor = monitored, workers = settings.workers, "listening");
+        rt::spawn(drain(state.clone()));
         Ok(Service { server: server.run(), address, monitor, _watch: watch })
     }
 
@@ -105,6 +112,30 @@ impl Service {
     }
 }
 
+/// Which pages may call from a browser. Keys are sent as headers, so cookies never are.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST"])
+        .allowed_headers([
+            "authorization",
+            "content-type",
+            "x-api-key",
+            "x-request-id",
+            "traceparent",
+        ])
+        .expose_headers(["x-request-id", "retry-after"])
+        .max_age(3_600);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+/// Says that the service ends, once it is asked to: actix finishes what was begun.
+async fn drain(state: web::Data<AppState>) {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    terminate.recv().await;
+    tracing::info!("asked to end: requests in flight are finished");
+    state.draining.store(true, Ordering::Relaxed);
+}
+
 fn state(settings: &Settings) -> anyhow::Result<AppState> {
     let counters = Counters::new();
     let faults = Faults::new(counters.clone());
@@ -115,6 +146,7 @@ fn state(settings: &Settings) -> anyhow::Result<AppState> {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         .context("failed to load the models")?;
     Ok(AppState {
+        draining: AtomicBool::new(false),
         limits: Limits {
             customers: settings.max_customers,
             fields: settings.max_fields,
@@ -123,6 +155,7 @@ fn state(settings: &Settings) -> anyhow::Result<AppState> {
         models: Arc::new(models),
         shadows: Shadows::start()?,
         keys: settings.keys.as_deref().map(KeyRing::open).transpose()?,
+        kept: settings.store.clone().map(KeptScores::start).transpose()?,
         rates: RateLimits::new(
             NonZeroU32::new(settings.requests_per_second),
             NonZeroU32::new(settings.burst),
@@ -134,6 +167,7 @@ fn state(settings: &Settings) -> anyhow::Result<AppState> {
         },
         heavy: Heavy::new(settings.workers, settings.queue, counters.clone()),
         batches: Arc::new(Semaphore::new(settings.max_batches)),
+        spans: settings.otlp_endpoint.as_deref().map(Spans::start).transpose()?,
         counters,
         faults,
         settings: settings.clone(),
@@ -180,8 +214,11 @@ fn watch(state: web::Data<AppState>) -> anyhow::Result<mpsc::Sender<()>> {
     let (alive, ended) = mpsc::channel::<()>();
     let period = Duration::from_secs(state.settings.registry_poll_seconds);
     std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(period) {
+        loop {
             look(&state);
+            if ended.recv_timeout(period) != Err(mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
         }
     })?;
     Ok(alive)
@@ -205,6 +242,9 @@ fn look(state: &AppState) {
         }
         state.faults.set("tls", looked.err().map(|error| error.to_string()));
         state.counters.certificate_days.set(tls.days_left(SystemTime::now()));
+    }
+    if let Some(kept) = &state.kept {
+        kept.look(&state.faults);
     }
     state.rates.tidy();
 }

@@ -1,6 +1,7 @@
 //! What every request can see.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
@@ -11,15 +12,19 @@ use crate::customers::Limits;
 use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::heavy::{Deadline, Heavy};
+use crate::kept::KeptScores;
 use crate::keys::{Caller, KeyRing};
 use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::scoring::Shadows;
 use crate::settings::Settings;
+use crate::spans::Spans;
 use crate::tls::Tls;
 
 /// The application's one state.
 pub(crate) struct AppState {
+    /// Whether the service was asked to end.
+    pub draining: AtomicBool,
     pub settings: Settings,
     /// How much a request may hold.
     pub limits: Limits,
@@ -31,9 +36,13 @@ pub(crate) struct AppState {
     /// Who may ask; anyone where there are no keys.
     pub keys: Option<KeyRing>,
     pub rates: RateLimits,
+    /// Scores that are kept, where a store is named.
+    pub kept: Option<KeptScores>,
     pub audit: Audit,
     /// The certificate, where TLS is spoken.
     pub tls: Option<Arc<Tls>>,
+    /// Where spans go, if anywhere.
+    pub spans: Option<Spans>,
     pub counters: Counters,
     pub faults: Faults,
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::customers::{Column, Customers, Gathering, Heading, Limits};
 use crate::error::ApiError;
 use crate::fields::Fields;
-use crate::payload::{CellSeed, Many, One, finish, is_too_many, malformed, no_more};
+use crate::payload::{CellSeed, Many, One, finish, is_too_many, malformed, no_more, without_nan};
 use crate::values::shorten;
 
 /// The names of the forms.
@@ -21,6 +21,15 @@ const FORMS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "
 /// # Errors
 /// When the body is not JSON, is no such object, has too many customers, or has cells that the model cannot read.
 pub fn parse(body: &[u8], fields: &Fields, limits: Limits) -> Result<Customers, ApiError> {
+    let read_so = read(body, fields, limits);
+    if !matches!(read_so, Err(ApiError::MalformedJson { .. })) {
+        return read_so;
+    }
+    // MLflow's own client writes missing cells as a number that JSON does not know.
+    without_nan(body).map_or(read_so, |body| read(&body, fields, limits))
+}
+
+fn read(body: &[u8], fields: &Fields, limits: Limits) -> Result<Customers, ApiError> {
     let mut table = Table { gathering: Gathering::new(fields, limits), form: None, fault: None };
     let mut json = serde_json::Deserializer::from_slice(body);
     let parsed = json.deserialize_map(&mut table).and_then(|()| json.end());

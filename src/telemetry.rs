@@ -17,10 +17,15 @@ use actix_web::web;
 use futures_util::FutureExt;
 use prometheus::IntGauge;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::{ApiError, Protocol};
 use crate::gate;
 use crate::settings::{LogFormat, LogLevel};
+use crate::spans::{Answered, TraceParent};
 use crate::state::{AppState, Asker};
 
 /// Writes log lines to standard error from now on. Called once, by the binary.
@@ -32,11 +37,14 @@ pub fn start(format: LogFormat, level: LogLevel) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
-    match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-    }
+    // It calls a client's broken request an error of the service's.
+    let targets = Targets::new().with_default(level).with_target("actix_http", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,7 +71,8 @@ pub(crate) async fn observe<B: MessageBody>(
     state.counters.in_flight.inc();
     let _in_flight = InFlight(state.counters.in_flight.clone());
     let id = request_id(&request);
-    let trace = TraceParent::of(request.headers());
+    let trace = request.headers().get(TRACE_PARENT);
+    let trace = trace.and_then(|header| TraceParent::parse(header.to_str().ok()?));
     let protocol = Protocol::of(gate::path_of(&request));
     let response = match gate::admit(&request, &state, start) {
         Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
@@ -96,6 +105,11 @@ pub(crate) async fn observe<B: MessageBody>(
         trace_id = trace.as_ref().map(|trace| trace.trace_id.as_str()),
         "request"
     );
+    if let Some(spans) = &state.spans {
+        let (status, request_id) = (status.as_u16(), id.to_str().unwrap_or_default());
+        let parent = trace.as_ref();
+        spans.record(&Answered { method, route, status, took, request_id, parent });
+    }
     let mut response = response;
     let secure = state.settings.tls_certificate.is_some();
     let is_page = route.starts_with("/docs");
@@ -160,68 +174,6 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
             let mut id = String::with_capacity(32);
             write!(id, "{:016x}-{count}", *PREFIX).expect("a text takes every write");
             HeaderValue::from_str(&id).expect("digits and a hyphen make a header value")
-        }
-    }
-}
-
-/// What a caller says of the trace that its request belongs to (W3C Trace Context).
-pub struct TraceParent {
-    /// 32 hexadecimal digits.
-    pub trace_id: String,
-    /// 16 hexadecimal digits: the caller's span.
-    pub span_id: String,
-    /// Whether the caller records the trace.
-    pub sampled: bool,
-}
-
-impl TraceParent {
-    /// What the headers say; nothing where they are malformed, as the standard has it.
-    fn of(headers: &HeaderMap) -> Option<TraceParent> {
-        let text = headers.get(TRACE_PARENT)?.to_str().ok()?;
-        let mut parts = text.split('-');
-        let (version, trace, span, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let hex = |text: &str, digits: usize| {
-            text.len() == digits
-                && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        };
-        let named = |text: &str| text.bytes().any(|b| b != b'0');
-        let sound = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(span, 16) && hex(flags, 2)
-            && named(trace) && named(span)
-            // Version 0 has four parts; later ones may have more.
-            && (version != "00" || parts.next().is_none());
-        sound.then(|| TraceParent {
-            trace_id: trace.to_owned(),
-            span_id: span.to_owned(),
-            sampled: u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trace_is_taken_over_only_where_it_is_well_formed() {
-        let of = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(TRACE_PARENT, HeaderValue::from_str(text).unwrap());
-            TraceParent::of(&headers)
-        };
-        let trace = of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
-        assert_eq!(trace.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!((trace.span_id.as_str(), trace.sampled), ("00f067aa0ba902b7", true));
-        for wrong in [
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "",
-        ] {
-            assert!(of(wrong).is_none(), "{wrong}");
         }
     }
 }

@@ -90,6 +90,15 @@ pub struct Parts<'a> {
     binary: &'a [u8],
 }
 
+/// The JSON of a body that has `NaN` in it, as Python's json writes missing numbers: with `null` in its place.
+pub fn without_nan(body: &[u8], json_bytes: Option<usize>) -> Option<(Vec<u8>, Option<usize>)> {
+    let (json, binary) = body.split_at_checked(json_bytes.unwrap_or(body.len()))?;
+    let mut clean = crate::payload::without_nan(json)?;
+    let json_bytes = json_bytes.map(|_| clean.len());
+    clean.extend(binary);
+    Some((clean, json_bytes))
+}
+
 impl<'a> Parts<'a> {
     /// A body whose JSON has `json_bytes`, as `Inference-Header-Content-Length` says; all of it without.
     ///

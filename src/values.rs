@@ -6,6 +6,8 @@ use std::fmt;
 use rekindle_models::frame::UNKNOWN_LEVEL;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use crate::fields::{Missing, Role};
 
@@ -31,7 +33,7 @@ pub enum Value<'de> {
 }
 
 /// How a customer is named in the reply: as in the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(untagged)]
 pub enum CustomerId {
     /// Text.
@@ -41,6 +43,15 @@ pub enum CustomerId {
     /// A whole number.
     Whole(u64),
 }
+
+impl utoipa::PartialSchema for CustomerId {
+    fn schema() -> RefOr<Schema> {
+        let of = |kind| ObjectBuilder::new().schema_type(kind).build();
+        OneOfBuilder::new().item(of(Type::String)).item(of(Type::Integer)).into()
+    }
+}
+
+impl utoipa::ToSchema for CustomerId {}
 
 impl fmt::Display for CustomerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

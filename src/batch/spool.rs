@@ -163,3 +163,46 @@ impl<T> Spool<T> {
 fn gone() -> Gone {
     Gone("the client is gone".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn spool() -> (Spool<Bytes>, mpsc::Receiver<Bytes>) {
+        let (client, answer) = mpsc::channel(2);
+        (Spool::new(client, |bytes| bytes, Duration::from_millis(50)), answer)
+    }
+
+    #[test]
+    fn what_nobody_takes_yet_waits_in_memory_then_in_a_file_and_comes_in_order() {
+        let (mut spool, mut answer) = spool();
+        let sent: Vec<Vec<u8>> = (0..200_u8).map(|i| vec![i; 40_000]).collect();
+        sent.iter().for_each(|piece| spool.send(piece.clone()).unwrap());
+        assert!(spool.waiting_bytes <= MEMORY && spool.written > 5_000_000);
+        let taking = std::thread::spawn(move || {
+            let mut taken = Vec::new();
+            while let Some(piece) = answer.blocking_recv() {
+                taken.extend_from_slice(&piece);
+            }
+            taken
+        });
+        spool.send(vec![7; 3]).unwrap();
+        spool.finish().unwrap();
+        let expected: Vec<u8> = sent.concat().into_iter().chain([7; 3]).collect();
+        assert!(taking.join().unwrap() == expected);
+    }
+
+    #[test]
+    fn a_client_that_is_gone_or_takes_nothing_is_given_up() {
+        let (mut spool, answer) = spool();
+        (0..4).for_each(|_| spool.send(vec![1; 10]).unwrap());
+        assert_eq!(spool.finish().unwrap_err().to_string(), "the client takes nothing");
+        drop(answer);
+        let (mut spool, answer) = self::spool();
+        drop(answer);
+        let gone = (0..4).find_map(|_| spool.send(vec![1; 10]).err());
+        assert_eq!(gone.unwrap().to_string(), "the client is gone");
+    }
+}

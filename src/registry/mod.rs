@@ -150,12 +150,25 @@ impl LoadedModels {
     }
 
     fn require(&self, name: &str, version: u32) -> Result<Arc<Model>, ApiError> {
+        self.fetched(name, version)?;
+        self.read(name, version).map(Arc::new).map_err(internal)
+    }
+
+    /// Makes sure that the folder has a version of a model.
+    fn fetched(&self, name: &str, version: u32) -> Result<(), ApiError> {
+        let unknown = || {
+            let models = self.served.load().keys().cloned().collect();
+            ApiError::UnknownModel { model: name.to_owned(), models }
+        };
+        check_model_name(name).map_err(|_| unknown())?;
         let versions = self.versions(name)?;
+        if versions.is_empty() {
+            return Err(unknown());
+        }
         if !versions.contains(&version) {
             return Err(ApiError::UnknownVersion { model: name.to_owned(), version, versions });
         }
-        self.source.fetch(name, version).map_err(internal)?;
-        self.read(name, version).map(Arc::new).map_err(internal)
+        self.source.fetch(name, version).map_err(internal)
     }
 
     /// The versions of a model in the registry at this moment, rising.
@@ -262,7 +275,7 @@ impl LoadedModels {
         match change {
             Change::Promote(version) => {
                 self.verified(name, version, &before)?;
-                registry.promote(name, version).map_err(internal)?;
+                registry.promote(name, version).map_err(conflict)?;
             }
             Change::Rollback => {
                 let version = registry.rollback(name).map_err(conflict)?;
@@ -301,11 +314,7 @@ impl LoadedModels {
         if served.version(version).is_some() {
             return Ok(());
         }
-        let versions = self.versions(name)?;
-        if !versions.contains(&version) {
-            return Err(ApiError::UnknownVersion { model: name.to_owned(), version, versions });
-        }
-        self.source.fetch(name, version).map_err(internal)?;
+        self.fetched(name, version)?;
         self.read(name, version).map(drop).map_err(|error| {
             self.counters.refused(name);
             tracing::error!(model = name, version, %error, "version refused");
@@ -354,7 +363,7 @@ fn reason(error: rekindle_models::Error) -> String {
     match error {
         Error::BadArtifact { reason, .. } | Error::BadFile { reason, .. } => reason,
         Error::Registry { reason, .. } => reason,
-        Error::Io { .. } => "its file cannot be read".to_owned(),
+        Error::Io { action, .. } => format!("failed to {action} a file of the registry"),
         _ => "it is not sound".to_owned(),
     }
 }

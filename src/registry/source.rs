@@ -11,9 +11,9 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, parse_url_opts};
 use rekindle_models::artifact::{Registry, check_model_name};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use url::Url;
 
+use crate::background::Background;
 use crate::settings::RegistryAt;
 
 /// A registry to read and to promote in. Its functions wait for disk or network: none is called on the event loop.
@@ -29,14 +29,15 @@ pub struct Mirror {
     registry: Registry,
     store: Arc<dyn ObjectStore>,
     root: Path,
-    /// There until this is dropped.
-    runtime: Option<Runtime>,
+    background: Background,
     /// The folder where none is kept.
     _temporary: Option<TempDir>,
 }
 
 /// The files beside a model's versions that say which of them answer.
 const POINTERS: [&str; 2] = ["current", "rollout"];
+/// How long an object store may take to do what is asked: a large model comes over.
+const PATIENCE: Duration = Duration::from_secs(60);
 const MODEL_FILE: &str = "model.rekindle";
 /// Largest pointer that is read.
 const POINTER_BYTES: u64 = 1 << 20;
@@ -70,7 +71,7 @@ impl Source {
             Source::Folder(registry) => {
                 Registry::open(registry.root()).map(drop).map_err(Into::into)
             }
-            Source::Store(mirror) => mirror.wait(mirror.sync()),
+            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.sync())?,
         }
     }
 
@@ -81,7 +82,9 @@ impl Source {
     pub fn fetch(&self, model: &str, version: u32) -> anyhow::Result<()> {
         match self {
             Source::Folder(_) => Ok(()),
-            Source::Store(mirror) => mirror.wait(mirror.fetch(model, version)).map(drop),
+            Source::Store(mirror) => {
+                mirror.background.wait(PATIENCE, mirror.fetch(model, version))?.map(drop)
+            }
         }
     }
 
@@ -92,7 +95,7 @@ impl Source {
     pub fn versions(&self, model: &str) -> anyhow::Result<Vec<u32>> {
         match self {
             Source::Folder(registry) => Ok(registry.versions(model)?),
-            Source::Store(mirror) => mirror.wait(mirror.versions(model)),
+            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.versions(model))?,
         }
     }
 
@@ -103,7 +106,7 @@ impl Source {
     pub fn publish(&self, model: &str) -> anyhow::Result<()> {
         match self {
             Source::Folder(_) => Ok(()),
-            Source::Store(mirror) => mirror.wait(mirror.publish(model)),
+            Source::Store(mirror) => mirror.background.wait(PATIENCE, mirror.publish(model))?,
         }
     }
 }
@@ -136,24 +139,14 @@ impl Mirror {
             registry: Registry::create(&folder)?,
             store: Arc::from(store),
             root,
-            runtime: Some(
-                tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .enable_all()
-                    .build()?,
-            ),
+            background: Background::start("registry")?,
             _temporary: temporary,
         })
     }
 
-    /// Waits for the store.
-    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().expect("it is there until the end").block_on(answer)
-    }
-
     async fn sync(&self) -> anyhow::Result<()> {
         let listed = in_time(self.store.list_with_delimiter(Some(&self.root))).await?;
-        let listed = listed.context("the object store cannot be read")?;
+        let listed = listed.context("the object store does not answer")?;
         for prefix in listed.common_prefixes {
             let Some(model) = prefix.filename() else { continue };
             if check_model_name(model).is_err() {
@@ -216,7 +209,7 @@ impl Mirror {
             return Ok(true);
         }
         let object = self.root.clone().join(model).join(version.to_string()).join(MODEL_FILE);
-        let content = match in_time(self.store.get(&object)).await? {
+        let content = match self.store.get(&object).await {
             Ok(found) => found.bytes().await.with_context(|| format!("{object} broke off"))?,
             Err(object_store::Error::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error).with_context(|| format!("{object} cannot be read")),
@@ -236,8 +229,8 @@ impl Mirror {
 
     async fn versions(&self, model: &str) -> anyhow::Result<Vec<u32>> {
         let root = self.root.clone().join(model);
-        let listed = in_time(self.store.list_with_delimiter(Some(&root))).await?;
-        let listed = listed.context("the object store cannot be read")?;
+        let listed = self.store.list_with_delimiter(Some(&root)).await;
+        let listed = listed.context("the object store does not answer")?;
         let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
         let mut versions: Vec<u32> = names.filter_map(|name| name.parse().ok()).collect();
         versions.sort_unstable();
@@ -250,32 +243,23 @@ impl Mirror {
                 continue;
             };
             let object = self.root.clone().join(model).join(file);
-            let put = in_time(self.store.put(&object, PutPayload::from(content))).await?;
+            let put = self.store.put(&object, PutPayload::from(content)).await;
             put.with_context(|| format!("{object} cannot be written"))?;
         }
         Ok(())
     }
 }
 
-/// The service ends on an event loop, which must not wait for the runtime's threads.
-impl Drop for Mirror {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Longest wait for an answer of the store. Its client asks again for minutes, and keys and certificates, too, are
+/// Longest wait for what is a few bytes. The store's client asks again for minutes, and keys and certificates, too, are
 /// looked at by the thread that waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the store answers.
 ///
 /// # Errors
 /// When it does not.
 async fn in_time<T>(asked: impl Future<Output = T>) -> anyhow::Result<T> {
-    tokio::time::timeout(PATIENCE, asked).await.context("the object store does not answer")
+    tokio::time::timeout(SHORT_PATIENCE, asked).await.context("the object store does not answer")
 }
 
 /// Writes a file so that it is there whole or not at all.

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT, Accept, CONTENT_TYPE, Header, Quality, QualityItem};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, rt};
 use flate2::read::MultiGzDecoder;
@@ -136,23 +136,25 @@ fn form_in(request: &HttpRequest) -> Result<Form, ApiError> {
     })
 }
 
-/// The first form that `Accept` names; that of the body where it takes anything.
+/// The form that `Accept` likes best; that of the body where it takes anything.
 fn form_out(request: &HttpRequest, form_in: Form) -> Result<Form, ApiError> {
-    let Some(accept) = request.headers().get(ACCEPT) else { return Ok(form_in) };
-    let accept = accept.to_str().unwrap_or_default();
-    let named = || accept.split(',').map(str::trim);
-    if let Some(form) = named().find_map(Form::of) {
-        return Ok(form);
+    let Some(given) = request.headers().get(ACCEPT) else { return Ok(form_in) };
+    let accept = Accept::parse(request).map_err(|_| ApiError::NotAcceptable {
+        found: String::from_utf8_lossy(given.as_bytes()).into_owned(),
+    })?;
+    if accept.is_empty() {
+        return Ok(form_in);
     }
-    match accept.is_empty()
-        || named().any(|name| {
-            name.starts_with("*/*")
-                || name.starts_with("text/*")
-                || name.starts_with("application/*")
-        }) {
-        true => Ok(form_in),
-        false => Err(ApiError::NotAcceptable { found: accept.to_owned() }),
-    }
+    let refused = |item: &&QualityItem<_>| item.quality == Quality::ZERO;
+    let never: Vec<String> =
+        accept.iter().filter(refused).map(|item| item.item.to_string()).collect();
+    let ranked = accept.ranked();
+    let mut liked = ranked.iter().filter(|media| !never.contains(&media.to_string()));
+    let form = liked.find_map(|media| match (media.type_().as_str(), media.subtype().as_str()) {
+        ("*" | "text" | "application", "*") => Some(form_in),
+        _ => Form::of(media.essence_str()),
+    });
+    form.ok_or_else(|| ApiError::NotAcceptable { found: accept.to_string() })
 }
 
 /// Hands the body on to the thread as it comes; it ends where nothing comes for too long.

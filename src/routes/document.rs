@@ -11,7 +11,9 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use crate::error::{ApiError, ErrorBody, InferenceError, InvocationError, Protocol};
 use crate::gate;
-use crate::routes::{batch, events, health, inference, invocations, metrics, models, score};
+use crate::routes::{
+    batch, customers, events, health, inference, invocations, metrics, models, score,
+};
 
 /// The document.
 #[derive(OpenApi)]
@@ -23,15 +25,15 @@ use crate::routes::{batch, events, health, inference, invocations, metrics, mode
     ),
     paths(
         score::score, events::score_events, batch::score_batch,
-        models::list, models::show, models::promote, models::rollback, models::shadow, models::end_shadow,
+        customers::show, models::list, models::show, models::promote, models::rollback, models::shadow, models::end_shadow,
         models::canary, models::end_canary,
         inference::server, inference::live, inference::ready, inference::model, inference::model_version,
         inference::model_ready, inference::version_ready, inference::infer, inference::infer_version,
-        invocations::invocations, invocations::ping, invocations::version,
-        health::live, health::ready, metrics::metrics,
+        invocations::invocations, invocations::ping, invocations::health,
+        invocations::version,
+        health::live, health::ready, metrics::metrics, openapi,
     ),
-    components(schemas(ErrorBody<'static>, InferenceError, InvocationError, score::Replies<'static>,
-        events::EventsReplies<'static>)),
+    components(schemas(ErrorBody<'static>, InferenceError, InvocationError)),
     modifiers(&Common),
 )]
 struct Document;
@@ -101,6 +103,8 @@ static JSON: LazyLock<String> =
     LazyLock::new(|| Document::openapi().to_json().expect("names and texts are JSON"));
 
 /// The OpenAPI document.
+#[utoipa::path(get, path = "/openapi.json", tag = "operation",
+    responses((status = 200, description = "The document.", body = serde_json::Value)))]
 pub async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
 }

@@ -41,10 +41,17 @@ pub struct EventsReply<'a> {
     warnings: &'a Warnings,
 }
 
-/// The scores of one customer by several models.
+/// The score of one customer: by one model, or by several where `models` names them.
 #[derive(Serialize, ToSchema)]
-pub struct EventsReplies<'a> {
-    models: Vec<EventsReply<'a>>,
+#[serde(untagged)]
+pub enum EventsAnswer<'a> {
+    /// By one model.
+    One(EventsReply<'a>),
+    /// By several.
+    Several {
+        /// In the order in which they were asked for.
+        models: Vec<EventsReply<'a>>,
+    },
 }
 
 /// Scores one customer by its events, its attributes and a cutoff, with the kernel that made the training rows.
@@ -63,7 +70,7 @@ pub struct EventsReplies<'a> {
         }),
     ),
     responses((status = 200, description = "The score; those of several models where `models` names them.",
-        body = EventsReply)),
+        body = EventsAnswer)),
 )]
 pub async fn score_events(
     state: web::Data<AppState>,
@@ -86,13 +93,13 @@ pub async fn score_events(
 }
 
 fn replies(scored: &[Scored], why: Why, several: bool) -> Result<Vec<u8>, ApiError> {
-    let models: Vec<EventsReply<'_>> =
-        scored.iter().map(|one| reply(one, why)).collect::<Result<_, _>>()?;
-    let json = match several {
-        true => serde_json::to_vec(&EventsReplies { models }),
-        false => serde_json::to_vec(&models[0]),
+    let answer = match several {
+        true => EventsAnswer::Several {
+            models: scored.iter().map(|one| reply(one, why)).collect::<Result<_, _>>()?,
+        },
+        false => EventsAnswer::One(reply(&scored[0], why)?),
     };
-    Ok(json.expect("names, numbers and texts are JSON"))
+    Ok(serde_json::to_vec(&answer).expect("names, numbers and texts are JSON"))
 }
 
 fn reply(scored: &Scored, why: Why) -> Result<EventsReply<'_>, ApiError> {

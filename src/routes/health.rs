@@ -1,5 +1,7 @@
 //! Is the service alive, and can it score?
 
+use std::sync::atomic::Ordering;
+
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +21,8 @@ pub struct Ready {
     ready: bool,
     /// Models that are served.
     models: usize,
-    /// Parts that have failed while the service goes on without them: `registry`, `keys`, `tls`, `store`; the log says
+    /// Parts that have failed while the service goes on without them: `registry`, `keys`, `tls`, `store`, `audit`; the log
+    /// says
     /// what is the matter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     degraded: Vec<&'static str>,
@@ -37,6 +40,7 @@ pub async fn live() -> HttpResponse {
     responses((status = 200, description = "One can.", body = Ready)))]
 pub async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     match state.models.served().len() {
+        _ if state.draining.load(Ordering::Relaxed) => Err(ApiError::Draining),
         0 => Err(ApiError::NotReady),
         models => {
             let degraded = state.faults.parts();

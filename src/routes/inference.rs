@@ -15,7 +15,7 @@ use crate::routes::answer::{Asked, choice};
 use crate::routes::receive::receive;
 use crate::scoring::{Scored, Why};
 use crate::state::AppState;
-use crate::tensors::{Datatype, Parts};
+use crate::tensors::{Datatype, Parts, without_nan};
 use crate::values::CustomerId;
 
 /// What is answered for each customer, and its type.
@@ -97,14 +97,14 @@ pub async fn server() -> HttpResponse {
 }
 
 /// Whether the process answers.
-#[utoipa::path(get, path = "/v2/health/live", tag = "Open Inference Protocol v2",
+#[utoipa::path(get, path = "/v2/health/live", operation_id = "server_live", tag = "Open Inference Protocol v2",
     responses((status = 200, description = "It does.")))]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
 /// Whether a model can answer.
-#[utoipa::path(get, path = "/v2/health/ready", tag = "Open Inference Protocol v2",
+#[utoipa::path(get, path = "/v2/health/ready", operation_id = "server_ready", tag = "Open Inference Protocol v2",
     responses((status = 200, description = "One can.")))]
 pub async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     match state.models.served().is_empty() {
@@ -203,7 +203,8 @@ pub async fn version_ready(
             {"name": "recency_days", "shape": [2], "datatype": "FP64", "data": [12.5, 90]},
             {"name": "plan", "shape": [2], "datatype": "BYTES", "data": ["gold", "basic"]},
         ]})),
-    responses((status = 200, description = "The scores.", body = InferenceReply)))]
+    responses((status = 200, description = "The scores; binary outputs behind the JSON.",
+        content((InferenceReply = "application/json"), (Vec<u8> = "application/octet-stream")))))]
 pub async fn infer(
     state: web::Data<AppState>,
     name: web::Path<String>,
@@ -219,7 +220,8 @@ pub async fn infer(
            ("version" = u32, Path, description = "The version.", example = 1)),
     request_body(content((serde_json::Value = "application/json"), (Vec<u8> = "application/octet-stream")),
         description = "Tensors, in JSON or in binary behind it."),
-    responses((status = 200, description = "The scores.", body = InferenceReply)))]
+    responses((status = 200, description = "The scores; binary outputs behind the JSON.",
+        content((InferenceReply = "application/json"), (Vec<u8> = "application/octet-stream")))))]
 pub async fn infer_version(
     state: web::Data<AppState>,
     path: web::Path<(String, u32)>,
@@ -254,13 +256,21 @@ async fn answer(
     // What the request says besides its customers, noted when it is read.
     let told = Arc::new(OnceLock::new());
     let noted = Arc::clone(&told);
-    let reader = move |model: &Model| {
-        let parts = Parts::new(&body, json_bytes)?;
+    let read = move |body: &[u8], json_bytes: Option<usize>, model: &Model| {
+        let parts = Parts::new(body, json_bytes)?;
         let request = parts.request()?;
         let wanted = request.outputs(&OUTPUTS.map(|(name, _)| name))?;
         let customers = request.customers(&parts, &model.fields, limits)?;
         noted.get_or_init(|| (request.id, wanted));
         Ok(customers)
+    };
+    let reader = move |model: &Model| {
+        let read_so = read(&body, json_bytes, model);
+        if !matches!(read_so, Err(ApiError::MalformedJson { .. })) {
+            return read_so;
+        }
+        let clean = without_nan(&body, json_bytes);
+        clean.map_or(read_so, |(body, json_bytes)| read(&body, json_bytes, model))
     };
     let write = move |scored: Vec<Scored>| {
         let (id, wanted) = told.get().expect("the request has been read");

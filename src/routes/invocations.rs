@@ -111,6 +111,17 @@ pub async fn ping(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> 
     }
 }
 
+/// The same as `/ping`.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "MLflow",
+    responses((status = 200, description = "A model can answer.", body = String)),
+)]
+pub async fn health(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    ping(state).await
+}
+
 /// The version of the service.
 #[utoipa::path(
     get,

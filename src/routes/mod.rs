@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod customers;
 mod document;
 mod events;
 mod health;
@@ -13,7 +14,9 @@ mod models;
 mod receive;
 mod score;
 
+use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, Responder, Route};
 
 pub use missing::{path, query};
 
@@ -24,7 +27,8 @@ pub fn urls(app: &mut ServiceConfig) {
     app.service(post("/v1/score").route(web::post().to(score::score)))
         .service(post("/v1/score/events").route(web::post().to(events::score_events)))
         .service(post("/v1/score/batch").route(web::post().to(batch::score_batch)))
-        .service(get("/v1/models").route(web::get().to(models::list)));
+        .service(get("/v1/customers/{id}").route(read(customers::show)))
+        .service(get("/v1/models").route(read(models::list)));
     let of_version =
         |action: &str| post(&format!("/v1/models/{{name}}/versions/{{version}}:{action}"));
     app.service(of_version("promote").route(web::post().to(models::promote)))
@@ -34,33 +38,43 @@ pub fn urls(app: &mut ServiceConfig) {
     app.service(of_model("rollback").route(web::post().to(models::rollback)))
         .service(of_model("end-shadow").route(web::post().to(models::end_shadow)))
         .service(of_model("end-canary").route(web::post().to(models::end_canary)))
-        .service(get("/v1/models/{name}").route(web::get().to(models::show)));
+        .service(get("/v1/models/{name}").route(read(models::show)));
     let model = "/v2/models/{name}";
     let version = "/v2/models/{name}/versions/{version}";
-    app.service(get("/v2").route(web::get().to(inference::server)))
-        .service(get("/v2/health/live").route(web::get().to(inference::live)))
-        .service(get("/v2/health/ready").route(web::get().to(inference::ready)))
-        .service(get(model).route(web::get().to(inference::model)))
-        .service(get(&format!("{model}/ready")).route(web::get().to(inference::model_ready)))
+    app.service(get("/v2").route(read(inference::server)))
+        .service(get("/v2/health/live").route(read(inference::live)))
+        .service(get("/v2/health/ready").route(read(inference::ready)))
+        .service(get(model).route(read(inference::model)))
+        .service(get(&format!("{model}/ready")).route(read(inference::model_ready)))
         .service(post(&format!("{model}/infer")).route(web::post().to(inference::infer)))
-        .service(get(version).route(web::get().to(inference::model_version)))
-        .service(get(&format!("{version}/ready")).route(web::get().to(inference::version_ready)))
+        .service(get(version).route(read(inference::model_version)))
+        .service(get(&format!("{version}/ready")).route(read(inference::version_ready)))
         .service(post(&format!("{version}/infer")).route(web::post().to(inference::infer_version)))
         .service(post("/invocations").route(web::post().to(invocations::invocations)))
-        .service(get("/ping").route(web::get().to(invocations::ping)))
-        .service(get("/health").route(web::get().to(invocations::ping)))
-        .service(get("/version").route(web::get().to(invocations::version)))
-        .service(get("/openapi.json").route(web::get().to(document::openapi)))
-        .service(get("/docs/{file:.*}").route(web::get().to(document::docs)))
+        .service(get("/ping").route(read(invocations::ping)))
+        .service(get("/health").route(read(invocations::health)))
+        .service(get("/version").route(read(invocations::version)))
+        .service(get("/openapi.json").route(read(document::openapi)))
+        .service(get("/docs/{file:.*}").route(read(document::docs)))
         .service(web::redirect("/docs", "/docs/"))
         .configure(monitor)
         .default_service(web::to(missing::route));
 }
 
+/// GET, and HEAD: the same without the body.
+fn read<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::route().guard(Any(Get()).or(Head())).to(handler)
+}
+
 /// The URLs that are answered on a thread of their own as well.
 pub fn monitor(app: &mut ServiceConfig) {
     let get = |path: &str| web::resource(path.to_owned()).default_service(web::to(missing::get));
-    app.service(get("/health/live").route(web::get().to(health::live)))
-        .service(get("/health/ready").route(web::get().to(health::ready)))
-        .service(get("/metrics").route(web::get().to(metrics::metrics)));
+    app.service(get("/health/live").route(read(health::live)))
+        .service(get("/health/ready").route(read(health::ready)))
+        .service(get("/metrics").route(read(metrics::metrics)));
 }

@@ -31,11 +31,17 @@ pub struct Reply<'a> {
     warnings: &'a Warnings,
 }
 
-/// The scores of several models.
+/// The scores: of one model, or of several where `models` names them.
 #[derive(Serialize, ToSchema)]
-pub struct Replies<'a> {
-    /// In the order in which they were asked for.
-    models: Vec<Reply<'a>>,
+#[serde(untagged)]
+pub enum Answer<'a> {
+    /// Of one model.
+    One(Reply<'a>),
+    /// Of several.
+    Several {
+        /// In the order in which they were asked for.
+        models: Vec<Reply<'a>>,
+    },
 }
 
 #[derive(Serialize, ToSchema)]
@@ -89,7 +95,7 @@ pub struct ReasonEntry {
         example = json!({"customer": "7590-VHVEG", "recency_days": 12.5, "spend": 30, "plan": "gold"}),
     ),
     responses((status = 200, description = "The scores; those of several models where `models` names them.",
-        body = Reply,
+        body = Answer,
         example = json!({
             "model_name": "churn", "model_version": 1, "threshold": 0.31,
             "scores": [{"customer_id": "7590-VHVEG", "probability": 0.64, "percentile": 93,
@@ -114,13 +120,13 @@ pub async fn score(
 }
 
 fn replies(scored: &[Scored], why: Why, several: bool) -> Result<Vec<u8>, ApiError> {
-    let models: Vec<Reply<'_>> =
-        scored.iter().map(|one| reply(one, why)).collect::<Result<_, _>>()?;
-    let json = match several {
-        true => serde_json::to_vec(&Replies { models }),
-        false => serde_json::to_vec(&models[0]),
+    let answer = match several {
+        true => Answer::Several {
+            models: scored.iter().map(|one| reply(one, why)).collect::<Result<_, _>>()?,
+        },
+        false => Answer::One(reply(&scored[0], why)?),
     };
-    Ok(json.expect("names, numbers and texts are JSON"))
+    Ok(serde_json::to_vec(&answer).expect("names, numbers and texts are JSON"))
 }
 
 fn reply(scored: &Scored, why: Why) -> Result<Reply<'_>, ApiError> {

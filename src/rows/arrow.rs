@@ -2,17 +2,19 @@
 //! and measured here before arrow-rs sees them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::{read_dictionary, read_record_batch};
 use arrow_ipc::{Message, root_as_message};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 
 use crate::customers::{Column, Gathering, Heading};
 use crate::fields::Role;
@@ -22,18 +24,17 @@ use crate::values::Value;
 /// The record batches of a stream.
 pub struct Batches<R> {
     input: R,
-    decoder: StreamDecoder,
+    schema: SchemaRef,
+    /// The values of dictionaries, by id.
+    dictionaries: HashMap<i64, ArrayRef>,
+    /// Bytes of the dictionaries that are kept, by id.
+    kept: BTreeMap<i64, usize>,
     /// Longest message.
     most: usize,
-    /// Bytes of the dictionaries that are kept, by id.
-    dictionaries: BTreeMap<i64, usize>,
-    names: Vec<String>,
 }
 
 /// Longest metadata of a message: those of 10,000 columns have about 2 MB.
 const METADATA: usize = 16 << 20;
-/// What stands before the length of a message.
-const CONTINUES: [u8; 4] = [0xff; 4];
 
 impl<R: Read> Batches<R> {
     /// Reads the schema. Messages of more than `most` bytes are refused.
@@ -41,22 +42,26 @@ impl<R: Read> Batches<R> {
     /// # Errors
     /// When the stream does not begin with one.
     pub fn new(input: R, most: usize) -> Result<Batches<R>, Broken> {
-        let (decoder, dictionaries) = (StreamDecoder::new(), BTreeMap::new());
-        let mut batches = Batches { input, decoder, most, dictionaries, names: Vec::new() };
+        let mut batches = Batches {
+            input,
+            schema: Arc::new(Schema::empty()),
+            dictionaries: HashMap::new(),
+            kept: BTreeMap::new(),
+            most,
+        };
         let first = batches.message()?;
-        if first.is_none() || batches.decoder.schema().is_none() {
+        let Some(Told::Schema(schema)) = first else {
             return Err(Broken::Table(
                 "no Arrow IPC stream: it does not begin with a schema".to_owned(),
             ));
-        }
-        let schema = batches.decoder.schema().expect("checked above");
-        batches.names = schema.fields().iter().map(|field| field.name().clone()).collect();
+        };
+        batches.schema = schema;
         Ok(batches)
     }
 
     /// The names of the columns.
     pub fn names(&self) -> Vec<Cow<'_, str>> {
-        self.names.iter().map(|name| Cow::Borrowed(name.as_str())).collect()
+        self.schema.fields().iter().map(|field| Cow::Borrowed(field.name().as_str())).collect()
     }
 
     /// The next record batch.
@@ -67,51 +72,54 @@ impl<R: Read> Batches<R> {
         loop {
             match self.message()? {
                 None => return Ok(None),
-                Some(Some(batch)) => return Ok(Some(batch)),
-                Some(None) => {}
+                Some(Told::Rows(batch)) => return Ok(Some(batch)),
+                Some(Told::Schema(_)) => return Err(no_sense("a second schema".to_owned())),
+                Some(Told::Dictionary | Told::Nothing) => {}
             }
         }
     }
 
-    /// Reads a message: `None` at the stream's end, else the record batch in it, if there is one.
-    fn message(&mut self) -> Result<Option<Option<RecordBatch>>, Broken> {
+    /// Reads a message; `None` at the stream's end.
+    fn message(&mut self) -> Result<Option<Told>, Broken> {
         let mut word = [0; 4];
         if !self.whole(&mut word)? {
             return Ok(None);
         }
-        if word == CONTINUES && !self.whole(&mut word)? {
+        if word == [0xff; 4] && !self.whole(&mut word)? {
             return Err(broken_off());
         }
-        let metadata = u32::from_le_bytes(word) as usize;
-        if metadata == 0 {
+        let length = u32::from_le_bytes(word) as usize;
+        if length == 0 {
             return Ok(None);
         }
-        if metadata > METADATA {
-            return Err(no_sense(format!("metadata of {metadata} bytes")));
+        if length > METADATA {
+            return Err(no_sense(format!("metadata of {length} bytes")));
         }
-        let mut bytes = Vec::new();
-        self.more(metadata, &mut bytes)?;
-        let body = {
-            let message = root_as_message(&bytes).map_err(|error| no_sense(error.to_string()))?;
-            self.check(&message)?
-        };
-        self.more(body, &mut bytes)?;
-        // The decoder takes a message without a body for whole only when it sees that another one begins.
-        bytes.extend(CONTINUES);
+        let metadata = self.more(length)?;
+        let message = root_as_message(&metadata).map_err(|error| no_sense(error.to_string()))?;
+        let body = self.check(&message)?;
+        let body = Buffer::from(self.more(body)?);
         // arrow-rs panics on some damaged bytes.
-        let decoder = &mut self.decoder;
-        let decoded = catch_unwind(AssertUnwindSafe(|| {
-            decoder.decode(&mut Buffer::from(word.to_vec()))?;
-            let mut buffer = Buffer::from(bytes);
-            let batch = decoder.decode(&mut buffer)?;
-            decoder.decode(&mut buffer)?;
-            Ok(batch)
-        }));
+        let decoded = catch_unwind(AssertUnwindSafe(|| self.decode(&message, &body)));
         match decoded {
-            Ok(Ok(batch)) => Ok(Some(batch)),
-            Ok(Err(error)) => Err(no_sense(ArrowError::to_string(&error))),
+            Ok(Ok(told)) => Ok(Some(told)),
+            Ok(Err(error)) => Err(no_sense(error.to_string())),
             Err(_) => Err(no_sense("its bytes fit no schema".to_owned())),
         }
+    }
+
+    fn decode(&mut self, message: &Message<'_>, body: &Buffer) -> Result<Told, ArrowError> {
+        let version = message.version();
+        if let Some(schema) = message.header_as_schema() {
+            return Ok(Told::Schema(Arc::new(fb_to_schema(schema))));
+        }
+        if let Some(batch) = message.header_as_dictionary_batch() {
+            read_dictionary(body, batch, &self.schema, &mut self.dictionaries, &version)?;
+            return Ok(Told::Dictionary);
+        }
+        let Some(batch) = message.header_as_record_batch() else { return Ok(Told::Nothing) };
+        let schema = Arc::clone(&self.schema);
+        read_record_batch(body, batch, schema, &self.dictionaries, None, &version).map(Told::Rows)
     }
 
     /// The bytes that follow a message's metadata.
@@ -143,8 +151,8 @@ impl<R: Read> Batches<R> {
             ));
         }
         if let Some(dictionary) = dictionary {
-            self.dictionaries.insert(dictionary.id(), body);
-            if self.dictionaries.values().sum::<usize>() > self.most {
+            self.kept.insert(dictionary.id(), body);
+            if self.kept.values().sum::<usize>() > self.most {
                 return Err(Broken::Table(format!(
                     "dictionaries of more than {} bytes",
                     self.most
@@ -167,13 +175,22 @@ impl<R: Read> Batches<R> {
         Ok(true)
     }
 
-    /// Appends so many bytes, as they come: no more memory is taken than they need.
-    fn more(&mut self, count: usize, bytes: &mut Vec<u8>) -> Result<(), Broken> {
-        match self.input.by_ref().take(count as u64).read_to_end(bytes)? {
-            read if read == count => Ok(()),
+    /// So many bytes, as they come: no more memory is taken than they need.
+    fn more(&mut self, count: usize) -> Result<Vec<u8>, Broken> {
+        let mut bytes = Vec::new();
+        match self.input.by_ref().take(count as u64).read_to_end(&mut bytes)? {
+            read if read == count => Ok(bytes),
             _ => Err(broken_off()),
         }
     }
+}
+
+/// What a message was.
+enum Told {
+    Schema(SchemaRef),
+    Dictionary,
+    Rows(RecordBatch),
+    Nothing,
 }
 
 fn broken_off() -> Broken {

@@ -26,3 +26,6 @@ impl From<std::io::Error> for Broken {
         Broken::Received(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod encryption;
 mod inference;
 mod limits;
 mod long_batches;
+mod object_store;
 mod overload;
 mod protocols;
 mod security;

@@ -1,161 +1,104 @@
-//! A registry in an object store: read, watched, promoted in, and away for a while. The store is one of our own, over
-//! S3's protocol as far as it is asked.
+//! `rekindle score --store`: a run's scores, kept for other programs to ask for.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rekindle_models::artifact::Registry;
-use serde_json::{Value, json};
+use rekindle_store::{Store, StoredScore};
+use tempfile::TempDir;
 
-use crate::client::{self, Process, until};
+use crate::programs::{done, refused, run};
 use crate::small_model;
 
-/// A bucket `models` whose objects are the files of a folder.
-struct Bucket {
-    endpoint: String,
-    /// Whether it answers that something is wrong in it.
-    fails: Arc<AtomicBool>,
-}
+const TABLE: &str = "customer,recency_days,spend,subscribed,plan\n\
+                     ann,3,120.5,true,gold\nbob,90,,false,basic\n,50,10,true,basic\n0017,60,7,true,none\n";
 
-impl Bucket {
-    fn serve(folder: &Path) -> Bucket {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let (folder, fails) = (folder.to_owned(), Arc::new(AtomicBool::new(false)));
-        let failing = Arc::clone(&fails);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (folder, failing) = (folder.clone(), Arc::clone(&failing));
-                thread::spawn(move || while answer(&stream, &folder, &failing).is_some() {});
-            }
-        });
-        Bucket { endpoint, fails }
-    }
-}
-
-/// Answers a request; `None` at the connection's end.
-fn answer(mut stream: &TcpStream, folder: &Path, fails: &AtomicBool) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let (method, target) = line.split_once(' ')?;
-    let target = target.split(' ').next()?.to_owned();
-    let method = method.to_owned();
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        if header.trim().is_empty() {
-            break;
-        }
-        let (name, value) = header.split_once(':')?;
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let file: PathBuf = folder.join(path.trim_start_matches("/models").trim_start_matches('/'));
-    let (status, body) = match &*method {
-        _ if fails.load(Ordering::SeqCst) => ("503 Service Unavailable", Vec::new()),
-        "PUT" => {
-            (fs::write(&file, &body).map_or("500 Internal Server Error", |()| "200 OK"), Vec::new())
-        }
-        _ if query.contains("list-type=2") => ("200 OK", listed(folder, query)),
-        _ => match fs::read(&file) {
-            Ok(content) => ("200 OK", content),
-            Err(_) => ("404 Not Found", b"<Error><Code>NoSuchKey</Code></Error>".to_vec()),
-        },
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: \"1\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), &body].concat()).ok()
-}
-
-/// The folders below a prefix.
-fn listed(folder: &Path, query: &str) -> Vec<u8> {
-    let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix="));
-    let prefix = prefix.unwrap_or_default().replace("%2F", "/");
-    let entries = fs::read_dir(folder.join(&prefix)).into_iter().flatten();
-    let folders = entries.map(Result::unwrap).filter(|entry| entry.path().is_dir());
-    let folders: String = folders
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .map(|name| format!("<CommonPrefixes><Prefix>{prefix}{name}/</Prefix></CommonPrefixes>"))
-        .collect();
-    format!("<?xml version=\"1.0\"?><ListBucketResult>{folders}</ListBucketResult>").into_bytes()
-}
-
-#[test]
-fn a_registry_in_an_object_store_is_watched_and_promoted_in() {
+/// A registry with two versions of `churn`, the first in force, and a table of customers.
+fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::create(&folder.path().join("registry")).unwrap();
-    for shift in [0.0, 1.0, 2.0] {
+    for shift in [0.0, 0.5] {
         registry.add(&small_model::artifact("churn", shift), &[]).unwrap();
     }
     registry.promote("churn", 1).unwrap();
-    let bucket = Bucket::serve(folder.path());
-    let cache = tempfile::tempdir().unwrap();
-    let start = || {
-        let environment = [
-            ("AWS_ENDPOINT", &*bucket.endpoint),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_REGION", "here"),
-            ("AWS_ACCESS_KEY_ID", "somebody"),
-            ("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-store"),
-        ];
-        let arguments = ["--registry-cache", cache.path().to_str().unwrap()];
-        Process::start_in(Path::new("s3://models/registry"), &arguments, &environment)
+    fs::write(folder.path().join("customers.csv"), TABLE).unwrap();
+    folder
+}
+
+fn kept(at: &Path, customer: &str) -> Vec<StoredScore> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let file = at.join("customers.db").display().to_string();
+    runtime.block_on(async {
+        let store = Store::open_existing(&file).await.unwrap();
+        let scores = store.scores_of(customer).await.unwrap();
+        store.close().await;
+        scores
+    })
+}
+
+fn micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64
+}
+
+#[test]
+fn the_scores_of_a_run_are_kept_until_a_later_run_brings_others() {
+    let folder = folder();
+    let at = folder.path();
+    let before = micros();
+    let first = run(at, &["score", "registry/churn", "customers.csv", "--store", "customers.db"]);
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert!(first.status.success() && first.stdout.is_empty(), "{said}");
+    assert!(said.contains("warning: 1 rows have no id and were not stored"), "{said}");
+    assert!(said.contains("3 scores put into customers.db"), "{said}");
+    // The same numbers as in a file, to the bit, with the model's name and version and the time.
+    let table = done(at, &["score", "registry/churn", "customers.csv"]);
+    for line in table.lines().skip(1).filter(|line| !line.starts_with(',')) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let [score] = &kept(at, cells[0])[..] else { panic!("{} has not one score", cells[0]) };
+        assert_eq!(score.probability.to_string(), cells[1]);
+        assert_eq!(score.percentile.to_string(), cells[2]);
+        assert_eq!(score.positive.to_string(), cells[3]);
+        assert_eq!((score.model_name.as_str(), score.model_version), ("churn", 1));
+        assert!((before..=micros()).contains(&score.scored_at_micros), "{score:?}");
+    }
+    assert_eq!(table.lines().count(), 5);
+
+    done(at, &["models", "promote", "registry/churn", "2"]);
+    fs::write(at.join("customers.csv"), &TABLE[..TABLE.find("bob").unwrap()]).unwrap();
+    let words = ["score", "registry/churn", "customers.csv", "--store", "sqlite:customers.db"];
+    done(at, &[&words[..], &["-o", "scores.csv"]].concat());
+    assert_eq!(fs::read_to_string(at.join("scores.csv")).unwrap().lines().count(), 2);
+    assert_eq!(kept(at, "ann")[0].model_version, 2);
+    assert_eq!(kept(at, "bob")[0].model_version, 1);
+}
+
+#[test]
+fn scores_without_a_customer_or_a_version_are_not_kept() {
+    let folder = folder();
+    let at = folder.path();
+    let check = |model: &str, table: &str, store: &str, expected: &str| {
+        let said = refused(at, &["score", model, table, "--store", store]);
+        assert!(said.contains(expected), "{said}");
     };
-    let server = start();
-    let post = |path: &str| client::post(&server.url(path), &[], b"{}").json();
-    let version = || post("/v1/score")["model_version"].as_u64().unwrap();
-    assert_eq!(version(), 1);
-    registry.promote("churn", 2).unwrap();
-    until("version 2", || version() == 2);
-    let now = post("/v1/models/churn/versions/3:promote");
-    assert_eq!((&now["model_version"], version()), (&json!(3), 3), "{now}");
-    assert_eq!(registry.current("churn").unwrap(), Some(3));
-    post("/v1/models/churn/versions/1:shadow");
-    assert_eq!(registry.rollout("churn").unwrap().shadow, Some(1));
-    assert_eq!(post("/v1/models/churn:end-shadow").get("shadow"), None);
-    assert_eq!(registry.rollout("churn").unwrap().shadow, None);
-    assert_eq!(post("/v1/models/churn:rollback")["model_version"], 2);
-    assert_eq!(registry.current("churn").unwrap(), Some(2));
-    let page = client::get(&server.url("/v1/models/churn"), &[]).json();
-    assert_eq!(page["versions"], json!([1, 2, 3]));
-    assert_eq!(
-        client::post(&server.url("/v1/models/churn/versions/9:promote"), &[], b"").status,
-        404
+    fs::write(at.join("nobody.csv"), "client,recency_days\nann,3\n").unwrap();
+    check(
+        "registry/churn",
+        "nobody.csv",
+        "a.db",
+        "does not say who is who: no column \"customer\"",
     );
-    // The store is away: scoring goes on, and nobody waits for minutes to hear of it.
-    bucket.fails.store(true, Ordering::SeqCst);
-    let ready = || -> Value { client::get(&server.url("/health/ready"), &[]).json() };
-    let patience = Instant::now() + Duration::from_secs(25);
-    while ready().get("degraded") != Some(&json!(["registry"])) {
-        assert!(Instant::now() < patience, "it does not say that the registry is gone");
-        thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(version(), 2);
-    assert!(!server.log().contains("a-secret-of-the-store"));
-    // A start goes with what is kept of it.
-    let second = start();
-    let reply = client::post(&second.url("/v1/score"), &[], b"{}").json();
-    assert_eq!(reply["model_version"], 2);
-    bucket.fails.store(false, Ordering::SeqCst);
-    until("well again", || ready().get("degraded").is_none());
-    for mut server in [server, second] {
-        let id = server.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        assert!(server.child.wait().unwrap().success(), "{}", server.log());
-    }
+    let file = "registry/churn/1/model.rekindle";
+    check(file, "customers.csv", "b.db", "a model file has no version");
+    assert!(!at.join("b.db").exists());
+    let mut nameless = small_model::artifact("nameless", 0.0);
+    nameless.manifest.id_column = None;
+    Registry::open(&at.join("registry")).unwrap().add(&nameless, &[]).unwrap();
+    check("registry/nameless/1", "customers.csv", "c.db", "names no column of customers' ids");
+    check("registry/churn", "customers.csv", "scores.csv", "not the address of a store");
+    check("registry/churn", "customers.csv", "none/d.db", "no folder none; make it first");
+    let address = "postgres://ann:hunter2@127.0.0.1:1/crm";
+    let said = refused(at, &["score", "registry/churn", "customers.csv", "--store", address]);
+    assert!(said.contains("postgres://ann@127.0.0.1:1/crm: failed to open it"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
 }

@@ -22,6 +22,7 @@ mod score;
 mod select;
 mod simulate;
 mod speed;
+mod store;
 
 pub use github::annotate;
 

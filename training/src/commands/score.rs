@@ -12,6 +12,7 @@ use rekindle_models::language::Language;
 use rekindle_models::reasons::{MOST_REASONS, Reason, Reasons};
 use rekindle_models::scorer::Score as Scored;
 
+use crate::commands::store::Keeping;
 use crate::commands::{Found, Talk, load_model, write_whole};
 use crate::holdout::bind;
 
@@ -20,16 +21,21 @@ use crate::holdout::bind;
 #[command(
     after_help = "Examples:\n  rekindle score registry/churn customers.csv -o scores.csv\n  rekindle \
 score registry/churn customers.csv -o scores.csv --reasons 3 --language zh\n  rekindle score \
-registry/churn customers.csv -o scores.csv --contributions why.csv"
+registry/churn customers.csv -o scores.csv --contributions why.csv\n  rekindle score registry/churn \
+customers.csv --store customers.db"
 )]
 pub struct Score {
     /// A model's folder in a registry, a version's folder, or a model file
     model: PathBuf,
     /// Table of customers: CSV, Parquet or Arrow IPC; - for standard input
     table: PathBuf,
-    /// CSV file to write; - for standard output
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    output: PathBuf,
+    /// CSV file to write; - for standard output [default: -, or nothing with --store]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Put each customer's score into a store, where the latest of each model is kept: a SQLite file
+    /// (customers.db, sqlite:FILE) or postgres://USER@HOST/DATABASE, with its password in PGPASSWORD
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
     /// Add so many columns with what moved each customer's score most, in words, the strongest first
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=i64::from(MOST_REASONS)))]
     reasons: u8,
@@ -58,6 +64,8 @@ impl Score {
                 other.name()
             ),
         };
+        let store = self.store.as_deref();
+        let store = store.map(|address| Keeping::open(address, manifest, version)).transpose()?;
         let most = usize::from(self.reasons);
         let reasons = match (most, Reasons::new(manifest, &artifact.scorer)) {
             (0, _) => None,
@@ -71,6 +79,11 @@ impl Score {
             ..ReadOptions::for_model(schema, &manifest.missing_markers, id, &[])
         };
         let frame = read(&self.table, &reading)?;
+        if let (Some(_), Some(id)) = (&store, id) {
+            let missing = || format!("--store: {} does not say who is who", self.table.display());
+            frame.schema().require(id).with_context(missing)?;
+        }
+        let id = id.and_then(|column| frame.schema().place(column));
         let mut warnings = Vec::new();
         let binding = bind(&artifact.scorer, &frame, &mut warnings)?;
         warnings.iter().for_each(|warning| talk.say(&format!("warning: {warning}")));
@@ -78,7 +91,6 @@ impl Score {
         let scores = artifact.scorer.score_blocks(frame.rows(), block);
         let version = version.map(|v| v.to_string()).unwrap_or_default();
         let names = [manifest.model_name.as_str(), version.as_str()];
-        let id = id.and_then(|column| frame.schema().place(column));
         if let (Some(explainer), Some(path)) = (&explainer, &self.contributions) {
             let blocks = |span| explainer.contributions(&binding.rows(&frame, span));
             write_whole(path, |to| write_contributions(to, &frame, id, schema, &blocks))?;
@@ -92,18 +104,30 @@ impl Score {
             None => vec![Vec::new(); span.len()],
         };
         let columns = (names, (most, &told as &dyn Fn(_) -> _));
-        if self.output == Path::new("-") {
-            let written = write(&mut std::io::stdout().lock(), &frame, id, &scores, columns);
-            return match written {
-                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Err(e).context("failed to write to standard output")
-                }
-                _ => Ok(0),
-            };
+        if let Some((store, id)) = store.zip(id) {
+            store.put(&scores, |row| frame.text(id, row), talk)?;
         }
-        write_whole(&self.output, |to| write(to, &frame, id, &scores, columns))?;
-        talk.say(&format!("{} customers scored into {}", scores.len(), self.output.display()));
+        let Some(output) = self.output.or_else(|| self.store.is_none().then(|| "-".into())) else {
+            return Ok(0);
+        };
+        deliver(&output, |to| write(to, &frame, id, &scores, columns))?;
+        if output != Path::new("-") {
+            talk.say(&format!("{} customers scored into {}", scores.len(), output.display()));
+        }
         Ok(0)
+    }
+}
+
+/// Writes a file or to standard output, whose reader may have seen enough (`| head`).
+fn deliver(output: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    if output != Path::new("-") {
+        return write_whole(output, |to| write(to));
+    }
+    match write(&mut std::io::stdout().lock()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(e).context("failed to write to standard output")
+        }
+        _ => Ok(()),
     }
 }
 
