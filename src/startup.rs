@@ -79,7 +79,7 @@ impl Service {
         let address = server.addrs()[0];
         let monitored = monitor.as_ref().map(|(address, _)| tracing::field::display(*address));
         tracing::info!(%address, monitor = monitored, workers = settings.workers, "listening");
-        rt::spawn(drain(state.clone()));
+        rt::spawn(drain(state));
         Ok(Service { server: server.run(), address, monitor, _watch: watch })
     }
 

@@ -142,7 +142,7 @@ impl Mirror {
 
     async fn sync(&self) -> anyhow::Result<()> {
         let listed = in_time(self.store.list_with_delimiter(Some(&self.root))).await?;
-        let listed = listed.context("the object store cannot be read")?;
+        let listed = listed.context("the object store does not answer")?;
         for prefix in listed.common_prefixes {
             let Some(model) = prefix.filename() else { continue };
             if check_model_name(model).is_err() {
@@ -205,7 +205,7 @@ impl Mirror {
             return Ok(true);
         }
         let object = self.root.clone().join(model).join(version.to_string()).join(MODEL_FILE);
-        let content = match in_time(self.store.get(&object)).await? {
+        let content = match self.store.get(&object).await {
             Ok(found) => found.bytes().await.with_context(|| format!("{object} broke off"))?,
             Err(object_store::Error::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error).with_context(|| format!("{object} cannot be read")),
@@ -225,8 +225,8 @@ impl Mirror {
 
     async fn versions(&self, model: &str) -> anyhow::Result<Vec<u32>> {
         let root = self.root.clone().join(model);
-        let listed = in_time(self.store.list_with_delimiter(Some(&root))).await?;
-        let listed = listed.context("the object store cannot be read")?;
+        let listed = self.store.list_with_delimiter(Some(&root)).await;
+        let listed = listed.context("the object store does not answer")?;
         let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
         let mut versions: Vec<u32> = names.filter_map(|name| name.parse().ok()).collect();
         versions.sort_unstable();
@@ -239,24 +239,23 @@ impl Mirror {
                 continue;
             };
             let object = self.root.clone().join(model).join(file);
-            let put = in_time(self.store.put(&object, PutPayload::from(content))).await?;
+            let put = self.store.put(&object, PutPayload::from(content)).await;
             put.with_context(|| format!("{object} cannot be written"))?;
         }
         Ok(())
     }
 }
 
-/// The service ends on an event loop, which must not wait for the runtime's threads.
-/// Longest wait for an answer of the store. Its client asks again for minutes, and keys and certificates, too, are
+/// Longest wait for what is a few bytes. The store's client asks again for minutes, and keys and certificates, too, are
 /// looked at by the thread that waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the store answers.
 ///
 /// # Errors
 /// When it does not.
 async fn in_time<T>(asked: impl Future<Output = T>) -> anyhow::Result<T> {
-    tokio::time::timeout(PATIENCE, asked).await.context("the object store does not answer")
+    tokio::time::timeout(SHORT_PATIENCE, asked).await.context("the object store does not answer")
 }
 
 /// Writes a file so that it is there whole or not at all.

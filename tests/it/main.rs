@@ -40,5 +40,4 @@ mod readme;
 mod real_data;
 mod reasons;
 mod rollout;
-mod store;
 mod traps;
