@@ -18,9 +18,8 @@ use crate::classifiers::boosting::tree::{Child, LevelSet, Missing, Node, Test, T
 
 /// Rows that walk at a time in a batch.
 pub const LANES: usize = 8;
-/// Trees that a single row walks at a time: a step waits for memory and for the one before, so that many of them cost
-/// little more than one.
-const TREES: usize = 16;
+/// Trees that a single row walks at a time.
+const TREES: usize = 8;
 /// In [`FlatNode::feature`]: the cell is negated.
 const FLIP: u32 = 1 << 31;
 
