@@ -76,6 +76,9 @@ pub struct Flags {
     /// Longest row of a batch, as text [default: 1048576]
     #[arg(long, env = "REKINDLE_MAX_ROW_BYTES", value_name = "BYTES")]
     pub max_row_bytes: Option<usize>,
+    /// Largest part of a batch's answer that waits on disk while the client does not take it [default: 4294967296]
+    #[arg(long, env = "REKINDLE_MAX_ANSWER_BYTES", value_name = "BYTES")]
+    pub max_answer_bytes: Option<u64>,
     /// Most connections at a time [default: 10000]
     #[arg(long, env = "REKINDLE_MAX_CONNECTIONS", value_name = "COUNT")]
     pub max_connections: Option<usize>,
@@ -201,6 +204,8 @@ pub struct Settings {
     pub max_text_bytes: usize,
     /// Longest row of a batch, 1 KiB to 64 MiB.
     pub max_row_bytes: usize,
+    /// Largest part of a batch's answer on disk, 0 to 1 TiB.
+    pub max_answer_bytes: u64,
     /// Most connections, 1 to 1,000,000.
     pub max_connections: usize,
     /// Milliseconds for a request's head, 10 to 600,000.
@@ -336,6 +341,7 @@ impl Settings {
             max_fields: within!(max_fields, 10_000, 1..=1_000_000),
             max_text_bytes: within!(max_text_bytes, 64 << 10, 16..=16 << 20),
             max_row_bytes: within!(max_row_bytes, 1 << 20, 1 << 10..=64 << 20),
+            max_answer_bytes: within!(max_answer_bytes, 4 << 30, 0..=1 << 40),
             max_connections: within!(max_connections, 10_000, 1..=1_000_000),
             header_timeout_ms: within!(header_timeout_ms, 5_000, 10..=600_000),
             request_timeout_ms: within!(request_timeout_ms, 10_000, 10..=600_000),

@@ -297,8 +297,15 @@ impl Input<'_> {
             }
             Data::Binary(bytes) => self.binary_cells(bytes, expected)?,
         };
+        let rounded = |cell| match cell {
+            // As other servers take a tensor of 32 bits.
+            Value::Float(number) if self.datatype == Datatype::Fp32 => {
+                Value::Float((number as f32).into())
+            }
+            cell => cell,
+        };
         match cells.len() {
-            found if found == expected => Ok(cells),
+            found if found == expected => Ok(cells.into_iter().map(rounded).collect()),
             found => Err(self.wrong(&format!("{found} cells, its shape says {expected}"))),
         }
     }

@@ -219,7 +219,7 @@ impl<'m> Batch<'m> {
         Batch { job, lanes: lanes.collect(), rows: Vec::new(), block, trailer }
     }
 
-    /// Says where the columns go, in every lane. A canary or shadow that cannot take them is left out.
+    /// Says where the columns go, in every lane.
     fn head(&mut self, names: &[std::borrow::Cow<'_, str>]) -> Result<(), ApiError> {
         for lanes in &mut self.lanes {
             lanes.main.heading = Some(lanes.main.gathering.heading(names)?);

@@ -36,9 +36,10 @@ pub struct Spool<T> {
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
     file: Option<File>,
-    /// Bytes of the file that were read and written.
+    /// Bytes of the file that were read and written, and how many may be.
     read: u64,
     written: u64,
+    most: u64,
     /// How long nothing may be taken.
     patience: Duration,
 }
@@ -49,8 +50,9 @@ const MEMORY: usize = 1 << 20;
 const PIECE: usize = 64 << 10;
 
 impl<T> Spool<T> {
-    /// A way to `client`, who may let it wait at the end for `patience` before it is given up.
-    pub fn new(client: Sender<T>, wrap: fn(Bytes) -> T, patience: Duration) -> Spool<T> {
+    /// A way to `client`, who may let it wait at the end for `patience`, and let `most` bytes wait in the file, before
+    /// it is given up.
+    pub fn new(client: Sender<T>, wrap: fn(Bytes) -> T, patience: Duration, most: u64) -> Spool<T> {
         Spool {
             client,
             wrap,
@@ -59,6 +61,7 @@ impl<T> Spool<T> {
             file: None,
             read: 0,
             written: 0,
+            most,
             patience,
         }
     }
@@ -66,7 +69,7 @@ impl<T> Spool<T> {
     /// Hands something on, now or later.
     ///
     /// # Errors
-    /// When the client is gone, or the disk is full.
+    /// When the client is gone or lets too much wait, or the disk is full.
     pub fn send(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
         if self.waiting_bytes + bytes.len() <= MEMORY && self.written == self.read {
             self.waiting_bytes += bytes.len();
@@ -98,6 +101,12 @@ impl<T> Spool<T> {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.written + bytes.len() as u64 > self.most {
+            let most = self.most;
+            return Err(io::Error::other(format!(
+                "more than {most} bytes wait for the client to take them"
+            )));
+        }
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(tempfile::tempfile()?),
@@ -172,7 +181,7 @@ mod tests {
 
     fn spool() -> (Spool<Bytes>, mpsc::Receiver<Bytes>) {
         let (client, answer) = mpsc::channel(2);
-        (Spool::new(client, |bytes| bytes, Duration::from_millis(50)), answer)
+        (Spool::new(client, |bytes| bytes, Duration::from_millis(50), 10_000_000), answer)
     }
 
     #[test]
@@ -192,6 +201,15 @@ mod tests {
         spool.finish().unwrap();
         let expected: Vec<u8> = sent.concat().into_iter().chain([7; 3]).collect();
         assert!(taking.join().unwrap() == expected);
+    }
+
+    #[test]
+    fn no_more_waits_in_the_file_than_may() {
+        let (mut spool, _answer) = spool();
+        let full = (0..20).find_map(|_| spool.send(vec![1; 1_000_000]).err());
+        let expected =
+            "the answer cannot be kept: more than 10000000 bytes wait for the client to take them";
+        assert_eq!(full.unwrap().to_string(), expected);
     }
 
     #[test]

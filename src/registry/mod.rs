@@ -26,6 +26,8 @@ pub struct LoadedModels {
     served: ArcSwap<BTreeMap<String, Arc<Served>>>,
     /// Versions that requests have named, the last used last. Versions never change, so none is ever out of date.
     named: Mutex<Vec<Arc<Model>>>,
+    /// Versions in force that cannot be served, with the reason: told once, not at every look.
+    refused: Mutex<BTreeMap<(String, u32), String>>,
     /// Held by whoever changes what is served.
     changing: Mutex<()>,
 }
@@ -63,6 +65,7 @@ impl LoadedModels {
             counters,
             served: ArcSwap::default(),
             named: Mutex::default(),
+            refused: Mutex::default(),
             changing: Mutex::new(()),
         };
         let reached = models.source.sync();
@@ -206,8 +209,7 @@ impl LoadedModels {
         let optional = |version: u32, what: &str| match load(version) {
             Ok(model) => Some(model),
             Err(error) => {
-                tracing::error!(model = name, version, %error, "the {what} is refused");
-                self.counters.refused(name);
+                self.refuse(name, version, &error, what);
                 None
             }
         };
@@ -246,7 +248,8 @@ impl LoadedModels {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.counters.refused(&name);
+                    let version = self.registry().current(&name).ok().flatten().unwrap_or(0);
+                    self.refuse(&name, version, &error, "version in force");
                     fault.get_or_insert(format!("model {name}: {error}"));
                 }
             }
@@ -316,10 +319,19 @@ impl LoadedModels {
         }
         self.fetched(name, version)?;
         self.read(name, version).map(drop).map_err(|error| {
-            self.counters.refused(name);
-            tracing::error!(model = name, version, %error, "version refused");
+            self.refuse(name, version, &error, "version");
             ApiError::VersionRefused { model: name.to_owned(), version, reason: reason(error) }
         })
+    }
+
+    /// Says that a version cannot be served: once for each reason, though the registry is looked at again and again.
+    fn refuse(&self, name: &str, version: u32, error: &rekindle_models::Error, what: &str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = refused.insert((name.to_owned(), version), error.to_string());
+        if told.is_none_or(|told| told != error.to_string()) {
+            tracing::error!(model = name, version, %error, "the {what} is refused");
+            self.counters.refused(name);
+        }
     }
 
     fn tell(&self, name: &str, was: Option<u32>, now: &Served) {

@@ -80,12 +80,13 @@ pub async fn score_batch(
         block_bytes: state.settings.max_body_bytes,
         counters: state.counters.clone(),
     };
+    let most = state.settings.max_answer_bytes;
     let work = move || {
         let body: Box<dyn Read> = match encoding {
             Encoding::Plain => Box::new(incoming),
             Encoding::Gzip => Box::new(MultiGzDecoder::new(incoming)),
         };
-        let mut spool = Spool::new(to_client.clone(), Ok, patience);
+        let mut spool = Spool::new(to_client.clone(), Ok, patience, most);
         let mut send = |piece: Vec<u8>| spool.send(piece);
         let mut output = Output::new(form_out, several, why, &mut send);
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
