@@ -123,12 +123,12 @@ impl Spans {
         }
         span.end_with_timestamp(end);
     }
-}
 
-impl Drop for Spans {
-    /// Sends what waits.
-    fn drop(&mut self) {
-        drop(self.provider.shutdown_with_timeout(Duration::from_secs(5)));
+    /// Sends what waits, and no more. Waits for the collector, a few seconds at most.
+    pub fn end(&self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(Duration::from_secs(5)) {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub struct Service {
     server: Server,
     address: SocketAddr,
     monitor: Option<(SocketAddr, ServerHandle)>,
+    state: web::Data<AppState>,
     /// Ends the thread that looks after what may change, when it is dropped.
     _watch: mpsc::Sender<()>,
 }
@@ -79,8 +80,8 @@ impl Service {
         let address = server.addrs()[0];
         let monitored = monitor.as_ref().map(|(address, _)| tracing::field::display(*address));
         tracing::info!(%address, monitor = monitored, workers = settings.workers, "listening");
-        rt::spawn(drain(state));
-        Ok(Service { server: server.run(), address, monitor, _watch: watch })
+        rt::spawn(drain(state.clone()));
+        Ok(Service { server: server.run(), address, monitor, state, _watch: watch })
     }
 
     /// Where it listens; tells the port where the settings left it open.
@@ -107,6 +108,9 @@ impl Service {
         // Probes are answered until the last request is.
         if let Some((_, monitor)) = self.monitor {
             drop(monitor.stop(false));
+        }
+        if let Some(spans) = &self.state.spans {
+            spans.end();
         }
         done
     }

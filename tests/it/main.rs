@@ -14,6 +14,7 @@ mod inference;
 mod limits;
 mod long_batches;
 mod object_store;
+mod observation;
 mod overload;
 mod protocols;
 mod security;
