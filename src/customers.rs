@@ -214,6 +214,7 @@ impl<'m> Gathering<'m> {
     /// Adds a customer with missing cells.
     pub fn add(&mut self) {
         self.at = self.ids.len();
+        self.start = self.cells.len();
         self.added += 1;
         self.ids.push(None);
         self.cells.resize(self.cells.len() + self.fields.width(), f64::NAN);
