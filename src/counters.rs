@@ -18,6 +18,7 @@ pub struct Counters {
     /// Requests that are being answered.
     pub in_flight: IntGauge,
     shed: IntCounterVec,
+    batches: IntCounterVec,
     customers: IntCounterVec,
     positive: IntCounterVec,
     cells: IntCounterVec,
@@ -103,6 +104,11 @@ impl Counters {
                 "rekindle_requests_shed_total",
                 "Requests refused because there were too many, or answered too late, by reason.",
                 &["reason"],
+            ),
+            batches: counters(
+                "rekindle_batches_total",
+                "Batches that ended, by outcome: `answered`, or the code of what went wrong.",
+                &["outcome"],
             ),
             customers: counters(
                 "rekindle_customers_scored_total",
@@ -207,6 +213,11 @@ impl Counters {
     /// Counts a request that was refused or dropped: `queue`, `lag`, `rate`, `deadline`, `batches`.
     pub fn shed(&self, reason: &str) {
         self.shed.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a batch that ended.
+    pub fn batch(&self, outcome: &str) {
+        self.batches.with_label_values(&[outcome]).inc();
     }
 
     /// The counters of a version.

@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashSet;
 use rekindle_models::frame::Rows;
 use serde::Serialize;
+use twox_hash::XxHash3_64;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, BadField};
@@ -81,6 +83,8 @@ struct UnknownKind {
 
 /// Most bad fields, and most warnings of a kind, in one reply.
 pub const LISTED: usize = 100;
+/// Most names of unknown fields that are kept to be told.
+const KEPT: usize = 1_000;
 
 /// How much a request may hold.
 #[derive(Debug, Clone, Copy)]
@@ -132,12 +136,19 @@ pub struct Gathering<'m> {
     /// For each field the model knows, the last customer that has it, as `added` counts them; the largest number for
     /// a column that all have.
     last_seen: Vec<u32>,
-    /// The same for fields it does not know.
-    unknown_fields: BTreeMap<String, u32>,
+    /// Fields that it does not know, to be told: shortened, the first [`KEPT`] different ones.
+    unknown_fields: BTreeSet<String>,
+    /// How many of a heading it does not know: every customer has them.
+    unknown_in_heading: usize,
+    /// Hashes of those of the customer added last, which `unknown_of` counts as `added` does.
+    unknown_here: HashSet<u64>,
+    unknown_of: u32,
     unknown_field_count: u64,
     /// Unknown levels by place of the feature.
     unknown_levels: BTreeMap<usize, BTreeSet<String>>,
     unknown_level_count: u64,
+    /// The two counts before the customer added last.
+    marks: (u64, u64),
     bad: Vec<BadField>,
     bad_count: usize,
 }
@@ -175,7 +186,11 @@ impl<'m> Gathering<'m> {
             start: 0,
             added: 0,
             last_seen: vec![0; fields.known().len()],
-            unknown_fields: BTreeMap::new(),
+            unknown_fields: BTreeSet::new(),
+            unknown_in_heading: 0,
+            unknown_here: HashSet::new(),
+            unknown_of: 0,
+            marks: (0, 0),
             unknown_field_count: 0,
             unknown_levels: BTreeMap::new(),
             unknown_level_count: 0,
@@ -216,6 +231,7 @@ impl<'m> Gathering<'m> {
         self.at = self.ids.len();
         self.start = self.cells.len();
         self.added += 1;
+        self.marks = (self.unknown_field_count, self.unknown_level_count);
         self.ids.push(None);
         self.cells.resize(self.cells.len() + self.fields.width(), f64::NAN);
     }
@@ -277,7 +293,7 @@ impl<'m> Gathering<'m> {
                 let levels = self.unknown_levels.entry(place).or_default();
                 // More are not listed, and a client must not fill the memory with them.
                 if levels.len() <= LISTED {
-                    levels.insert(level);
+                    levels.insert(shorten(&level));
                 }
             }
             Cell::Wrong(expected) => {
@@ -288,24 +304,26 @@ impl<'m> Gathering<'m> {
 
     /// Notes a field of the customer added last that the model does not know.
     pub fn unknown_field(&mut self, name: Cow<'_, str>) {
-        let number = self.added;
         self.unknown_field_count += 1;
         if name.len() > self.limits.text_bytes {
-            // Names are kept to be told: long ones would fill the memory.
             let found = format!("a name of {} bytes", name.len());
             return self.bad(Some(&shorten(&name)), found, self.short_text());
         }
-        if let Some(last) = self.unknown_fields.get_mut(&*name) {
-            if std::mem::replace(last, number) == number {
-                self.twice(&shorten(&name));
-            }
-            return;
+        if self.unknown_of != self.added {
+            self.unknown_of = self.added;
+            self.unknown_here.clear();
         }
-        if self.unknown_fields.len() >= self.limits.fields {
+        if self.unknown_here.len() >= self.limits.fields {
             let expected = format!("at most {} of them", self.limits.fields);
             return self.bad(None, "more fields that the model does not know".to_owned(), expected);
         }
-        self.unknown_fields.insert(name.into_owned(), number);
+        if !self.unknown_here.insert(XxHash3_64::oneshot(name.as_bytes())) {
+            return self.twice(&shorten(&name));
+        }
+        // A client must not fill the memory with names.
+        if self.unknown_fields.len() < KEPT {
+            self.unknown_fields.insert(shorten(&name));
+        }
     }
 
     /// Notes a key that the customer has twice.
@@ -363,7 +381,8 @@ impl<'m> Gathering<'m> {
                 });
             }
         }
-        self.unknown_fields.extend(unknown.into_iter().map(|name| (name.to_owned(), u32::MAX)));
+        self.unknown_in_heading = unknown.len();
+        self.unknown_fields.extend(unknown.into_iter().take(KEPT).map(shorten));
         Ok(Heading { columns })
     }
 
@@ -392,14 +411,14 @@ impl<'m> Gathering<'m> {
         let levels = self.unknown_levels.iter().flat_map(|(&place, levels)| {
             levels.iter().map(move |level| UnknownLevel {
                 feature: known[place].name.to_string(),
-                value: shorten(level),
+                value: level.clone(),
             })
         });
         let unknown_levels = listed(levels, &mut not_listed);
-        let names = self.unknown_fields.keys().map(|name| shorten(name));
-        let unknown_fields = listed(names, &mut not_listed);
-        let in_heading = self.unknown_fields.values().filter(|last| **last == u32::MAX).count();
-        let unknown_field_count = self.unknown_field_count + (in_heading * self.ids.len()) as u64;
+        let unknown_fields =
+            listed(std::mem::take(&mut self.unknown_fields).into_iter(), &mut not_listed);
+        let in_heading = (self.unknown_in_heading * self.ids.len()) as u64;
+        let unknown_field_count = self.unknown_field_count + in_heading;
         let warnings = Warnings {
             unknown_fields,
             unknown_levels,
@@ -410,7 +429,7 @@ impl<'m> Gathering<'m> {
         // Columns of a heading stay known; what single customers had says nothing of those to come.
         self.added = 0;
         self.last_seen.iter_mut().filter(|last| **last != u32::MAX).for_each(|last| *last = 0);
-        self.unknown_fields.retain(|_, last| *last == u32::MAX);
+        self.unknown_of = 0;
         self.unknown_levels.clear();
         self.bad.clear();
         self.bad_count = 0;
@@ -429,6 +448,7 @@ impl<'m> Gathering<'m> {
     pub fn reject_last(&mut self) -> Option<BadField> {
         self.ids.pop();
         self.cells.truncate(self.ids.len() * self.fields.width());
+        (self.unknown_field_count, self.unknown_level_count) = self.marks;
         self.bad_count = 0;
         self.bad.drain(..).next()
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 
 use crate::error::ApiError;
 use crate::keys::{Caller, KeyRing, Scope, claimed_id};
@@ -53,17 +53,29 @@ pub fn admit(request: &ServiceRequest, state: &AppState, now: Instant) -> Result
         }
         _ => None,
     };
-    if needs.is_some() {
+    if needs == Some(Scope::Admin) && from_foreign_page(request, state) {
+        return Err(ApiError::Forbidden { scope: Scope::Admin.word() });
+    }
+    let probe = needs.is_none() && !path.starts_with("/docs") && path != "/openapi.json";
+    if !probe {
         limited(request, state, caller.as_ref())?;
     }
     // Whoever looks after the service must get in when it is late.
-    let urgent = matches!(needs, None | Some(Scope::Admin)) || path == "/metrics";
+    let urgent = probe || needs == Some(Scope::Admin) || path == "/metrics";
     let late = request.app_data::<Rc<Lag>>().map(|lag| lag.at(now)).unwrap_or_default();
     if !urgent && late.as_millis() as u64 > state.settings.max_lag_ms {
         state.counters.shed("lag");
         return Err(ApiError::Overloaded);
     }
     Ok(Asker { caller, request_id: String::new() })
+}
+
+/// Whether a page of another origin asks: a browser sends simple requests of any page to any address, loopback too.
+fn from_foreign_page(request: &ServiceRequest, state: &AppState) -> bool {
+    let origin = request.headers().get(ORIGIN).map(|origin| origin.as_bytes());
+    origin.is_some_and(|origin| {
+        state.settings.cors_origins.iter().all(|allowed| allowed.as_bytes() != origin)
+    })
 }
 
 /// Whose key a request has. What is wrong with a key is logged, and not told.

@@ -60,7 +60,7 @@ pub struct CanaryPart {
     /// Their places among all, rising.
     pub places: Vec<usize>,
     /// Their rows.
-    rows: Rows,
+    pub rows: Rows,
 }
 
 impl Choice {
@@ -113,13 +113,29 @@ impl Scored {
         if why.reasons == 0 {
             return Ok(None);
         }
-        let mut reasons = reasons_of(&self.model, &self.customers.rows, why)?;
-        if let Some(part) = &self.canary {
-            let theirs = reasons_of(&part.model, &part.rows, why)?;
-            part.places.iter().zip(theirs).for_each(|(&place, of_row)| reasons[place] = of_row);
-        }
-        Ok(Some(reasons))
+        let part = self.canary.as_ref();
+        reasons_by(&self.model, &self.customers.rows, part, why).map(Some)
     }
+}
+
+/// The reasons of rows, in their order, those of a canary's customers by the canary; none of them where it tells none.
+///
+/// # Errors
+/// When the model tells none.
+pub fn reasons_by<'a>(
+    model: &'a Model,
+    rows: &Rows,
+    canary: Option<&'a CanaryPart>,
+    why: Why,
+) -> Result<Vec<Vec<Reason<'a>>>, ApiError> {
+    let mut reasons = reasons_of(model, rows, why)?;
+    if let Some(part) = canary {
+        let mut theirs = reasons_of(&part.model, &part.rows, why).unwrap_or_default().into_iter();
+        for &place in &part.places {
+            reasons[place] = theirs.next().unwrap_or_default();
+        }
+    }
+    Ok(reasons)
 }
 
 /// The reasons of rows, in their order.

@@ -192,8 +192,9 @@ pub struct Settings {
     pub audit_log: Option<PathBuf>,
     /// Requests a second of each caller; 0: no limit.
     pub requests_per_second: u32,
-    /// Requests at once.
-    pub burst: u32,
+    /// Requests at once; as many as come in a second where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
     /// Largest request body in bytes, 1 KiB to 1 GiB.
     pub max_body_bytes: usize,
     /// Most customers in one request, 1 to 1,000,000.
@@ -271,10 +272,13 @@ impl fmt::Debug for Secret {
 impl Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match url::Url::parse(&self.0) {
-            Ok(mut url) if url.password().is_some() => {
-                let hidden = url.set_password(Some("***"));
-                serializer.serialize_str(if hidden.is_ok() { url.as_str() } else { "***" })
+            Ok(mut url) if !url.cannot_be_a_base() => {
+                // Some databases take the password behind the question mark.
+                url.set_query(None);
+                let hidden = url.password().is_none() || url.set_password(Some("***")).is_ok();
+                serializer.serialize_str(if hidden { url.as_str() } else { "***" })
             }
+            _ if self.0.contains(['@', '?']) => serializer.serialize_str("***"),
             _ => serializer.serialize_str(&self.0),
         }
     }
@@ -335,7 +339,10 @@ impl Settings {
             cors_origins: origins(given!(cors_origins).unwrap_or_default())?,
             audit_log: given!(audit_log),
             requests_per_second,
-            burst: within!(burst, requests_per_second.max(1), 1..=1_000_000),
+            burst: match given!(burst) {
+                Some(_) => Some(within!(burst, 1, 1..=1_000_000)),
+                None => None,
+            },
             max_body_bytes: within!(max_body_bytes, 8 << 20, 1 << 10..=1 << 30),
             max_customers: within!(max_customers, 10_000, 1..=1_000_000),
             max_fields: within!(max_fields, 10_000, 1..=1_000_000),

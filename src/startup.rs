@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
@@ -140,7 +141,8 @@ async fn drain(state: web::Data<AppState>) {
     state.draining.store(true, Ordering::Relaxed);
 }
 
-fn state(settings: &Settings) -> anyhow::Result<AppState> {
+/// What every request of a service with these settings can see.
+pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
     let counters = Counters::new();
     let faults = Faults::new(counters.clone());
     // On a thread of its own: an object store is waited for, which an event loop must not.
@@ -162,7 +164,7 @@ fn state(settings: &Settings) -> anyhow::Result<AppState> {
         kept: settings.store.clone().map(KeptScores::start).transpose()?,
         rates: RateLimits::new(
             NonZeroU32::new(settings.requests_per_second),
-            NonZeroU32::new(settings.burst),
+            settings.burst.and_then(NonZeroU32::new),
         ),
         audit: Audit::open(settings.audit_log.clone()).context("failed to open the audit log")?,
         tls: match (&settings.tls_certificate, &settings.tls_key) {
@@ -219,7 +221,9 @@ fn watch(state: web::Data<AppState>) -> anyhow::Result<mpsc::Sender<()>> {
     let period = Duration::from_secs(state.settings.registry_poll_seconds);
     std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
         loop {
-            look(&state);
+            let looked = catch_unwind(AssertUnwindSafe(|| look(&state)));
+            let fault = looked.is_err().then(|| "looking at what may change panicked".to_owned());
+            state.faults.set("watch", fault);
             if ended.recv_timeout(period) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }
@@ -231,7 +235,6 @@ fn watch(state: web::Data<AppState>) -> anyhow::Result<mpsc::Sender<()>> {
 /// Looks whether anything has changed that is read from files or the registry. What is no longer sound leaves what is in
 /// force as it is.
 fn look(state: &AppState) {
-    state.models.refresh(&state.faults);
     if let Some(keys) = &state.keys {
         let looked = keys.reload_if_changed();
         if let Ok(true) = looked {
@@ -251,4 +254,51 @@ fn look(state: &AppState) {
         kept.look(&state.faults);
     }
     state.rates.tidy();
+    // Last: a registry may take long to answer.
+    state.models.refresh(&state.faults);
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{HttpResponse, test};
+    use rekindle_models::artifact::Registry;
+
+    use super::*;
+    use crate::settings::Flags;
+
+    #[actix_web::test]
+    async fn a_panic_in_one_request_is_counted_told_in_its_protocol_and_hurts_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        Registry::create(folder.path()).unwrap();
+        let registry = folder.path().to_str().unwrap().to_owned();
+        let flags = Flags { registry: Some(registry), ..Flags::default() };
+        let state = super::state(&Settings::resolve(&flags).unwrap()).unwrap();
+        let state = web::Data::new(state);
+        async fn fails() -> HttpResponse {
+            panic!("on purpose")
+        }
+        async fn answers() -> HttpResponse {
+            HttpResponse::Ok().finish()
+        }
+        let app = App::new()
+            .app_data(state.clone())
+            .wrap(from_fn(telemetry::observe))
+            .route("/v2/health/fails", web::get().to(fails))
+            .route("/health/answers", web::get().to(answers));
+        let app = test::init_service(app).await;
+        let request = test::TestRequest::get().uri("/v2/health/fails").to_request();
+        let error = test::try_call_service(&app, request).await.err().unwrap();
+        let response = error.error_response();
+        assert_eq!(response.status(), 500);
+        assert!(response.headers().contains_key("x-request-id"));
+        assert!(response.headers().contains_key("x-content-type-options"));
+        let body = actix_web::body::to_bytes(response.into_body()).await.ok().unwrap();
+        assert!(body.starts_with(b"{\"error\":"), "{body:?}");
+        let request = test::TestRequest::get().uri("/health/answers").to_request();
+        assert_eq!(test::call_service(&app, request).await.status(), 200);
+        let line =
+            r#"rekindle_requests_total{method="GET",route="/v2/health/fails",status="500"} 1"#;
+        assert!(state.counters.text().contains(line), "{}", state.counters.text());
+        assert_eq!(state.counters.in_flight.get(), 0);
+    }
 }

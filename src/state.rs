@@ -1,7 +1,7 @@
 //! What every request can see.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
@@ -57,6 +57,20 @@ pub struct Asker {
 }
 
 impl AppState {
+    /// That a model can answer, and will for a while.
+    ///
+    /// # Errors
+    /// When none can, or the service was asked to end.
+    pub fn ready(&self) -> Result<(), ApiError> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(ApiError::Draining);
+        }
+        match self.models.served().is_empty() {
+            true => Err(ApiError::NotReady),
+            false => Ok(()),
+        }
+    }
+
     /// When the answer of a request that has just come would be too late.
     pub fn deadline(&self) -> Deadline {
         Deadline::after(Duration::from_millis(self.settings.request_timeout_ms))

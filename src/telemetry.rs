@@ -8,12 +8,13 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use actix_web::HttpMessage;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web;
+use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 use prometheus::IntGauge;
 use tracing::level_filters::LevelFilter;
@@ -74,6 +75,7 @@ pub(crate) async fn observe<B: MessageBody>(
     let trace = request.headers().get(TRACE_PARENT);
     let trace = trace.and_then(|header| TraceParent::parse(header.to_str().ok()?));
     let protocol = Protocol::of(gate::path_of(&request));
+    let secure = state.settings.tls_certificate.is_some();
     let response = match gate::admit(&request, &state, start) {
         Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
         Ok(asker) => {
@@ -81,11 +83,17 @@ pub(crate) async fn observe<B: MessageBody>(
                 let request_id = id.to_str().unwrap_or_default().to_owned();
                 request.extensions_mut().insert(Asker { request_id, ..asker });
             }
+            let method = known_method(request.method().as_str());
+            let route = request.match_pattern();
             let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-            let response = answered.unwrap_or_else(|_| {
-                tracing::error!(request_id = id.to_str().unwrap_or_default(), "a request panicked");
-                Err(ApiError::Internal { reason: "a request panicked".to_owned() }.into())
-            })?;
+            let Ok(response) = answered else {
+                let route = route.as_deref().unwrap_or("unknown");
+                state.counters.request(method, route, "500", start.elapsed());
+                let request_id = id.to_str().unwrap_or_default();
+                tracing::error!(method, route, request_id, "a request panicked");
+                return Err(Panicked { protocol, id, secure }.into());
+            };
+            let response = response?;
             in_form(response, protocol, &id)
         }
     };
@@ -111,12 +119,38 @@ pub(crate) async fn observe<B: MessageBody>(
         spans.record(&Answered { method, route, status, took, request_id, parent });
     }
     let mut response = response;
-    let secure = state.settings.tls_certificate.is_some();
     let is_page = route.starts_with("/docs");
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     harden(headers, secure, is_page);
     Ok(response)
+}
+
+/// A request whose handler panicked: nothing is left of it but this.
+#[derive(Debug)]
+struct Panicked {
+    protocol: Protocol,
+    id: HeaderValue,
+    secure: bool,
+}
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a request panicked")
+    }
+}
+
+impl ResponseError for Panicked {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = ApiError::Internal { reason: self.to_string() }.reply(self.protocol);
+        response.headers_mut().insert(REQUEST_ID, self.id.clone());
+        harden(response.headers_mut(), self.secure, false);
+        response
+    }
 }
 
 /// An error in its protocol's own form; what is internal is logged.

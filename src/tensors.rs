@@ -20,18 +20,18 @@ use crate::values::{Cell, Value, shorten};
 pub struct Request<'a> {
     /// Echoed.
     pub id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: RequestParameters,
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     outputs: Vec<Output>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct RequestParameters {
     /// Whether outputs are answered in binary where they do not say it themselves.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     binary_data_output: bool,
 }
 
@@ -41,7 +41,7 @@ struct Input<'a> {
     name: Cow<'a, str>,
     shape: Vec<usize>,
     datatype: Datatype,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: InputParameters,
     /// Absent where the data lie in binary behind the JSON.
     #[serde(borrow)]
@@ -56,13 +56,20 @@ struct InputParameters {
 #[derive(Debug, Deserialize)]
 struct Output {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: OutputParameters,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct OutputParameters {
     binary_data: Option<bool>,
+}
+
+/// What stands there, or the default for `null`: MLServer's own client writes what it does not say so.
+fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// What the cells of a tensor are.
@@ -137,6 +144,12 @@ impl Request<'_> {
         let binary = self.parameters.binary_data_output;
         if self.outputs.is_empty() {
             return Ok(known.iter().map(|name| (*name, binary)).collect());
+        }
+        let twice = |(at, output): (usize, &Output)| {
+            self.outputs[..at].iter().any(|other| other.name == output.name)
+        };
+        if self.outputs.len() > known.len() || self.outputs.iter().enumerate().any(twice) {
+            return Err(invalid("an output is named twice, expected each once".to_owned()));
         }
         let wanted = self.outputs.iter().map(|output| {
             let name = known.iter().find(|name| **name == output.name).ok_or_else(|| {

@@ -19,7 +19,7 @@ use crate::rows::Broken;
 use crate::rows::arrow::{Batches, Cells};
 use crate::rows::csv::Records;
 use crate::rows::lines::Lines;
-use crate::scoring::{self, Choice, Why};
+use crate::scoring::{self, CanaryPart, Choice};
 use crate::values::CustomerId;
 
 pub use output::{Form, Output};
@@ -29,8 +29,6 @@ pub use spool::{Gone, Spool};
 pub struct Job {
     /// Who answers; at least one.
     pub choices: Vec<Choice>,
-    /// Whether reasons are told.
-    pub why: Why,
     /// How much a row may hold.
     pub limits: Limits,
     /// Longest row as text.
@@ -105,6 +103,8 @@ pub struct Block {
     pub scores: Vec<Score>,
     /// By place: the version that answered.
     pub versions: Vec<u32>,
+    /// The canary's part, where it has any of the rows.
+    pub canary: Option<CanaryPart>,
 }
 
 /// Scores the rows of a body of the given form and hands what is to be answered to `output`, its last line at the end.
@@ -127,9 +127,7 @@ pub fn score(
     let broken = match read {
         Ok(()) => None,
         Err(Stop::Refused(error)) if batch.trailer.rows == 0 => return Err(error),
-        Err(Stop::Gone) => {
-            return Err(ApiError::Unreceived { reason: "the client is gone".to_owned() });
-        }
+        Err(Stop::Gone(gone)) => return Err(ApiError::Unreceived { reason: gone.to_string() }),
         Err(Stop::Refused(error)) => Some(error.to_string()),
         Err(Stop::Broken(broken)) if batch.trailer.rows == 0 => {
             return Err(match broken {
@@ -139,18 +137,18 @@ pub fn score(
         }
         Err(Stop::Broken(broken)) => Some(broken.to_string()),
     };
-    let gone = |_: Stop| ApiError::Unreceived { reason: "the client is gone".to_owned() };
+    let gone = |gone: Gone| ApiError::Unreceived { reason: gone.to_string() };
     batch.flush(output).map_err(gone)?;
     batch.trailer.complete = broken.is_none();
     batch.trailer.error = broken;
-    output.end(&batch.trailer).map_err(|gone| ApiError::Unreceived { reason: gone.to_string() })
+    output.end(&batch.trailer).map_err(gone)
 }
 
 /// Why a batch is not read further.
 enum Stop {
     Refused(ApiError),
     Broken(Broken),
-    Gone,
+    Gone(Gone),
 }
 
 impl From<Broken> for Stop {
@@ -166,8 +164,8 @@ impl From<ApiError> for Stop {
 }
 
 impl From<Gone> for Stop {
-    fn from(_: Gone) -> Stop {
-        Stop::Gone
+    fn from(gone: Gone) -> Stop {
+        Stop::Gone(gone)
     }
 }
 
@@ -341,7 +339,10 @@ impl<'m> Batch<'m> {
             {
                 read(lane, choice, 1);
                 match lane.gathering.is_bad() {
-                    true => drop(lane.gathering.reject_last()),
+                    true => {
+                        lane.gathering.reject_last();
+                        self.job.counters.canary_failed.inc();
+                    }
                     false => places.push(place),
                 }
             }
@@ -358,15 +359,14 @@ impl<'m> Batch<'m> {
     }
 
     /// Scores the block and hands it on.
-    fn flush(&mut self, output: &mut Output<'_>) -> Result<(), Stop> {
+    fn flush(&mut self, output: &mut Output<'_>) -> Result<(), Gone> {
         if self.rows.is_empty() {
             return Ok(());
         }
         let counters = &self.job.counters;
         let blocks: Vec<Block> = self.lanes.iter_mut().map(|lanes| lanes.score(counters)).collect();
         let rows = std::mem::take(&mut self.rows);
-        output.block(&rows, &blocks, self.job.why)?;
-        Ok(())
+        output.block(&rows, &blocks)
     }
 }
 
@@ -375,22 +375,26 @@ impl Lanes<'_> {
         let customers = self.main.gathering.take();
         let mut scores = self.main.model.scorer.score(&customers.rows);
         let mut versions = vec![self.main.model.version; scores.len()];
-        if let Some((lane, places)) = &mut self.shadow {
-            let theirs = lane.model.scorer.score(&lane.gathering.take().rows);
-            let answered: Vec<Score> = places.iter().map(|&place| scores[place]).collect();
-            scoring::told(lane.model, &answered, &theirs, counters);
-            places.clear();
-        }
         let mut ours: Vec<usize> = (0..scores.len()).collect();
-        if let Some((_, lane, places)) = &mut self.canary {
-            let rows = lane.gathering.take().rows;
+        let mut canary = None;
+        if let Some((_, lane, places)) = &mut self.canary
+            && !places.is_empty()
+        {
+            let (rows, places) = (lane.gathering.take().rows, std::mem::take(places));
             let theirs = lane.model.scorer.score(&rows);
             lane.model.counters.scored(&rows, &theirs, 0, 0);
             for (&place, score) in places.iter().zip(theirs) {
                 (scores[place], versions[place]) = (score, lane.model.version);
             }
             ours.retain(|place| places.binary_search(place).is_err());
-            places.clear();
+            canary = Some(CanaryPart { model: Arc::clone(lane.model), places, rows });
+        }
+        if let Some((lane, places)) = &mut self.shadow
+            && !places.is_empty()
+        {
+            let theirs = lane.model.scorer.score(&lane.gathering.take().rows);
+            let answered: Vec<Score> = places.drain(..).map(|place| scores[place]).collect();
+            scoring::told(lane.model, &answered, &theirs, counters);
         }
         let (fields, levels) = (customers.unknown_fields, customers.unknown_levels);
         let counted = &self.main.model.counters;
@@ -402,7 +406,7 @@ impl Lanes<'_> {
                 counted.scored(&rows, &scores, fields, levels);
             }
         }
-        Block { model: Arc::clone(self.main.model), customers, scores, versions }
+        Block { model: Arc::clone(self.main.model), customers, scores, versions, canary }
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::batch::{Block, Gone, Row, Trailer};
 use crate::error::BadField;
-use crate::scoring::{Decision, Why, reasons_of};
+use crate::scoring::{Decision, Why, reasons_by};
 use crate::values::CustomerId;
 
 /// How a table is written, in either direction.
@@ -124,7 +124,8 @@ impl<'s> Output<'s> {
     ///
     /// # Errors
     /// When nobody takes it.
-    pub fn block(&mut self, rows: &[Row], blocks: &[Block], why: Why) -> Result<(), Gone> {
+    pub fn block(&mut self, rows: &[Row], blocks: &[Block]) -> Result<(), Gone> {
+        let why = self.why;
         let reasons: Reasons<'_> = (why.reasons > 0).then(|| {
             // A model that tells none was refused before the first row.
             blocks.iter().map(|block| of_block(block, why)).collect()
@@ -402,7 +403,7 @@ fn empty_batch(schema: &Schema, trailer: &str) -> Vec<u8> {
 
 /// The reasons of a block's rows.
 fn of_block(block: &Block, why: Why) -> Vec<Vec<Reason<'_>>> {
-    reasons_of(&block.model, &block.customers.rows, why).unwrap_or_default()
+    reasons_by(&block.model, &block.customers.rows, block.canary.as_ref(), why).unwrap_or_default()
 }
 
 fn line(object: &impl Serialize) -> Vec<u8> {

@@ -53,7 +53,7 @@ impl LoadedModels {
     /// the log.
     ///
     /// # Errors
-    /// When the registry cannot be read, or a version in force is damaged or answers otherwise than it should.
+    /// When the registry cannot be read, or no version in force can be served though there are some.
     pub fn load(
         settings: &Settings,
         counters: Counters,
@@ -76,20 +76,32 @@ impl LoadedModels {
             reached => faults.set("registry", reached.err().map(|error| format!("{error:#}"))),
         }
         let mut served = BTreeMap::new();
+        let mut fault = None;
         for name in kept {
-            match models.in_force(&name, None)? {
-                Some(one) => {
+            match models.in_force(&name, None) {
+                Ok(Some(one)) => {
                     let (version, features) = (one.current.version, one.current.fields.width());
                     tracing::info!(model = name, version, features, "model loaded");
                     served.insert(name, Arc::new(one));
                 }
-                None => {
+                Ok(None) => {
                     tracing::warn!(
                         model = name,
                         "no version was promoted: the model is not served"
                     );
                 }
+                Err(error) => {
+                    tracing::error!(model = name, %error, "the model is not served");
+                    models.counters.refused(&name);
+                    fault.get_or_insert(error);
+                }
             }
+        }
+        // One that is damaged does not keep the others from being served.
+        match fault {
+            Some(error) if served.is_empty() => return Err(error.into()),
+            Some(error) => faults.set("registry", Some(error.to_string())),
+            None => {}
         }
         models.served.store(Arc::new(served));
         Ok(models)
@@ -144,8 +156,10 @@ impl LoadedModels {
     /// # Errors
     /// When there is no such version, or it is damaged.
     pub fn read_version(&self, name: &str, version: u32) -> Result<Choice, ApiError> {
-        let model = self.require(name, version)?;
+        self.fetched(name, version)?;
+        let model = self.read(name, version).map(Arc::new).map_err(internal)?;
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.retain(|other| other.version != version || other.name() != name);
         named.push(Arc::clone(&model));
         let over = named.len().saturating_sub(NAMED);
         named.drain(..over);
@@ -154,7 +168,7 @@ impl LoadedModels {
 
     fn require(&self, name: &str, version: u32) -> Result<Arc<Model>, ApiError> {
         self.fetched(name, version)?;
-        self.read(name, version).map(Arc::new).map_err(internal)
+        self.read(name, version).map(Arc::new).map_err(|error| self.refusal(name, version, error))
     }
 
     /// Makes sure that the folder has a version of a model.
@@ -272,7 +286,10 @@ impl LoadedModels {
                 .map(|current| Arc::new(Served { current, shadow: None, canary: None })),
             _ => Err(error),
         })?;
+        // Another server may have changed it since the last look.
+        self.source.pull(name).map_err(internal)?;
         let registry = self.registry();
+        let kept = self.source.pointers(name);
         let conflict = |error: rekindle_models::Error| ApiError::Conflict { reason: reason(error) };
         let mut rollout = registry.rollout(name).map_err(internal)?;
         match change {
@@ -301,7 +318,11 @@ impl LoadedModels {
                 registry.set_rollout(name, &rollout).map_err(conflict)?;
             }
         }
-        self.source.publish(name).map_err(internal)?;
+        if let Err(error) = self.source.publish(name) {
+            // What the registry does not know of must not take force here at the next look.
+            self.source.restore(name, kept).map_err(internal)?;
+            return Err(internal(error));
+        }
         let after = self.in_force(name, Some(&before)).map_err(internal)?;
         let after = Arc::new(after.ok_or(ApiError::NotReady)?);
         let was = self.served.load().get(name).map(|old| old.current.version);
@@ -318,10 +339,13 @@ impl LoadedModels {
             return Ok(());
         }
         self.fetched(name, version)?;
-        self.read(name, version).map(drop).map_err(|error| {
-            self.refuse(name, version, &error, "version");
-            ApiError::VersionRefused { model: name.to_owned(), version, reason: reason(error) }
-        })
+        self.read(name, version).map(drop).map_err(|error| self.refusal(name, version, error))
+    }
+
+    /// What a client is told of a version that cannot be served.
+    fn refusal(&self, name: &str, version: u32, error: rekindle_models::Error) -> ApiError {
+        self.refuse(name, version, &error, "version");
+        ApiError::VersionRefused { model: name.to_owned(), version, reason: reason(error) }
     }
 
     /// Says that a version cannot be served: once for each reason, though the registry is looked at again and again.
@@ -376,6 +400,7 @@ fn reason(error: rekindle_models::Error) -> String {
         Error::BadArtifact { reason, .. } | Error::BadFile { reason, .. } => reason,
         Error::Registry { reason, .. } => reason,
         Error::Io { action, .. } => format!("failed to {action} a file of the registry"),
+        Error::GoldenRow { .. } => error.to_string(),
         _ => "it is not sound".to_owned(),
     }
 }

@@ -34,6 +34,9 @@ pub struct Mirror {
     _temporary: Option<TempDir>,
 }
 
+/// What said which versions of a model answer: files and what stood in them.
+pub struct Pointers(Vec<(PathBuf, Option<Vec<u8>>)>);
+
 /// The files beside a model's versions that say which of them answer.
 const POINTERS: [&str; 2] = ["current", "rollout"];
 const MODEL_FILE: &str = "model.rekindle";
@@ -93,6 +96,45 @@ impl Source {
             Source::Folder(registry) => Ok(registry.versions(model)?),
             Source::Store(mirror) => mirror.background.wait(mirror.versions(model)),
         }
+    }
+
+    /// Brings over what the registry says is in force of a model at this moment.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached.
+    pub fn pull(&self, model: &str) -> anyhow::Result<()> {
+        match self {
+            Source::Folder(_) => Ok(()),
+            Source::Store(mirror) => mirror.background.wait(mirror.pointers(model)),
+        }
+    }
+
+    /// What the folder says is in force of a model, to go back to; nothing where the folder is the registry.
+    pub fn pointers(&self, model: &str) -> Pointers {
+        match self {
+            Source::Folder(_) => Pointers(Vec::new()),
+            Source::Store(mirror) => {
+                let paths =
+                    POINTERS.iter().map(|file| mirror.registry.root().join(model).join(file));
+                Pointers(paths.map(|path| (path.clone(), fs::read(path).ok())).collect())
+            }
+        }
+    }
+
+    /// Goes back to what the folder said.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn restore(&self, model: &str, pointers: Pointers) -> anyhow::Result<()> {
+        tracing::warn!(model, "the registry did not take a change: it is undone");
+        for (path, content) in pointers.0 {
+            match content {
+                Some(content) => write_whole(&path, &content)?,
+                None if path.exists() => fs::remove_file(&path)?,
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// Tells the registry what the folder says is in force of a model.
@@ -239,7 +281,7 @@ impl Mirror {
                 continue;
             };
             let object = self.root.clone().join(model).join(file);
-            let put = self.store.put(&object, PutPayload::from(content)).await;
+            let put = in_time(self.store.put(&object, PutPayload::from(content))).await?;
             put.with_context(|| format!("{object} cannot be written"))?;
         }
         Ok(())

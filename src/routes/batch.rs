@@ -8,6 +8,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, rt};
 use flate2::read::MultiGzDecoder;
 use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::timeout;
 
@@ -74,13 +75,12 @@ pub async fn score_batch(
     let incoming = Incoming { pieces: forward(body, patience), piece: Bytes::new() };
     let job = Job {
         choices,
-        why,
         limits: state.limits,
         row_bytes: state.settings.max_row_bytes,
         block_bytes: state.settings.max_body_bytes,
         counters: state.counters.clone(),
     };
-    let most = state.settings.max_answer_bytes;
+    let (most, data) = (state.settings.max_answer_bytes, state.clone());
     let work = move || {
         let body: Box<dyn Read> = match encoding {
             Encoding::Plain => Box::new(incoming),
@@ -94,10 +94,14 @@ pub async fn score_batch(
         }));
         let done = done
             .unwrap_or_else(|_| Err(ApiError::Internal { reason: "a batch panicked".to_owned() }));
-        match done {
-            // Nobody is left to tell when this fails.
-            Ok(()) => drop(spool.finish()),
-            Err(error) => drop(to_client.blocking_send(Err(error))),
+        let finished = done.and_then(|()| {
+            spool.finish().map_err(|gone| ApiError::Unreceived { reason: gone.to_string() })
+        });
+        data.counters.batch(finished.as_ref().map_or_else(ApiError::code, |()| "answered"));
+        if let Err(error) = finished {
+            let reason = error.internal_reason().map_or_else(|| error.to_string(), str::to_owned);
+            tracing::warn!(reason, "a batch was not answered to its end");
+            told_within(&to_client, error, patience);
         }
         drop(place);
     };
@@ -114,6 +118,19 @@ pub async fn score_batch(
         }
     };
     Ok(HttpResponse::Ok().content_type(form_out.media_type()).streaming(answer(first, from_thread)))
+}
+
+/// Tells the client why there is no more, if it takes anything soon.
+fn told_within(client: &mpsc::Sender<Piece>, error: ApiError, patience: Duration) {
+    let until = std::time::Instant::now() + patience;
+    let mut piece = Err(error);
+    while let Err(TrySendError::Full(kept)) = client.try_send(piece) {
+        if std::time::Instant::now() > until {
+            return;
+        }
+        piece = kept;
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// That a choice tells what reasons are asked for.
@@ -152,7 +169,10 @@ fn form_out(request: &HttpRequest, form_in: Form) -> Result<Form, ApiError> {
     let ranked = accept.ranked();
     let mut liked = ranked.iter().filter(|media| !never.contains(&media.to_string()));
     let form = liked.find_map(|media| match (media.type_().as_str(), media.subtype().as_str()) {
-        ("*" | "text" | "application", "*") => Some(form_in),
+        ("*", "*") => Some(form_in),
+        ("text", "*") => Some(Form::Csv),
+        ("application", "*") if form_in == Form::Csv => Some(Form::Ndjson),
+        ("application", "*") => Some(form_in),
         _ => Form::of(media.essence_str()),
     });
     form.ok_or_else(|| ApiError::NotAcceptable { found: accept.to_string() })

@@ -1,8 +1,10 @@
 //! The OpenAPI document, made from the handlers, and a page to read it.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder, SecurityRequirement};
@@ -115,5 +117,9 @@ pub async fn docs(request: HttpRequest, path: web::Path<String>) -> Result<HttpR
     let missing = || ApiError::UnknownRoute { path: request.path().to_owned() };
     let file = utoipa_swagger_ui::serve(&path, config);
     let SwaggerFile { bytes, content_type, .. } = file.ok().flatten().ok_or_else(missing)?;
-    Ok(HttpResponse::Ok().content_type(content_type).body(bytes.into_owned()))
+    let bytes = match bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    Ok(HttpResponse::Ok().content_type(content_type).body(bytes))
 }

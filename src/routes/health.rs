@@ -1,7 +1,5 @@
 //! Is the service alive, and can it score?
 
-use std::sync::atomic::Ordering;
-
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,7 +19,7 @@ pub struct Ready {
     ready: bool,
     /// Models that are served.
     models: usize,
-    /// Parts that have failed while the service goes on without them: `registry`, `keys`, `tls`, `store`, `audit`; the log
+    /// Parts that have failed while the service goes on without them: `registry`, `keys`, `tls`, `store`, `audit`, `watch`; the log
     /// says
     /// what is the matter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -39,12 +37,7 @@ pub async fn live() -> HttpResponse {
 #[utoipa::path(get, path = "/health/ready", tag = "operation",
     responses((status = 200, description = "One can.", body = Ready)))]
 pub async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    match state.models.served().len() {
-        _ if state.draining.load(Ordering::Relaxed) => Err(ApiError::Draining),
-        0 => Err(ApiError::NotReady),
-        models => {
-            let degraded = state.faults.parts();
-            Ok(HttpResponse::Ok().json(Ready { ready: true, models, degraded }))
-        }
-    }
+    state.ready()?;
+    let (models, degraded) = (state.models.served().len(), state.faults.parts());
+    Ok(HttpResponse::Ok().json(Ready { ready: true, models, degraded }))
 }

@@ -107,10 +107,8 @@ pub async fn live() -> HttpResponse {
 #[utoipa::path(get, path = "/v2/health/ready", operation_id = "server_ready", tag = "Open Inference Protocol v2",
     responses((status = 200, description = "One can.")))]
 pub async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    match state.models.served().is_empty() {
-        true => Err(ApiError::NotReady),
-        false => Ok(HttpResponse::Ok().finish()),
-    }
+    state.ready()?;
+    Ok(HttpResponse::Ok().finish())
 }
 
 /// A model's inputs and outputs.

@@ -105,10 +105,8 @@ fn predictions(scored: &Scored) -> Vec<u8> {
     responses((status = 200, description = "A model can answer.", body = String)),
 )]
 pub async fn ping(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    match state.models.served().is_empty() {
-        true => Err(ApiError::NotReady),
-        false => Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("\n")),
-    }
+    state.ready()?;
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("\n"))
 }
 
 /// The same as `/ping`.

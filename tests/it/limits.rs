@@ -116,7 +116,7 @@ fn callers_that_come_too_often_are_told_when_to_come_again() {
     let (slow, fast) =
         (create(&file, "score", &[]), create(&file, "score", &["--per-second", "1000"]));
     let (app, _) = spawn_with_keys(folder.path(), |settings| {
-        (settings.requests_per_second, settings.burst) = (1, 3);
+        (settings.requests_per_second, settings.burst) = (1, Some(3));
     });
     let statuses = |token: &str, count: usize| -> Vec<u16> {
         (0..count).map(|_| ask(&app, "POST", "/v1/score", Some(token)).status).collect()
@@ -138,8 +138,9 @@ fn callers_that_come_too_often_are_told_when_to_come_again() {
     std::thread::sleep(Duration::from_millis(1_100));
     assert_eq!(statuses(&slow, 1), [200]);
     // Where there are no keys, by address.
-    let app =
-        spawn_app_with(churn(), |settings| (settings.requests_per_second, settings.burst) = (1, 2));
+    let app = spawn_app_with(churn(), |settings| {
+        (settings.requests_per_second, settings.burst) = (1, Some(2))
+    });
     let found: Vec<u16> = (0..6).map(|_| app.post("/v1/score", "{}").status).collect();
     assert!(found[..2] == [200, 200] && found.contains(&429), "{found:?}");
 }
