@@ -99,8 +99,12 @@ pub async fn score_batch(
         });
         data.counters.batch(finished.as_ref().map_or_else(ApiError::code, |()| "answered"));
         if let Err(error) = finished {
-            let reason = error.internal_reason().map_or_else(|| error.to_string(), str::to_owned);
-            tracing::warn!(reason, "a batch was not answered to its end");
+            // Other errors may tell what stands in the table.
+            let reason = match &error {
+                ApiError::Internal { reason } | ApiError::Unreceived { reason } => Some(reason),
+                _ => None,
+            };
+            tracing::warn!(code = error.code(), reason, "a batch was not answered to its end");
             told_within(&to_client, error, patience);
         }
         drop(place);
