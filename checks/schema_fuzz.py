@@ -223,6 +223,8 @@ def nearly(draw, case):
     path = case.operation.path
     if "{name}" in path:
         case.path_parameters["name"] = draw(mostly(st.just("churn"), MODELS))
+    if "{id}" in path:
+        case.path_parameters["id"] = draw(mostly(st.sampled_from(["c00000", "c00007"]), st.text(min_size=1)))
     if "{version}" in path:
         case.path_parameters["version"] = draw(mostly(st.integers(1, 2), st.sampled_from([0, 3, 2**32])))
     if path.endswith(":canary"):
@@ -297,10 +299,12 @@ def main():
     folder.mkdir(parents=True)
     registry = serving.registry(rekindle, folder, 600)
     serving.events_model(rekindle, folder, registry)
-    keys = folder / "keys.toml"
+    store, keys = folder / "customers.db", folder / "keys.toml"
+    serving.run([rekindle, "score", registry / "churn", folder / "churn.csv", "--store", store, "-q"])
     token = serving.run([binary, "keys", "create", "--keys", keys, "--name", "fuzz", "--scope", "admin"]).strip()
     faults = []
-    with serving.serving(binary, registry, "--keys", keys, "--audit-log", folder / "audit.ndjson") as server:
+    more = ["--keys", keys, "--audit-log", folder / "audit.ndjson", "--store", store]
+    with serving.serving(binary, registry, *more) as server:
         document = requests.get(server.url + "/openapi.json", timeout=10).json()
         (folder / "openapi.json").write_text(json.dumps(document, indent=1))
         for error in OpenAPIV31SpecValidator(document).iter_errors():

@@ -156,11 +156,10 @@ pub enum ApiError {
     NotAudited,
     /// No score of the customer is kept.
     UnknownCustomer,
-    /// Customers' scores are not kept, or cannot be read now.
-    NoStore {
-        /// What is the matter.
-        reason: &'static str,
-    },
+    /// Customers' scores are not kept.
+    NotKept,
+    /// Customers' scores cannot be read now.
+    StoreAway,
     /// The service is asked to end, and finishes what it has begun.
     Draining,
     /// No model is loaded.
@@ -301,7 +300,8 @@ impl ApiError {
             ApiError::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
             ApiError::NotAudited => (StatusCode::SERVICE_UNAVAILABLE, "not_audited"),
             ApiError::UnknownCustomer => (StatusCode::NOT_FOUND, "unknown_customer"),
-            ApiError::NoStore { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_store"),
+            ApiError::NotKept => (StatusCode::NOT_FOUND, "not_kept"),
+            ApiError::StoreAway => (StatusCode::SERVICE_UNAVAILABLE, "store_away"),
             ApiError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             ApiError::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "no_model_loaded"),
             ApiError::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
@@ -340,7 +340,8 @@ impl ApiError {
             | ApiError::Conflict { .. }
             | ApiError::NotAudited
             | ApiError::UnknownCustomer
-            | ApiError::NoStore { .. }
+            | ApiError::NotKept
+            | ApiError::StoreAway
             | ApiError::Draining
             | ApiError::NotReady
             | ApiError::Internal { .. } => Details::None([]),
@@ -361,7 +362,7 @@ impl ApiError {
             ApiError::TooManyRequests { wait } => {
                 response.insert_header((header::RETRY_AFTER, whole_seconds(*wait)));
             }
-            ApiError::Overloaded | ApiError::DeadlineExceeded { .. } => {
+            ApiError::Overloaded | ApiError::StoreAway | ApiError::DeadlineExceeded { .. } => {
                 response.insert_header((header::RETRY_AFTER, 1));
             }
             _ => {}
@@ -495,7 +496,13 @@ impl fmt::Display for ApiError {
             ApiError::UnknownCustomer => {
                 write!(f, "no score of this customer is kept; `rekindle score --store` writes them")
             }
-            ApiError::NoStore { reason } => write!(f, "{reason}"),
+            ApiError::NotKept => write!(
+                f,
+                "customers' scores are not kept; `rekindle score --store` keeps them, --store says where"
+            ),
+            ApiError::StoreAway => {
+                write!(f, "customers' scores cannot be read now; come again later")
+            }
             ApiError::Draining => write!(f, "the service ends; ask another one"),
             ApiError::NotReady => {
                 write!(f, "no model is loaded; `rekindle fit` makes one, then promote it")

@@ -64,15 +64,13 @@ impl KeptScores {
     /// # Errors
     /// When the store is away.
     pub async fn of(&self, customer_id: String) -> Result<Vec<StoredScore>, ApiError> {
-        let away =
-            ApiError::NoStore { reason: "customers' scores cannot be read now; come again later" };
-        let Some(store) = self.store.load_full() else { return Err(away) };
+        let Some(store) = self.store.load_full() else { return Err(ApiError::StoreAway) };
         let read = self.background.spawn(async move { store.scores_of(&customer_id).await });
         match read.await {
             Ok(Ok(scores)) => Ok(scores),
             Ok(Err(error)) => {
                 tracing::error!(%error, "the store cannot be read");
-                Err(away)
+                Err(ApiError::StoreAway)
             }
             Err(error) => Err(ApiError::Internal { reason: error.to_string() }),
         }

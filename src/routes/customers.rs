@@ -48,9 +48,7 @@ pub async fn show(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let kept = state.kept.as_ref().ok_or(ApiError::NoStore {
-        reason: "customers' scores are not kept; `rekindle score --store` keeps them, --store names where",
-    })?;
+    let kept = state.kept.as_ref().ok_or(ApiError::NotKept)?;
     let customer_id = id.into_inner();
     let scores = state.deadline().meet(&state.counters, kept.of(customer_id.clone())).await??;
     if scores.is_empty() {

@@ -6,8 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rekindle_models::artifact::Registry;
 use rekindle_store::{Store, StoredScore};
+use serde_json::json;
 use tempfile::TempDir;
 
+use crate::client::{self, Process};
 use crate::programs::{done, refused, run};
 use crate::small_model;
 
@@ -101,4 +103,38 @@ fn scores_without_a_customer_or_a_version_are_not_kept() {
     let said = refused(at, &["score", "registry/churn", "customers.csv", "--store", address]);
     assert!(said.contains("postgres://ann@127.0.0.1:1/crm: failed to open it"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn the_service_tells_what_is_kept_of_a_customer_and_how_old_it_is() {
+    let folder = folder();
+    let at = folder.path();
+    done(at, &["score", "registry/churn", "customers.csv", "--store", "customers.db"]);
+    let registry = at.join("registry");
+    let store = at.join("customers.db").display().to_string();
+    let mut server = Process::start(&registry, &["--store", &store]);
+    let get = |path: &str| client::get(&server.url(path), &[]);
+    client::until("the store is reached", || get("/v1/customers/ann").status == 200);
+    let page = get("/v1/customers/ann").json();
+    let [kept] = &kept(at, "ann")[..] else { panic!("one score is kept") };
+    let score = &page["scores"][0];
+    assert_eq!((&page["customer_id"], &score["model_name"]), (&json!("ann"), &json!("churn")));
+    assert_eq!((&score["model_version"], &score["percentile"]), (&json!(1), &json!(kept.percentile)));
+    assert_eq!(score["probability"].as_f64(), Some(kept.probability));
+    assert!(score["age_seconds"].as_u64().unwrap() < 600, "{page}");
+    assert!(score["scored_at"].as_str().unwrap().ends_with('Z'), "{page}");
+    assert_eq!(get("/v1/customers/0017").status, 200);
+    let unknown = get("/v1/customers/nobody");
+    assert_eq!((unknown.status, &unknown.json()["code"]), (404, &json!("unknown_customer")));
+    // The store is gone: scoring goes on, and readiness says so.
+    drop(server.child.kill());
+    fs::remove_file(at.join("customers.db")).unwrap();
+    let server = Process::start(&registry, &["--store", &store]);
+    let get = |path: &str| client::get(&server.url(path), &[]);
+    client::until("degraded", || get("/health/ready").json()["degraded"] == json!(["store"]));
+    assert_eq!(get("/v1/customers/ann").json()["code"], "store_away");
+    assert_eq!(client::post(&server.url("/v1/score"), &[], b"{}").status, 200);
+    let without = Process::start(&registry, &[]);
+    let answer = client::get(&without.url("/v1/customers/ann"), &[]);
+    assert_eq!((answer.status, &answer.json()["code"]), (404, &json!("not_kept")));
 }
