@@ -41,7 +41,7 @@ struct KeptScore {
 }
 
 /// Shows the latest scores of a customer, as `rekindle score --store` kept them, with their age.
-#[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers",
+#[utoipa::path(get, path = "/v1/customers/{id}", operation_id = "show_customer", tag = "customers",
     params(("id" = String, Path, description = "The customer, as in the scored table.", example = "7590-VHVEG")),
     responses((status = 200, description = "Its scores.", body = CustomerPage)))]
 pub async fn show(

@@ -41,4 +41,5 @@ mod readme;
 mod real_data;
 mod reasons;
 mod rollout;
+mod store;
 mod traps;

@@ -119,7 +119,10 @@ fn the_service_tells_what_is_kept_of_a_customer_and_how_old_it_is() {
     let [kept] = &kept(at, "ann")[..] else { panic!("one score is kept") };
     let score = &page["scores"][0];
     assert_eq!((&page["customer_id"], &score["model_name"]), (&json!("ann"), &json!("churn")));
-    assert_eq!((&score["model_version"], &score["percentile"]), (&json!(1), &json!(kept.percentile)));
+    assert_eq!(
+        (&score["model_version"], &score["percentile"]),
+        (&json!(1), &json!(kept.percentile))
+    );
     assert_eq!(score["probability"].as_f64(), Some(kept.probability));
     assert!(score["age_seconds"].as_u64().unwrap() < 600, "{page}");
     assert!(score["scored_at"].as_str().unwrap().ends_with('Z'), "{page}");
