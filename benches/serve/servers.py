@@ -176,7 +176,7 @@ def answers(answered, seconds):
 def probabilities(reply):
     """The scores in a reply of any of the servers: JSON, NDJSON or CSV; None where it has none."""
     try:
-        lines = reply.decode().splitlines()
+        lines = [line for line in reply.decode().splitlines() if not line.startswith("# ")]  # its last line counts
         if not reply.startswith(b"{"):
             return [float(row["probability"]) for row in csv.DictReader(lines)]
         if len(lines) > 1 and lines[0].endswith("}"):
