@@ -89,6 +89,26 @@ impl Why {
 }
 
 impl Scored {
+    /// Scores customers by a model, those of a canary's part by the canary, and counts both.
+    pub fn new(model: &Arc<Model>, customers: Customers, canary: Option<CanaryPart>) -> Scored {
+        let mut scores = model.scorer.score(&customers.rows);
+        let (fields, levels) = (customers.unknown_fields, customers.unknown_levels);
+        match &canary {
+            None => model.counters.scored(&customers.rows, &scores, fields, levels),
+            Some(part) => {
+                let is_ours = |place: &usize| part.places.binary_search(place).is_err();
+                let ours: Vec<usize> = (0..scores.len()).filter(is_ours).collect();
+                let of_ours: Vec<Score> = ours.iter().map(|&place| scores[place]).collect();
+                let rows = rows_at(&customers.rows, &ours);
+                model.counters.scored(&rows, &of_ours, fields, levels);
+                let theirs = part.model.scorer.score(&part.rows);
+                part.model.counters.scored(&part.rows, &theirs, 0, 0);
+                part.places.iter().zip(theirs).for_each(|(&place, score)| scores[place] = score);
+            }
+        }
+        Scored { model: Arc::clone(model), customers, scores, canary }
+    }
+
     /// The version that answered for a customer.
     pub fn version(&self, place: usize) -> u32 {
         match &self.canary {
@@ -113,29 +133,17 @@ impl Scored {
         if why.reasons == 0 {
             return Ok(None);
         }
-        let part = self.canary.as_ref();
-        reasons_by(&self.model, &self.customers.rows, part, why).map(Some)
-    }
-}
-
-/// The reasons of rows, in their order, those of a canary's customers by the canary; none of them where it tells none.
-///
-/// # Errors
-/// When the model tells none.
-pub fn reasons_by<'a>(
-    model: &'a Model,
-    rows: &Rows,
-    canary: Option<&'a CanaryPart>,
-    why: Why,
-) -> Result<Vec<Vec<Reason<'a>>>, ApiError> {
-    let mut reasons = reasons_of(model, rows, why)?;
-    if let Some(part) = canary {
-        let mut theirs = reasons_of(&part.model, &part.rows, why).unwrap_or_default().into_iter();
-        for &place in &part.places {
-            reasons[place] = theirs.next().unwrap_or_default();
+        let mut reasons = reasons_of(&self.model, &self.customers.rows, why)?;
+        if let Some(part) = &self.canary {
+            // None of its customers where the canary tells none.
+            let theirs = reasons_of(&part.model, &part.rows, why).unwrap_or_default();
+            let mut theirs = theirs.into_iter();
+            for &place in &part.places {
+                reasons[place] = theirs.next().unwrap_or_default();
+            }
         }
+        Ok(Some(reasons))
     }
-    Ok(reasons)
 }
 
 /// The reasons of rows, in their order.
@@ -183,38 +191,20 @@ pub fn score(
     shadows: &Shadows,
     counters: &Counters,
 ) -> Scored {
-    let model = Arc::clone(choice.model());
-    let mut scores = model.scorer.score(&customers.rows);
-    let mut part = None;
-    if let Choice::Served(served) = choice {
-        if let Some(canary) = &served.canary {
-            let ids = customers.ids.iter().enumerate();
-            let places = ids.filter(|(_, id)| canary.answers_for(id.as_ref()));
-            let places: Vec<usize> = places.map(|(place, _)| place).collect();
-            part = canary_part(&canary.model, places, &**reader, counters);
-            if let Some(part) = &part {
-                let theirs = part.model.scorer.score(&part.rows);
-                part.model.counters.scored(&part.rows, &theirs, 0, 0);
-                part.places.iter().zip(theirs).for_each(|(&place, score)| scores[place] = score);
-            }
-        }
-        if let Some(shadow) = &served.shadow {
-            shadows.compare(shadow, &scores, Arc::clone(reader), counters);
-        }
+    let served = match choice {
+        Choice::Served(served) => Some(&**served),
+        Choice::Version(_) => None,
+    };
+    let part = served.and_then(|served| served.canary.as_ref()).and_then(|canary| {
+        let ids = customers.ids.iter().enumerate();
+        let places = ids.filter(|(_, id)| canary.answers_for(id.as_ref()));
+        canary_part(&canary.model, places.map(|(place, _)| place).collect(), &**reader, counters)
+    });
+    let scored = Scored::new(choice.model(), customers, part);
+    if let Some(shadow) = served.and_then(|served| served.shadow.as_ref()) {
+        shadows.compare(shadow, &scored.scores, Arc::clone(reader), counters);
     }
-    let (fields, levels) = (customers.unknown_fields, customers.unknown_levels);
-    match &part {
-        None => model.counters.scored(&customers.rows, &scores, fields, levels),
-        Some(part) => {
-            let ours: Vec<usize> = (0..scores.len())
-                .filter(|place| part.places.binary_search(place).is_err())
-                .collect();
-            let rows = rows_at(&customers.rows, &ours);
-            let scores: Vec<Score> = ours.iter().map(|&place| scores[place]).collect();
-            model.counters.scored(&rows, &scores, fields, levels);
-        }
-    }
-    Scored { model, customers, scores, canary: part }
+    scored
 }
 
 /// The canary's customers as its own version reads them; `None` where there are none, or it cannot read them: then
@@ -247,7 +237,7 @@ fn canary_part(
 }
 
 /// Some rows, in the order of `places`.
-pub fn rows_at(rows: &Rows, places: &[usize]) -> Rows {
+fn rows_at(rows: &Rows, places: &[usize]) -> Rows {
     let cells = places.iter().flat_map(|&place| rows.row(place)).copied().collect();
     Rows::from_cells(rows.width(), cells)
 }

@@ -7,20 +7,18 @@ mod spool;
 use std::io::Read;
 use std::sync::Arc;
 
-use rekindle_models::frame::Rows;
 use rekindle_models::scorer::Score;
 use serde::Serialize;
 
 use crate::counters::Counters;
-use crate::customers::{Customers, Gathering, Heading, Limits};
+use crate::customers::{Gathering, Heading, Limits};
 use crate::error::{ApiError, BadField};
 use crate::model::{Canary, Model};
 use crate::rows::Broken;
 use crate::rows::arrow::{Batches, Cells};
 use crate::rows::csv::Records;
 use crate::rows::lines::Lines;
-use crate::scoring::{self, CanaryPart, Choice};
-use crate::values::CustomerId;
+use crate::scoring::{self, CanaryPart, Choice, Scored};
 
 pub use output::{Form, Output};
 pub use spool::{Gone, Spool};
@@ -91,20 +89,6 @@ pub enum Row {
     Scored(usize),
     /// It could not be read; the line of the body that it ends in, where there are lines.
     Failed(BadField, Option<u64>),
-}
-
-/// A block of rows with what a model says of them.
-pub struct Block {
-    /// The model.
-    pub model: Arc<Model>,
-    /// By place.
-    pub customers: Customers,
-    /// By place.
-    pub scores: Vec<Score>,
-    /// By place: the version that answered.
-    pub versions: Vec<u32>,
-    /// The canary's part, where it has any of the rows.
-    pub canary: Option<CanaryPart>,
 }
 
 /// Scores the rows of a body of the given form and hands what is to be answered to `output`, its last line at the end.
@@ -364,55 +348,30 @@ impl<'m> Batch<'m> {
             return Ok(());
         }
         let counters = &self.job.counters;
-        let blocks: Vec<Block> = self.lanes.iter_mut().map(|lanes| lanes.score(counters)).collect();
+        let blocks: Vec<Scored> =
+            self.lanes.iter_mut().map(|lanes| lanes.score(counters)).collect();
         let rows = std::mem::take(&mut self.rows);
         output.block(&rows, &blocks)
     }
 }
 
 impl Lanes<'_> {
-    fn score(&mut self, counters: &Counters) -> Block {
+    fn score(&mut self, counters: &Counters) -> Scored {
         let customers = self.main.gathering.take();
-        let mut scores = self.main.model.scorer.score(&customers.rows);
-        let mut versions = vec![self.main.model.version; scores.len()];
-        let mut ours: Vec<usize> = (0..scores.len()).collect();
-        let mut canary = None;
-        if let Some((_, lane, places)) = &mut self.canary
-            && !places.is_empty()
-        {
-            let (rows, places) = (lane.gathering.take().rows, std::mem::take(places));
-            let theirs = lane.model.scorer.score(&rows);
-            lane.model.counters.scored(&rows, &theirs, 0, 0);
-            for (&place, score) in places.iter().zip(theirs) {
-                (scores[place], versions[place]) = (score, lane.model.version);
-            }
-            ours.retain(|place| places.binary_search(place).is_err());
-            canary = Some(CanaryPart { model: Arc::clone(lane.model), places, rows });
-        }
+        let part = self.canary.as_mut().filter(|(_, _, places)| !places.is_empty());
+        let part = part.map(|(_, lane, places)| CanaryPart {
+            model: Arc::clone(lane.model),
+            places: std::mem::take(places),
+            rows: lane.gathering.take().rows,
+        });
+        let scored = Scored::new(self.main.model, customers, part);
         if let Some((lane, places)) = &mut self.shadow
             && !places.is_empty()
         {
             let theirs = lane.model.scorer.score(&lane.gathering.take().rows);
-            let answered: Vec<Score> = places.drain(..).map(|place| scores[place]).collect();
+            let answered: Vec<Score> = places.drain(..).map(|place| scored.scores[place]).collect();
             scoring::told(lane.model, &answered, &theirs, counters);
         }
-        let (fields, levels) = (customers.unknown_fields, customers.unknown_levels);
-        let counted = &self.main.model.counters;
-        match ours.len() == scores.len() {
-            true => counted.scored(&customers.rows, &scores, fields, levels),
-            false => {
-                let rows: Rows = scoring::rows_at(&customers.rows, &ours);
-                let scores: Vec<Score> = ours.iter().map(|&place| scores[place]).collect();
-                counted.scored(&rows, &scores, fields, levels);
-            }
-        }
-        Block { model: Arc::clone(self.main.model), customers, scores, versions, canary }
-    }
-}
-
-impl Block {
-    /// How the customer at a place is named.
-    pub fn id(&self, place: usize) -> Option<&CustomerId> {
-        self.customers.ids[place].as_ref()
+        scored
     }
 }

@@ -12,9 +12,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rekindle_models::reasons::Reason;
 use serde::Serialize;
 
-use crate::batch::{Block, Gone, Row, Trailer};
+use crate::batch::{Gone, Row, Trailer};
 use crate::error::BadField;
-use crate::scoring::{Decision, Why, reasons_by};
+use crate::scoring::{Decision, Scored, Why};
 use crate::values::CustomerId;
 
 /// How a table is written, in either direction.
@@ -124,7 +124,7 @@ impl<'s> Output<'s> {
     ///
     /// # Errors
     /// When nobody takes it.
-    pub fn block(&mut self, rows: &[Row], blocks: &[Block]) -> Result<(), Gone> {
+    pub fn block(&mut self, rows: &[Row], blocks: &[Scored]) -> Result<(), Gone> {
         let why = self.why;
         let reasons: Reasons<'_> = (why.reasons > 0).then(|| {
             // A model that tells none was refused before the first row.
@@ -198,7 +198,7 @@ impl<'s> Output<'s> {
         told.iter().map(named).collect()
     }
 
-    fn csv(&self, first: u64, rows: &[Row], blocks: &[Block], reasons: &Reasons<'_>) -> Vec<u8> {
+    fn csv(&self, first: u64, rows: &[Row], blocks: &[Scored], reasons: &Reasons<'_>) -> Vec<u8> {
         let mut text = Vec::with_capacity(64 * rows.len());
         if first == 1 {
             text = self.header(&blocks.iter().map(|block| block.model.name()).collect::<Vec<_>>());
@@ -207,9 +207,9 @@ impl<'s> Output<'s> {
             write!(text, "{number}").expect(VECTOR);
             match row {
                 Row::Scored(place) => {
-                    quoted(&name(blocks[0].id(*place)), &mut text);
+                    quoted(&name(blocks[0].customers.ids[*place].as_ref()), &mut text);
                     for (at, block) in blocks.iter().enumerate() {
-                        let (version, score) = (block.versions[*place], &block.scores[*place]);
+                        let (version, score) = (block.version(*place), &block.scores[*place]);
                         let (probability, percentile) = (score.probability, score.percentile);
                         write!(text, ",{version},{probability},{percentile},{}", score.positive)
                             .expect(VECTOR);
@@ -235,16 +235,16 @@ impl<'s> Output<'s> {
         &self,
         first: u64,
         rows: &[Row],
-        blocks: &'a [Block],
+        blocks: &'a [Scored],
         reasons: &'a Reasons<'a>,
     ) -> Vec<u8> {
         let mut text = Vec::with_capacity(128 * rows.len());
         for (number, row) in (first..).zip(rows) {
             let written = match row {
                 Row::Scored(place) => {
-                    let entry = |at: usize, block: &'a Block| Entry {
+                    let entry = |at: usize, block: &'a Scored| Entry {
                         model_name: block.model.name(),
-                        model_version: block.versions[*place],
+                        model_version: block.version(*place),
                         probability: block.scores[*place].probability,
                         percentile: block.scores[*place].percentile,
                         decision: Decision { positive: block.scores[*place].positive },
@@ -257,7 +257,11 @@ impl<'s> Output<'s> {
                         true => Scores::Several { scores: entries },
                         false => Scores::One(entries.swap_remove(0)),
                     };
-                    Line { row: number, customer_id: blocks[0].id(*place), scores }
+                    Line {
+                        row: number,
+                        customer_id: blocks[0].customers.ids[*place].as_ref(),
+                        scores,
+                    }
                 }
                 Row::Failed(bad, line) => {
                     let (found, expected) = (&*bad.found, &*bad.expected);
@@ -275,7 +279,7 @@ impl<'s> Output<'s> {
         &mut self,
         first: u64,
         rows: &[Row],
-        blocks: &[Block],
+        blocks: &[Scored],
         reasons: &Reasons<'_>,
     ) -> Vec<u8> {
         let numbers = UInt64Array::from_iter_values(first..first + rows.len() as u64);
@@ -286,12 +290,14 @@ impl<'s> Output<'s> {
         let places: Vec<Option<usize>> = rows.iter().map(place).collect();
         let ids: StringArray = places
             .iter()
-            .map(|place| place.and_then(|p| blocks[0].id(p)).map(CustomerId::to_string))
+            .map(|place| {
+                place.and_then(|p| blocks[0].customers.ids[p].as_ref()).map(CustomerId::to_string)
+            })
             .collect();
         let mut columns: Vec<ArrayRef> = vec![Arc::new(numbers), Arc::new(ids)];
         for (at, block) in blocks.iter().enumerate() {
             let scores = || places.iter().map(|place| place.map(|p| &block.scores[p]));
-            let versions = places.iter().map(|place| place.map(|p| u64::from(block.versions[p])));
+            let versions = places.iter().map(|place| place.map(|p| u64::from(block.version(p))));
             columns.push(Arc::new(versions.collect::<UInt64Array>()));
             columns
                 .push(Arc::new(scores().map(|s| Some(s?.probability)).collect::<Float64Array>()));
@@ -402,8 +408,8 @@ fn empty_batch(schema: &Schema, trailer: &str) -> Vec<u8> {
 }
 
 /// The reasons of a block's rows.
-fn of_block(block: &Block, why: Why) -> Vec<Vec<Reason<'_>>> {
-    reasons_by(&block.model, &block.customers.rows, block.canary.as_ref(), why).unwrap_or_default()
+fn of_block(block: &Scored, why: Why) -> Vec<Vec<Reason<'_>>> {
+    block.reasons(why).ok().flatten().unwrap_or_default()
 }
 
 fn line(object: &impl Serialize) -> Vec<u8> {
