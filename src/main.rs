@@ -9,10 +9,6 @@ use rekindle::cli::{Cli, Command};
 use rekindle::settings::{Flags, Settings};
 use rekindle::{startup, telemetry};
 
-/// Requests allocate on one thread and free on another.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let Cli { command, flags } = Cli::parse();
     let outcome = match command {
