@@ -210,7 +210,7 @@ impl Counters {
         self.seconds.with_label_values(&[route]).observe(took.as_secs_f64());
     }
 
-    /// Counts a request that was refused or dropped: `queue`, `lag`, `rate`, `deadline`, `batches`.
+    /// Counts a request that was refused or dropped: `queue`, `lag`, `rate`, `deadline`, `batches`, `memory`.
     pub fn shed(&self, reason: &str) {
         self.shed.with_label_values(&[reason]).inc();
     }

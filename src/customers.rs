@@ -354,7 +354,7 @@ impl<'m> Gathering<'m> {
     /// Where the columns of a table go. Every customer added later counts as having all of them.
     ///
     /// # Errors
-    /// When a column stands twice, or there are too many.
+    /// When a column stands twice, there are too many, or none is a feature of the model.
     pub fn heading(&mut self, names: &[Cow<'_, str>]) -> Result<Heading<'m>, ApiError> {
         if names.len() > self.limits.fields {
             return Err(ApiError::InvalidTable {
@@ -380,6 +380,10 @@ impl<'m> Gathering<'m> {
                     reason: format!("column {:?} stands twice, expected once", shorten(name)),
                 });
             }
+        }
+        let is_feature = |column: &Column<'_>| matches!(column, Column::Known(_, role) if !matches!(role, Role::Id | Role::Ignored));
+        if !columns.iter().any(is_feature) {
+            return Err(ApiError::InvalidTable { reason: no_feature(names, fields) });
         }
         self.unknown_in_heading = unknown.len();
         self.unknown_fields.extend(unknown.into_iter().take(KEPT).map(shorten));
@@ -456,6 +460,26 @@ impl<'m> Gathering<'m> {
     fn short_text(&self) -> String {
         format!("at most {} bytes", self.limits.text_bytes)
     }
+}
+
+/// What a table is told whose columns are all strange: most likely it has another separator, no header, or is packed.
+fn no_feature(names: &[Cow<'_, str>], fields: &Fields) -> String {
+    let is_feature = |role: &Role| !matches!(role, Role::Id | Role::Ignored);
+    let known = fields.known().iter().filter(|field| is_feature(&field.role));
+    let (found, expected) =
+        (some(names.iter().map(|name| &**name)), some(known.map(|field| &*field.name)));
+    format!(
+        "found {} columns that the model does not know ({found}), expected features of it ({expected}): names in the first \
+         line, commas between, and Content-Encoding: gzip where it is packed",
+        names.len()
+    )
+}
+
+/// The first three names.
+fn some<'n>(mut names: impl Iterator<Item = &'n str>) -> String {
+    let quoted = |name: &str| format!("{:?}", shorten(name));
+    let first: Vec<String> = names.by_ref().take(3).map(quoted).collect();
+    format!("{}{}", first.join(", "), if names.next().is_some() { ", ..." } else { "" })
 }
 
 /// The first [`LISTED`]; the others are counted.

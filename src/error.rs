@@ -311,6 +311,8 @@ impl ApiError {
     fn details(&self) -> Details<'_> {
         match self {
             ApiError::InvalidFeatures { fields, .. } => Details::Fields(fields),
+            // What is wrong with an event is told by its path.
+            ApiError::InvalidEvents { line: 0, .. } => Details::None([]),
             ApiError::MalformedJson { line, column, .. }
             | ApiError::InvalidEvents { line, column, .. } => {
                 Details::Place { line: *line, column: *column }

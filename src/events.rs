@@ -63,6 +63,54 @@ struct Event {
     measures: BTreeMap<String, f64>,
 }
 
+impl Body<'_> {
+    fn check_texts(&self, most: usize) -> Result<(), ApiError> {
+        let short = |field: &dyn fmt::Display, text: &str| match text.len() > most {
+            false => Ok(()),
+            true => {
+                let found = text.len();
+                Err(invalid(format!(
+                    "{field}: found a text of {found} bytes, expected at most {most}"
+                )))
+            }
+        };
+        if let Some(Value::Text(id)) = &self.customer_id {
+            short(&"customer_id", id)?;
+        }
+        short(&"cutoff", &self.cutoff)?;
+        for (place, event) in self.events.iter().enumerate() {
+            for (name, text) in event.texts() {
+                short(&format_args!("events[{place}].{name}"), text)?;
+            }
+        }
+        for (name, value) in &self.attributes.0 {
+            short(&"a name of attributes", name)?;
+            if let Value::Text(text) = value {
+                short(&format_args!("attributes.{name}"), text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Event {
+    /// Its texts, each with its field; the names of measures are told as `measures`.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let optional = [
+            ("product", &self.product),
+            ("product_group", &self.product_group),
+            ("channel", &self.channel),
+            ("received_at", &self.received_at),
+        ];
+        let given = optional.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)));
+        let measures = self.measures.keys().map(|name| ("measures", name.as_str()));
+        [("time", self.time.as_str()), ("kind", &self.kind)]
+            .into_iter()
+            .chain(given)
+            .chain(measures)
+    }
+}
+
 impl FromEvents {
     /// `schema` is that of the model's rows and `markers` the cells that were missing in its table.
     ///
@@ -90,13 +138,15 @@ impl FromEvents {
         Ok(FromEvents { spec, kernel, zone, names, roles, missing: Missing::new(markers) })
     }
 
-    /// Reads a body and makes the features. The order of the events does not matter.
+    /// Reads a body and makes the features. The order of the events does not matter; no text may be longer than
+    /// `text_bytes`.
     ///
     /// # Errors
     /// When the body is not JSON, or an event or attribute cannot be read: which, what was found, what was
     /// expected.
-    pub fn read(&self, body: &[u8]) -> Result<Customers, ApiError> {
+    pub fn read(&self, body: &[u8], text_bytes: usize) -> Result<Customers, ApiError> {
         let body: Body<'_> = serde_json::from_slice(body).map_err(|error| unread(body, &error))?;
+        body.check_texts(text_bytes)?;
         let id = body.customer_id.as_ref().map_or(Ok(None), |id| {
             let bad = |expected| invalid(format!("customer_id: found {id}, expected {expected}"));
             customer_id(id).map_err(bad)
@@ -375,7 +425,7 @@ mod tests {
         let event = |kind: &str| format!(r#"{{"time": "2024-01-10", "kind": "{kind}"}}"#);
         let events = ["wish", "visit", "help", "zoom", "wish", "visit"].map(event).join(", ");
         let body = format!(r#"{{"cutoff": "2024-02-01", "events": [{events}]}}"#);
-        let told = from.read(body.as_bytes()).unwrap();
+        let told = from.read(body.as_bytes(), 1_000).unwrap();
         let history = told.history.unwrap();
         assert_eq!((history.events, history.counted), (6, 4));
         assert_eq!(told.rows.row(0), [4.0]);

@@ -38,6 +38,7 @@ mod fields;
 mod heavy;
 mod kept;
 mod lag;
+mod memory;
 mod model;
 mod registry;
 mod spans;

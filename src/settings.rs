@@ -64,6 +64,9 @@ pub struct Flags {
     /// Largest request body, and largest after decompression [default: 8388608]
     #[arg(long, env = "REKINDLE_MAX_BODY_BYTES", value_name = "BYTES")]
     pub max_body_bytes: Option<usize>,
+    /// Bytes that the bodies of all requests under way may hold together [default: 536870912]
+    #[arg(long, env = "REKINDLE_MAX_BODIES_BYTES", value_name = "BYTES")]
+    pub max_bodies_bytes: Option<usize>,
     /// Most customers in one request, but for POST /v1/score/batch, which has no limit [default: 10000]
     #[arg(long, env = "REKINDLE_MAX_CUSTOMERS", value_name = "COUNT")]
     pub max_customers: Option<usize>,
@@ -114,7 +117,7 @@ pub struct Flags {
     #[arg(long, env = "REKINDLE_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Print the settings in force as TOML and exit
+    /// Print the settings in force as TOML and exit; the files that they name are not opened
     #[arg(long)]
     #[serde(skip)]
     pub check: bool,
@@ -197,6 +200,8 @@ pub struct Settings {
     pub burst: Option<u32>,
     /// Largest request body in bytes, 1 KiB to 1 GiB.
     pub max_body_bytes: usize,
+    /// Most bytes of the bodies under way together, from twice `max_body_bytes` to 1 TiB.
+    pub max_bodies_bytes: usize,
     /// Most customers in one request, 1 to 1,000,000.
     pub max_customers: usize,
     /// Most fields of a customer, 1 to 1,000,000.
@@ -344,6 +349,7 @@ impl Settings {
                 None => None,
             },
             max_body_bytes: within!(max_body_bytes, 8 << 20, 1 << 10..=1 << 30),
+            max_bodies_bytes: within!(max_bodies_bytes, 512 << 20, 1 << 10..=1 << 40),
             max_customers: within!(max_customers, 10_000, 1..=1_000_000),
             max_fields: within!(max_fields, 10_000, 1..=1_000_000),
             max_text_bytes: within!(max_text_bytes, 64 << 10, 16..=16 << 20),
@@ -372,6 +378,14 @@ impl Settings {
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             let expected = "both tls_certificate and tls_key, or neither";
             return wrong("tls_certificate", "one of two", expected);
+        }
+        // A body takes up to twice its length while it comes.
+        if self.max_bodies_bytes < 2 * self.max_body_bytes {
+            return wrong(
+                "max_bodies_bytes",
+                &self.max_bodies_bytes.to_string(),
+                &format!("at least twice max_body_bytes, which is {}", self.max_body_bytes),
+            );
         }
         if !self.listen.ip().is_loopback() && self.keys.is_none() && !self.allow_without_keys {
             return wrong(
@@ -540,6 +554,10 @@ mod tests {
             "setting listen: found \"here\", expected an IP",
         );
         check(&|f| f.registry = None, "setting registry: found nothing, expected an existing");
+        check(
+            &|f| f.max_bodies_bytes = Some(9 << 20),
+            "setting max_bodies_bytes: found 9437184, expected at least twice max_body_bytes, which is 8388608",
+        );
         check(&|f| f.max_body_bytes = Some(5), "setting max_body_bytes: found 5, expected 1024 to");
     }
 

@@ -24,6 +24,7 @@ use crate::heavy::Heavy;
 use crate::kept::KeptScores;
 use crate::keys::KeyRing;
 use crate::lag::Lag;
+use crate::memory::Memory;
 use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::routes;
@@ -81,6 +82,13 @@ impl Service {
         let address = server.addrs()[0];
         let monitored = monitor.as_ref().map(|(address, _)| tracing::field::display(*address));
         tracing::info!(%address, monitor = monitored, workers = settings.workers, "listening");
+        if state.models.served().is_empty() {
+            tracing::warn!(
+                registry = ?settings.registry,
+                "no model answers: the registry has none in force; it is the folder that `rekindle fit -o` made, not \
+                 the one of a model in it, and `rekindle models promote` puts a version in force"
+            );
+        }
         rt::spawn(drain(state.clone()));
         Ok(Service { server: server.run(), address, monitor, state, _watch: watch })
     }
@@ -158,6 +166,7 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
             fields: settings.max_fields,
             text_bytes: settings.max_text_bytes,
         },
+        bodies: Memory::of(settings.max_bodies_bytes),
         models: Arc::new(models),
         shadows: Shadows::start()?,
         keys: settings.keys.as_deref().map(KeyRing::open).transpose()?,

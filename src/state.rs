@@ -14,6 +14,7 @@ use crate::faults::Faults;
 use crate::heavy::{Deadline, Heavy};
 use crate::kept::KeptScores;
 use crate::keys::{Caller, KeyRing};
+use crate::memory::Memory;
 use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::scoring::Shadows;
@@ -28,6 +29,8 @@ pub(crate) struct AppState {
     pub settings: Settings,
     /// How much a request may hold.
     pub limits: Limits,
+    /// The memory that bodies may take.
+    pub bodies: Arc<Memory>,
     pub models: Arc<LoadedModels>,
     pub shadows: Shadows,
     pub heavy: Heavy,

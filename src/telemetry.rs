@@ -6,17 +6,18 @@ use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::web;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use prometheus::IntGauge;
+use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -77,7 +78,13 @@ pub(crate) async fn observe<B: MessageBody>(
     let protocol = Protocol::of(gate::path_of(&request));
     let secure = state.settings.tls_certificate.is_some();
     let response = match gate::admit(&request, &state, start) {
-        Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
+        Err(error) => {
+            let (request, payload) = request.into_parts();
+            if request.version() == Version::HTTP_2 {
+                take_the_rest(payload).await;
+            }
+            ServiceResponse::new(request, error.reply(protocol)).map_into_right_body()
+        }
         Ok(asker) => {
             if gate::is_administrative(gate::path_of(&request)) {
                 let request_id = id.to_str().unwrap_or_default().to_owned();
@@ -124,6 +131,23 @@ pub(crate) async fn observe<B: MessageBody>(
     headers.insert(REQUEST_ID, id);
     harden(headers, secure, is_page);
     Ok(response)
+}
+
+/// Takes a small body whose request was refused, so that the client has sent it: over HTTP/2 the stream is reset where
+/// it has not, and clients then do not look at the answer.
+async fn take_the_rest(mut payload: Payload) {
+    const MOST: usize = 1 << 20;
+    let mut taken = 0;
+    let rest = async {
+        while let Some(Ok(piece)) = payload.next().await {
+            taken += piece.len();
+            if taken > MOST {
+                return;
+            }
+        }
+    };
+    // Who sends slowly is cut off.
+    drop(timeout(Duration::from_secs(1), rest).await);
 }
 
 /// A request whose handler panicked: nothing is left of it but this.

@@ -42,6 +42,8 @@ pub struct Spool<T> {
     most: u64,
     /// How long nothing may be taken.
     patience: Duration,
+    /// Whether the disk took what it was given, where it was given anything: what went wrong.
+    disk: Option<Result<(), String>>,
 }
 
 /// Most bytes that wait in memory.
@@ -63,7 +65,13 @@ impl<T> Spool<T> {
             written: 0,
             most,
             patience,
+            disk: None,
         }
+    }
+
+    /// Whether the disk took what it was given: what went wrong; `None` where memory was enough.
+    pub fn disk(&self) -> Option<Result<(), String>> {
+        self.disk.clone()
     }
 
     /// Hands something on, now or later.
@@ -107,6 +115,12 @@ impl<T> Spool<T> {
                 "more than {most} bytes wait for the client to take them"
             )));
         }
+        let written = self.write(bytes);
+        self.disk = Some(written.as_ref().map(|_| ()).map_err(ToString::to_string));
+        written
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(tempfile::tempfile()?),

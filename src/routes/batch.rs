@@ -1,7 +1,7 @@
 //! Tables of any length in, their scores out as a stream, while the table is still coming.
 
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCEPT, Accept, CONTENT_TYPE, Header, Quality, QualityItem};
 use actix_web::web::{self, Bytes};
@@ -94,6 +94,9 @@ pub async fn score_batch(
         }));
         let done = done
             .unwrap_or_else(|_| Err(ApiError::Internal { reason: "a batch panicked".to_owned() }));
+        if let Some(disk) = spool.disk() {
+            data.faults.set("batch answers", disk.err());
+        }
         let finished = done.and_then(|()| {
             spool.finish().map_err(|gone| ApiError::Unreceived { reason: gone.to_string() })
         });
@@ -126,10 +129,10 @@ pub async fn score_batch(
 
 /// Tells the client why there is no more, if it takes anything soon.
 fn told_within(client: &mpsc::Sender<Piece>, error: ApiError, patience: Duration) {
-    let until = std::time::Instant::now() + patience;
+    let until = Instant::now() + patience;
     let mut piece = Err(error);
     while let Err(TrySendError::Full(kept)) = client.try_send(piece) {
-        if std::time::Instant::now() > until {
+        if Instant::now() > until {
             return;
         }
         piece = kept;
@@ -182,14 +185,33 @@ fn form_out(request: &HttpRequest, form_in: Form) -> Result<Form, ApiError> {
     form.ok_or_else(|| ApiError::NotAcceptable { found: accept.to_string() })
 }
 
-/// Hands the body on to the thread as it comes; it ends where nothing comes for too long.
+/// Bytes that must come in a second, of the time that the body is waited for.
+const PACE: f64 = 1_000.0;
+
+/// Hands the body on to the thread as it comes; it ends where nothing comes for too long, or so little that the place
+/// of a batch would be held for nothing.
 fn forward(mut body: web::Payload, patience: Duration) -> Receiver<io::Result<Bytes>> {
     let (to_thread, pieces) = mpsc::channel(PIECES);
     rt::spawn(async move {
+        let (mut waited, mut came) = (Duration::ZERO, 0);
         loop {
-            let piece = match timeout(patience, body.next()).await {
+            let start = Instant::now();
+            let next = timeout(patience, body.next()).await;
+            waited += start.elapsed();
+            let piece = match next {
                 Ok(None) => return,
-                Ok(Some(Ok(piece))) => Ok(piece),
+                Ok(Some(Ok(piece))) => {
+                    came += piece.len();
+                    // The first `patience` is for connections that begin slowly.
+                    let late = waited.saturating_sub(patience).as_secs_f64();
+                    match (came as f64) < late * PACE {
+                        false => Ok(piece),
+                        true => Err(io::Error::other(format!(
+                            "{came} bytes came in {:.1} s, expected {PACE} in a second",
+                            waited.as_secs_f64()
+                        ))),
+                    }
+                }
                 Ok(Some(Err(error))) => {
                     Err(io::Error::other(format!("the body broke off: {error}")))
                 }

@@ -82,9 +82,9 @@ pub async fn score_events(
     let (why, several) = (query.why()?, query.asks_several());
     let choices = query.choices(&state, deadline).await?;
     let body = receive(&state, deadline, &request, body).await?;
-    let bytes = body.len();
+    let (bytes, text_bytes) = (body.len(), state.limits.text_bytes);
     let reader = move |model: &Model| match &model.from_events {
-        Some(from_events) => from_events.read(&body),
+        Some(from_events) => from_events.read(&body, text_bytes),
         None => Err(ApiError::NotFromEvents { model: model.name().to_owned() }),
     };
     let write = move |scored: Vec<Scored>| replies(&scored, why, several);

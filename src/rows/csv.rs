@@ -221,6 +221,12 @@ impl<R: Read> Records<R> {
                         bytes[..read].ends_with(b"\r") && bytes[read..].starts_with(b"\n"),
                     );
                     self.lines.short(read)?;
+                    if self.lines.ended() && read == bytes.len() && ends_in_quotes(bytes) {
+                        let line = self.lines.number() + 1;
+                        return Err(Broken::Table(format!(
+                            "line {line}: found a quote that nothing closes before the end, expected a second one"
+                        )));
+                    }
                     let lines = memchr::memchr_iter(b'\n', &bytes[..read]).count().max(1);
                     self.lines.take(read, lines as u64);
                     let record = Record::Quoted(&self.texts[..written], &self.ends[..fields]);
@@ -230,6 +236,21 @@ impl<R: Read> Records<R> {
             }
         }
     }
+}
+
+/// Whether a record ends within quotes: they begin where a field does, and two of them stand for one.
+fn ends_in_quotes(record: &[u8]) -> bool {
+    let (mut within, mut begins) = (false, true);
+    let mut bytes = record.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' if within => within = bytes.next_if(|next| **next == b'"').is_some(),
+            b'"' => within = begins,
+            _ => {}
+        }
+        begins = !within && matches!(byte, b',' | b'\n' | b'\r');
+    }
+    within
 }
 
 /// Reads a whole table.

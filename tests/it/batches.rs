@@ -258,9 +258,18 @@ fn csv_is_read_however_programs_write_it() {
     );
     let ids: Vec<&Value> = rows.iter().map(|row| &row["customer_id"]).collect();
     assert_eq!(json!(ids), json!(["say \"a\"\r\nand b", "\u{e9}", "5\"\" pipe"]));
-    // A quote that is never closed takes the rest of the table into one field.
-    let (rows, trailer) = lines(&app, "", CSV, "customer,spend\na,1\n\"b,2\nc,3\n");
-    assert_eq!((rows.len(), counts(&trailer)), (2, (2, 1, 1, true)), "{rows:?}");
+    // A quote that is never closed would take the rest of the table into one field.
+    for end in ["\n", "", "\"\"", "\r\n"] {
+        let body = format!("customer,spend,plan\na,1,gold\nb,2,\"gold\nc,3,gold{end}");
+        let (rows, trailer) = lines(&app, "", CSV, body);
+        assert_eq!((rows.len(), counts(&trailer)), (1, (1, 1, 0, false)), "{end:?}: {rows:?}");
+        let error = trailer["error"].as_str().unwrap();
+        assert!(error.contains("line 3: found a quote that nothing closes"), "{error}");
+    }
+    for closed in ["5\"", "\"\"", "\"5\"\"\"", "\"5\"x"] {
+        let body = format!("spend,customer\n1,{closed}");
+        assert_eq!(counts(&lines(&app, "", CSV, body).1), (1, 1, 0, true), "{closed}");
+    }
     // Bytes that are no text, and a mark before JSON.
     let (rows, _) = lines(&app, "", CSV, b"customer,spend\n\xff,1\nb,2\n");
     assert!(rows[0]["error"]["found"].as_str().unwrap().contains("no text"), "{rows:?}");
@@ -304,6 +313,12 @@ fn what_is_no_table_gets_a_status_that_says_so() {
     };
     check(CSV, CSV, "", 422, "no header");
     check(CSV, CSV, "spend,spend\n1,1\n", 422, "twice");
+    // Another separator, no header, a name alone, bytes that are packed.
+    for strange in
+        ["customer;spend\na;1\n", "a,1,gold\nb,2,gold\n", "customer\na\n", "\u{1f}\u{8b}\u{8}\n"]
+    {
+        check(CSV, CSV, strange, 422, "that the model does not know");
+    }
     check(CSV, CSV, "a,b,c,d,e,f\n1,1,1,1,1,1\n", 422, "at most 5");
     check(CSV, CSV, &"x".repeat(400_000), 422, "line 1 is longer than 2000 bytes");
     check(CSV, CSV, &"x".repeat(3_000), 422, "line 1 is longer than 2000 bytes");

@@ -110,6 +110,37 @@ fn a_small_request_cannot_become_a_large_one() {
 }
 
 #[test]
+fn the_bodies_under_way_hold_no_more_together_than_they_may() {
+    let app = spawn_app_with(churn(), |settings| {
+        (settings.max_body_bytes, settings.max_bodies_bytes) = (1 << 20, 2 << 20);
+        settings.request_timeout_ms = 3_000;
+    });
+    let address = app.url.strip_prefix("http://").unwrap();
+    let large = format!("{}{{}}", " ".repeat(900_000));
+    assert_eq!(app.post("/v1/score", &large).status, 200);
+    // Some that have sent nearly all of it, and wait.
+    let held: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let head = format!(
+                "POST /v1/score HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                large.len()
+            );
+            drop(stream.write_all(head.as_bytes()));
+            drop(stream.write_all(&large.as_bytes()[..800_000]));
+            stream
+        })
+        .collect();
+    client::until("there is no room for another", || app.post("/v1/score", &large).status == 503);
+    // A small one needs none, and what was held comes back.
+    assert_eq!(app.post("/v1/score", "{}").status, 200);
+    drop(held);
+    client::until("there is room again", || app.post("/v1/score", &large).status == 200);
+    let metrics = app.get("/metrics").text;
+    assert!(metrics.contains(r#"rekindle_requests_shed_total{reason="memory"}"#), "{metrics}");
+}
+
+#[test]
 fn callers_that_come_too_often_are_told_when_to_come_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.toml");

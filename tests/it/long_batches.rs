@@ -117,6 +117,25 @@ fn a_body_that_breaks_off_is_never_taken_for_a_whole_one() {
 }
 
 #[test]
+fn a_table_that_trickles_does_not_hold_its_place() {
+    let app = spawn_app_with(registry_of(&[small_model::artifact("churn", 0.0)]), |settings| {
+        settings.request_timeout_ms = 500;
+        settings.max_batches = 1;
+    });
+    let mut stream = TcpStream::connect(app.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(head(CSV).as_bytes()).unwrap();
+    chunk(&mut stream, b"customer,spend\na,1\n").unwrap();
+    let start = std::time::Instant::now();
+    // A byte now and then: never nothing for as long as may be.
+    client::until("its place is free", || {
+        std::thread::sleep(Duration::from_millis(50));
+        drop(chunk(&mut stream, b"1"));
+        send(&app, "", CSV, CSV, b"spend\n1\n").status == 200
+    });
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
 fn no_more_batches_are_read_at_a_time_than_allowed() {
     let app = spawn_app_with(registry_of(&[small_model::artifact("churn", 0.0)]), |settings| {
         settings.max_batches = 1;
