@@ -1,21 +1,26 @@
 //! Around every request: its id, who may come in, what is counted and logged of it, and headers of every answer. Bodies,
 //! paths and customers are never logged.
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{StatusCode, Version};
 use actix_web::middleware::Next;
-use actix_web::web;
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use prometheus::IntGauge;
 use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
@@ -63,10 +68,11 @@ impl Drop for InFlight {
 
 /// Lets a request in or refuses it, has it answered, and tells what came of it.
 pub(crate) async fn observe<B: MessageBody>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let start = Instant::now();
+    let body = (request.version() == Version::HTTP_2).then(|| Shared::of(&mut request));
     let Some(state) = request.app_data::<web::Data<AppState>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
@@ -78,13 +84,7 @@ pub(crate) async fn observe<B: MessageBody>(
     let protocol = Protocol::of(gate::path_of(&request));
     let secure = state.settings.tls_certificate.is_some();
     let response = match gate::admit(&request, &state, start) {
-        Err(error) => {
-            let (request, payload) = request.into_parts();
-            if request.version() == Version::HTTP_2 {
-                take_the_rest(payload).await;
-            }
-            ServiceResponse::new(request, error.reply(protocol)).map_into_right_body()
-        }
+        Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
         Ok(asker) => {
             if gate::is_administrative(gate::path_of(&request)) {
                 let request_id = id.to_str().unwrap_or_default().to_owned();
@@ -130,12 +130,35 @@ pub(crate) async fn observe<B: MessageBody>(
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     harden(headers, secure, is_page);
+    if let Some(body) = body.filter(|_| !status.is_success()) {
+        take_the_rest(body).await;
+    }
     Ok(response)
 }
 
-/// Takes a small body whose request was refused, so that the client has sent it: over HTTP/2 the stream is reset where
-/// it has not, and clients then do not look at the answer.
-async fn take_the_rest(mut payload: Payload) {
+/// A body that is still there when its handler has let go of it.
+#[derive(Clone)]
+struct Shared(Rc<RefCell<Payload>>);
+
+impl Shared {
+    fn of(request: &mut ServiceRequest) -> Shared {
+        let shared = Shared(Rc::new(RefCell::new(request.take_payload())));
+        request.set_payload(Payload::Stream { payload: Box::pin(shared.clone()) });
+        shared
+    }
+}
+
+impl Stream for Shared {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_next(context)
+    }
+}
+
+/// Takes what a refused request still sends, if it is not much: over HTTP/2 the stream is reset where it was not taken,
+/// and clients then do not look at the answer.
+async fn take_the_rest(mut payload: Shared) {
     const MOST: usize = 1 << 20;
     let mut taken = 0;
     let rest = async {

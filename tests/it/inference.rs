@@ -190,7 +190,7 @@ fn v2_says_in_its_own_form_what_was_found_and_expected() {
     check(json!([spend(json!([11]), json!(vec![1; 11]))]), &["more than 10 customers"]);
     check(json!([spend(json!([u64::MAX]), json!([1]))]), &["more than 10 customers"]);
     check(
-        json!([{"name": "x", "shape": [4, u64::MAX / 2], "datatype": "FP64", "data": [1]}]),
+        json!([{"name": "spend", "shape": [4, u64::MAX / 2], "datatype": "FP64", "data": [1]}]),
         &["shape"],
     );
     check(

@@ -194,7 +194,8 @@ fn mlflow_says_in_its_own_form_what_was_found_and_expected() {
     json("{\"inputs\": {\"spend\": [1], \"spend\": [1]}}", 422, &["spend", "twice"]);
     // Long names are others where their ends are.
     let (a, b) = ("x".repeat(120) + "a", "x".repeat(120) + "b");
-    let body = json!({"dataframe_split": {"columns": [a, b], "data": [[1, 2]]}}).to_string();
+    let body =
+        json!({"dataframe_split": {"columns": [a, b, "spend"], "data": [[1, 2, 3]]}}).to_string();
     assert_eq!(app.post("/invocations", &body).status, 200);
     // JSON of another shape is told as a table that cannot be read, not as broken JSON.
     for body in [
