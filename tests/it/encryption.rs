@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,4 +67,28 @@ fn tls_is_spoken_with_the_certificate_that_is_in_the_files_now() {
     assert!(get_over_tls(address, "/v1/models", &first).is_none());
     let metrics = get_over_tls(address, "/metrics", &second).unwrap();
     assert!(metrics.contains("rekindle_certificate_days_left "), "{metrics}");
+}
+
+#[test]
+fn every_refusal_reaches_a_client_of_http_2() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let app = spawn_app_with(churn(), |settings| {
+        settings.tls_certificate = Some(folder.path().join("chain.pem"));
+        settings.tls_key = Some(folder.path().join("key.pem"));
+    });
+    let port = app.url.rsplit(':').next().unwrap();
+    for _ in 0..20 {
+        // The body is not looked at: the model is not there.
+        let asked = Command::new("curl")
+            .args(["-s", "--http2", "-w", " %{http_code} %{http_version}", "--cacert"])
+            .arg(folder.path().join("chain.pem"))
+            .args(["--connect-to", &format!("localhost:{port}:127.0.0.1:{port}")])
+            .args(["--data-binary", &"x".repeat(20_000)])
+            .arg(format!("https://localhost:{port}/v1/score?model=none"))
+            .output();
+        let Ok(asked) = asked else { return eprintln!("SKIPPED: curl is not installed") };
+        let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+        assert!(said.ends_with(" 404 2") || said.ends_with(" 404 1.1"), "{said}: {asked:?}");
+    }
 }
