@@ -81,6 +81,14 @@ def csv(draw):
 
 
 @st.composite
+def fitting_csv(draw):
+    """A table that is right."""
+    names = draw(st.lists(st.sampled_from(FEATURES), min_size=1, unique=True))
+    lines = draw(st.lists(st.tuples(*[FITTING[name][1] for name in names]), max_size=5))
+    return serving.csv_text(names, lines).encode()
+
+
+@st.composite
 def arrow(draw):
     """An Arrow stream, sometimes damaged."""
     count = draw(st.integers(0, 6))
@@ -241,10 +249,13 @@ def nearly(draw, case):
             case.headers["Inference-Header-Content-Length"] = str(draw(mostly(st.just(len(text)), st.integers(0, 99))))
         case.body = text + binary
     elif path == "/v1/score/batch":
+        right = draw(st.booleans())
+        if right:
+            case.query = {"model": "churn"}
+        lines = (st.lists(GOOD, max_size=12) if right else CUSTOMERS).map(lambda all: b"\n".join(map(as_json, all)))
         case.media_type, case.body = draw(st.one_of(
-            st.tuples(st.just("text/csv"), csv()),
-            st.tuples(st.just(NDJSON), CUSTOMERS.map(lambda all: b"\n".join(map(as_json, all)))),
-            st.tuples(st.just(ARROW), arrow())))
+            st.tuples(st.just("text/csv"), fitting_csv() if right else csv()),
+            st.tuples(st.just(NDJSON), lines), st.tuples(st.just(ARROW), arrow())))
         if draw(st.booleans()):
             case.headers["Accept"] = draw(st.sampled_from(["text/csv", NDJSON, ARROW, "*/*", "image/png"]))
     elif path == "/invocations" and draw(st.integers(0, 3)) == 0:
