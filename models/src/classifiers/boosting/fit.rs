@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::classifiers::boosting::FittedBoosting;
 use crate::classifiers::boosting::binning::Bins;
 use crate::classifiers::boosting::grower::{Ground, Grower, GrownTree};
-use crate::classifiers::boosting::loss::{gradients, pack, probability};
+use crate::classifiers::boosting::loss::{Answers, pack, probability};
 use crate::classifiers::boosting::params::{Boosting, Metric};
 use crate::classifiers::boosting::splitting::{Rules, has};
 use crate::classifiers::boosting::table::BinnedTable;
@@ -41,11 +41,36 @@ impl Boosting {
         let one = |(data, watch): &(Dataset<'_>, Option<Dataset<'_>>)| {
             check_classes(data)?;
             let ground = ground(self, table, data)?;
-            let fit = Fit::new(self, table, data);
+            let fit = Fit::of_target(self, table, data);
             let mut watched = watch.as_ref().map(|data| Watched::new(data, fit.start, self));
             fit.run(&ground, watched.as_mut())
         };
         targets.par_iter().map(one).collect()
+    }
+
+    /// Learns a number by least squares: a row's raw score is the number expected of it. `response` has one for each row
+    /// of the frame, finite where the dataset has the row; the dataset's target is not looked at. There is no early
+    /// stopping, and `scale_pos_weight` has no meaning here.
+    ///
+    /// # Errors
+    /// When a parameter is out of its range or names no feature, or there is no row.
+    ///
+    /// # Panics
+    /// When the dataset has a feature that the table has not.
+    pub fn fit_response(
+        &self,
+        table: &BinnedTable,
+        data: &Dataset<'_>,
+        response: &[f64],
+    ) -> Result<FittedBoosting> {
+        self.validate()?;
+        if data.rows.is_empty() {
+            let reason = "there is no row to learn from".into();
+            return Err(Error::Fit { classifier: super::NAME, reason });
+        }
+        let ground = ground(self, table, data)?;
+        let response = data.rows.iter().map(|&row| response[row as usize]).collect();
+        Fit::new(self, table, data, Answers::Response(response), data.weights()).run(&ground, None)
     }
 }
 
@@ -54,7 +79,7 @@ struct Fit<'a> {
     params: &'a Boosting,
     table: &'a BinnedTable,
     data: &'a Dataset<'a>,
-    target: Vec<bool>,
+    answers: Answers,
     /// Weights with the factor on positives.
     weight: Vec<f64>,
     /// The margin before the first tree.
@@ -65,17 +90,25 @@ struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    fn new(params: &'a Boosting, table: &'a BinnedTable, data: &'a Dataset<'a>) -> Fit<'a> {
+    fn of_target(params: &'a Boosting, table: &'a BinnedTable, data: &'a Dataset<'a>) -> Fit<'a> {
         let target = data.targets();
         let factor = |positive| if positive { params.scale_pos_weight } else { 1.0 };
         let weight: Vec<f64> =
             data.weights().iter().zip(&target).map(|(w, t)| w * factor(*t)).collect();
-        let total: f64 = weight.iter().sum();
-        let positive: f64 = weight.iter().zip(&target).filter(|(_, t)| **t).map(|(w, _)| w).sum();
-        let start = (positive / (total - positive)).ln();
-        let rows = target.len();
+        Fit::new(params, table, data, Answers::Target(target), weight)
+    }
+
+    fn new(
+        params: &'a Boosting,
+        table: &'a BinnedTable,
+        data: &'a Dataset<'a>,
+        answers: Answers,
+        weight: Vec<f64>,
+    ) -> Fit<'a> {
+        let start = answers.start(&weight);
+        let rows = weight.len();
         let (margins, pairs) = (vec![start; rows], vec![(0.0, 0.0); rows]);
-        Fit { params, table, data, target, weight, start, margins, pairs }
+        Fit { params, table, data, answers, weight, start, margins, pairs }
     }
 
     fn run(
@@ -89,7 +122,7 @@ impl<'a> Fit<'a> {
         let mut fruitless = 0;
         for round in 0..self.params.num_iterations {
             let seed = mix2(self.params.seed, round as u64);
-            gradients(&self.margins, &self.target, &self.weight, &mut self.pairs);
+            self.answers.gradients(&self.margins, &self.weight, &mut self.pairs);
             let rows = self.sample(seed);
             let scale = pack(&self.pairs, seed, &mut packed);
             let tree = grower.grow(rows, &packed, scale, seed);
@@ -427,7 +460,7 @@ pub(super) mod tests {
         watch: &Dataset<'_>,
     ) -> (FittedBoosting, Vec<f64>) {
         let ground = ground(params, table, data).unwrap();
-        let fit = Fit::new(params, table, data);
+        let fit = Fit::of_target(params, table, data);
         let mut watched = Watched::new(watch, fit.start, params);
         let model = fit.run(&ground, Some(&mut watched)).unwrap();
         (model, watched.margins)

@@ -1,4 +1,4 @@
-//! The logistic loss: gradients and hessians of margins, and their packing into whole numbers.
+//! The losses: gradients and hessians of margins, and their packing into whole numbers.
 //!
 //! Whole numbers add up to the same sum in any order, so histograms do not depend on how the work is
 //! divided; packed, one addition moves both sums.
@@ -44,17 +44,50 @@ pub fn probability(margin: f64) -> f64 {
     1.0 / (1.0 + (-margin).exp())
 }
 
-/// Gradient and hessian of the weighted log loss by margin, for each row.
-pub fn gradients(margins: &[f64], target: &[bool], weight: &[f64], out: &mut [(f64, f64)]) {
-    out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
-        for (i, out) in out.iter_mut().enumerate() {
-            let row = chunk * CHUNK + i;
-            let p = probability(margins[row]);
-            let residual = if target[row] { p - 1.0 } else { p };
-            // A hessian of 0 would leave a leaf of certain rows without any weight.
-            *out = (weight[row] * residual, weight[row] * (p * (1.0 - p)).max(1e-16));
+/// What is to be learned of each row, and with it how far off a margin is.
+#[derive(Debug)]
+pub enum Answers {
+    /// Yes or no: the log loss of the probability that the margin is the log odds of.
+    Target(Vec<bool>),
+    /// A number: half the squared distance of the margin from it.
+    Response(Vec<f64>),
+}
+
+impl Answers {
+    /// The one margin that is best for all rows.
+    pub fn start(&self, weight: &[f64]) -> f64 {
+        let total: f64 = weight.iter().sum();
+        match self {
+            Answers::Target(target) => {
+                let positive = weight.iter().zip(target).filter(|(_, t)| **t).map(|(w, _)| w);
+                let positive: f64 = positive.sum();
+                (positive / (total - positive)).ln()
+            }
+            Answers::Response(response) => {
+                weight.iter().zip(response).map(|(w, y)| w * y).sum::<f64>() / total
+            }
         }
-    });
+    }
+
+    /// Gradient and hessian of the weighted loss by margin, for each row.
+    pub fn gradients(&self, margins: &[f64], weight: &[f64], out: &mut [(f64, f64)]) {
+        let by_row = |out: &mut [(f64, f64)], of: &(dyn Fn(usize) -> (f64, f64) + Sync)| {
+            out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+                out.iter_mut().enumerate().for_each(|(i, out)| *out = of(chunk * CHUNK + i));
+            });
+        };
+        match self {
+            Answers::Target(target) => by_row(out, &|row| {
+                let p = probability(margins[row]);
+                let residual = if target[row] { p - 1.0 } else { p };
+                // A hessian of 0 would leave a leaf of certain rows without any weight.
+                (weight[row] * residual, weight[row] * (p * (1.0 - p)).max(1e-16))
+            }),
+            Answers::Response(response) => {
+                by_row(out, &|row| (weight[row] * (margins[row] - response[row]), weight[row]));
+            }
+        }
+    }
 }
 
 /// Packs gradients and hessians. They are rounded up or down at random (by row and `seed`), in

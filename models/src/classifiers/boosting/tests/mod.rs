@@ -412,3 +412,37 @@ fn a_level_without_a_training_row_goes_where_missing_goes() {
     let margin = |cell| model.raw_score(&[0.0, 1.0, 0.0, 3.0, 0.0, 0.0, 0.5, cell]);
     assert_eq!(margin(3.0).to_bits(), margin(f64::NAN).to_bits());
 }
+
+#[test]
+fn a_number_is_learned_by_least_squares() {
+    let case = Case::new(4_000);
+    let signal = |row: usize| {
+        let x = case.frame.numbers(6).unwrap()[row];
+        if x < 0.5 { -20.0 * x } else { 300.0 }
+    };
+    let response: Vec<f64> = (0..4_000).map(|row| signal(row) + draw(row, 60) - 0.5).collect();
+    let data = case.data();
+    let params = Boosting { num_iterations: 200, feature_fraction: 1.0, ..small() };
+    let table = BinnedTable::new(&data, params.max_bin);
+    let model = params.fit_response(&table, &data, &response).unwrap();
+    let raw = model.margins(&data.to_rows());
+    let off = raw.iter().enumerate().map(|(row, raw)| (raw - signal(row)).abs()).sum::<f64>();
+    assert!(off / 4_000.0 < 0.3, "mean distance {}", off / 4_000.0);
+    // One tree at full rate and without shrinking: its leaves are means, so that sums are kept.
+    let one = Boosting { num_iterations: 1, learning_rate: 1.0, lambda_l2: 0.0, ..params.clone() };
+    let raw = one.fit_response(&table, &data, &response).unwrap().margins(&data.to_rows());
+    let (sum, expected) = (raw.iter().sum::<f64>(), response.iter().sum::<f64>());
+    assert!((sum - expected).abs() < 1e-6 * expected.abs(), "{sum} {expected}");
+    // A weight is so many equal rows.
+    let half: Vec<u32> = (0..2_000).collect();
+    let twice: Vec<u32> = half.iter().flat_map(|row| [*row, *row]).collect();
+    let weight = vec![2.0; 4_000];
+    let by_weight = Dataset { weight: &weight, ..data.with_rows(&half) };
+    let weighted = one.fit_response(&table, &by_weight, &response).unwrap();
+    let repeated = one.fit_response(&table, &data.with_rows(&twice), &response).unwrap();
+    let rows = data.to_rows();
+    for (a, b) in weighted.margins(&rows).iter().zip(repeated.margins(&rows)) {
+        assert!((a - b).abs() < 1e-6 * (1.0 + b.abs()), "{a} {b}");
+    }
+    assert!(one.fit_response(&table, &data.with_rows(&[]), &response).is_err());
+}

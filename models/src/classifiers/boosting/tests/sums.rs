@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::classifiers::boosting::binning::{Bins, Searcher};
 use crate::classifiers::boosting::histogram::{Histogram, fill, subtract};
-use crate::classifiers::boosting::loss::{Packed, gradients, pack, probability};
+use crate::classifiers::boosting::loss::{Answers, Packed, pack, probability};
 use crate::classifiers::boosting::table::Cells;
 use crate::classifiers::boosting::tests::{Case, draw};
 use crate::classifiers::boosting::*;
@@ -179,13 +179,18 @@ fn gradients_are_the_slope_of_the_loss() {
     let loss = |m: f64, y: bool| if y { (1.0 + (-m).exp()).ln() } else { (1.0 + m.exp()).ln() };
     for y in [false, true] {
         let mut pairs = [(0.0, 0.0); 5];
-        gradients(&margins, &[y; 5], &[3.0; 5], &mut pairs);
+        Answers::Target(vec![y; 5]).gradients(&margins, &[3.0; 5], &mut pairs);
         for (m, (g, h)) in margins.iter().zip(pairs) {
             let slope = 3.0 * (loss(m + 1e-6, y) - loss(m - 1e-6, y)) / 2e-6;
             assert!((g - slope).abs() < 1e-6, "{m}: {g} {slope}");
             let p = probability(*m);
             assert!((h - 3.0 * p * (1.0 - p)).abs() < 1e-12);
         }
+    }
+    let mut pairs = [(0.0, 0.0); 5];
+    Answers::Response(vec![1.0; 5]).gradients(&margins, &[3.0; 5], &mut pairs);
+    for (m, pair) in margins.iter().zip(pairs) {
+        assert_eq!(pair, (3.0 * (m - 1.0), 3.0));
     }
 }
 
