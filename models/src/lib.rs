@@ -35,6 +35,8 @@ pub mod baseline;
 
 pub mod scorer;
 
+pub mod uplift;
+
 pub mod language;
 
 pub mod artifact;

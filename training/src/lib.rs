@@ -61,6 +61,8 @@ pub mod influence;
 
 pub mod select;
 
+pub mod uplift;
+
 pub mod report;
 
 pub mod simulate;

@@ -10,6 +10,7 @@ mod paired;
 mod profit;
 mod ranking;
 mod sides;
+mod uplift;
 
 pub use bootstrap::{Bootstrap, Interval, Measure, times_drawn};
 pub use confusion::{Confusion, effective_rows, normal_quantile, wilson, wilson_upper};
@@ -20,6 +21,7 @@ pub use paired::{Difference, mean_gain};
 pub use profit::{Amount, Campaign, Stakes};
 pub use ranking::{Bin, Ranked, log_loss};
 pub use sides::{Crowd, Decisions, Rates, Sides};
+pub use uplift::{Treated, UpliftAreas};
 
 /// Rows with what was said of them and what was true.
 #[derive(Debug, Clone, Copy)]

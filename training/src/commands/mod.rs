@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod features;
 mod fit;
+mod fit_uplift;
 mod foreign;
 mod github;
 mod import;
@@ -66,6 +67,7 @@ enum Command {
     Run(run::Run),
     Customers(customers::CustomersCommand),
     Fit(Box<fit::Fit>),
+    FitUplift(Box<fit_uplift::FitUplift>),
     Select(Box<select::Select>),
     Evaluate(Box<evaluate::Evaluate>),
     Compare(Box<compare::Compare>),
@@ -92,6 +94,7 @@ impl Cli {
             Command::Run(run) => run.run(talk),
             Command::Customers(customers) => customers.run(talk),
             Command::Fit(fit) => fit.run(talk),
+            Command::FitUplift(fit) => fit.run(talk),
             Command::Select(select) => select.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(talk),
             Command::Compare(compare) => compare.run(talk),

@@ -17,6 +17,7 @@ mod plot;
 mod selected;
 mod terminal;
 mod tuned;
+mod uplift;
 
 pub use annotations::{annotations, failed};
 pub use beside::beside_terminal;
@@ -33,6 +34,7 @@ pub use passages::{passages_markdown, passages_terminal};
 pub use plot::influence_svg;
 pub use selected::{SelectedReport, selected_terminal};
 pub use terminal::terminal;
+pub use uplift::{UpliftDocument, uplift_terminal};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};

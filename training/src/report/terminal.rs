@@ -163,7 +163,7 @@ pub(super) fn sentence(reason: &str) -> String {
     })
 }
 
-fn painted(word: Word, colour: bool) -> String {
+pub(super) fn painted(word: Word, colour: bool) -> String {
     let text = word.text().to_uppercase();
     let code = match word {
         Word::Usable => 32,

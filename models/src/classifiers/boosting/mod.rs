@@ -14,6 +14,7 @@ pub mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use loss::probability;
 pub use params::{Boosting, Metric};
 pub use table::BinnedTable;
 
