@@ -21,7 +21,7 @@ pub use paired::{Difference, mean_gain};
 pub use profit::{Amount, Campaign, Stakes};
 pub use ranking::{Bin, Ranked, log_loss};
 pub use sides::{Crowd, Decisions, Rates, Sides};
-pub use uplift::{Treated, UpliftAreas};
+pub use uplift::{Treated, UpliftAreas, uplift_areas};
 
 /// Rows with what was said of them and what was true.
 #[derive(Debug, Clone, Copy)]

@@ -47,22 +47,17 @@ impl Treated<'_> {
         self.areas_of(&self.order(), self.weight)
     }
 
-    /// Both areas between quantiles of what a bootstrap of customers gives. `confidence`: 0.5 to 1.
-    pub fn intervals(&self, seed: u64, confidence: f64) -> (Interval, Interval) {
+    /// The areas that each draw of a bootstrap of customers gives.
+    fn drawn(&self, seed: u64) -> Vec<UpliftAreas> {
         let order = self.order();
-        let areas = self.areas_of(&order, self.weight);
-        let (mut qini, mut auuc) = (Vec::new(), Vec::new());
         let mut weight = vec![0.0; self.weight.len()];
-        for draw in 0..DRAWS {
+        let one = |draw| {
             for ((drawn, weight), key) in weight.iter_mut().zip(self.weight).zip(self.key) {
                 *drawn = weight * times_drawn(seed, draw, *key);
             }
-            let areas = self.areas_of(&order, &weight);
-            qini.push(areas.qini);
-            auuc.push(areas.auuc);
-        }
-        let of = |value, drawn| Interval::of_draws(value, drawn, confidence);
-        (of(areas.qini, qini), of(areas.auuc, auuc))
+            self.areas_of(&order, &weight)
+        };
+        (0..DRAWS).map(one).collect()
     }
 
     fn areas_of(&self, order: &[u32], weight: &[f64]) -> UpliftAreas {
@@ -94,6 +89,28 @@ impl Treated<'_> {
             false => UpliftAreas { qini: (qini - gained / 2.0) / counts[1], auuc },
         }
     }
+}
+
+/// Qini and area under the uplift curve of rankings of several parts of the rows, each part by its own: their means by
+/// the parts' rows, between quantiles of what a bootstrap of customers gives. `confidence`: 0.5 to 1.
+///
+/// Predictions of models of different folds must not be ranked together: what a fold's rows had less of, the others,
+/// of which its model was made, had more of, so that a model that knows nothing but the mean would rank backwards.
+pub fn uplift_areas(parts: &[Treated<'_>], seed: u64, confidence: f64) -> (Interval, Interval) {
+    let all: usize = parts.iter().map(|part| part.uplift.len()).sum();
+    let mut drawn = vec![(0.0, 0.0); DRAWS as usize];
+    let (mut qini, mut auuc) = (0.0, 0.0);
+    for part in parts {
+        let share = part.uplift.len() as f64 / all as f64;
+        let areas = part.areas();
+        qini += share * areas.qini;
+        auuc += share * areas.auuc;
+        for (sum, areas) in drawn.iter_mut().zip(part.drawn(seed)) {
+            *sum = (sum.0 + share * areas.qini, sum.1 + share * areas.auuc);
+        }
+    }
+    let (qinis, auucs) = drawn.into_iter().unzip();
+    (Interval::of_draws(qini, qinis, confidence), Interval::of_draws(auuc, auucs, confidence))
 }
 
 #[cfg(test)]
@@ -135,7 +152,7 @@ mod tests {
         let constant = vec![0.0; 200_000];
         let areas = Treated { uplift: &constant, ..judged }.areas();
         assert!(areas.qini.abs() < 1e-12 && (areas.auuc - 0.075).abs() < 0.003, "{areas:?}");
-        let (qini, auuc) = judged.intervals(1, 0.95);
+        let (qini, auuc) = uplift_areas(&[judged], 1, 0.95);
         assert!(qini.low < qini.value && qini.value < qini.high && qini.low > 0.03, "{qini:?}");
         assert!(auuc.low < auuc.value && auuc.value < auuc.high, "{auuc:?}");
     }

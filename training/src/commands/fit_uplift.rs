@@ -289,6 +289,7 @@ fn predicted(
         let ids = rows().map(|row| frame.text(place, row).unwrap_or_default().into_owned());
         sheet.add("customer_id", Cells::Text(ids.collect()));
     }
+    sheet.add("fold", Cells::Number(fitted.fold.iter().map(|fold| f64::from(*fold)).collect()));
     let arm = |row: usize| experiment.arms[usize::from(experiment.arm[row])].clone();
     sheet.add("action", Cells::Text(rows().map(arm).collect()));
     sheet.add("outcome", Cells::Number(rows().map(|row| experiment.outcome[row]).collect()));

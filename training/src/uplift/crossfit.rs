@@ -20,8 +20,10 @@ pub struct CrossFitted {
     pub untreated: Vec<f64>,
     /// By arm, the row's score: its mean over any rows estimates what they would bring with that arm.
     pub scores: Vec<Vec<f64>>,
-    /// By action, whether it was the best one, in the mean, of the rows that the row's model was learned from.
+    /// The action that was best, in the mean, of the rows that the row's model was learned from.
     pub best: Vec<usize>,
+    /// The row's fold. Predictions of different folds are of different models.
+    pub fold: Vec<u8>,
 }
 
 impl CrossFitted {
@@ -46,14 +48,16 @@ impl CrossFitted {
             untreated: none(),
             scores: vec![none(); experiment.arms.len()],
             best: vec![0; rows],
+            fold: vec![0; rows],
         };
         let place = |row: &u32| {
             experiment.rows.binary_search(row).expect("folds hold the experiment's rows")
         };
-        for (fold, answers) in folds.iter().zip(answers) {
+        for (number, (fold, answers)) in folds.iter().zip(answers).enumerate() {
             for (at, place) in fold.iter().map(place).enumerate() {
                 all.untreated[place] = answers.untreated[at];
                 all.best[place] = answers.best;
+                all.fold[place] = number as u8;
                 for (all, of) in all.uplift.iter_mut().zip(&answers.uplift) {
                     all[place] = of[at];
                 }

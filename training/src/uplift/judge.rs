@@ -1,11 +1,11 @@
 //! How good a model of uplift is, by what it says of rows that it was not learned from: areas by action, predicted
 //! against estimated uplift by decile, and what a policy by it would bring beside simple ones.
 
-use rekindle_models::metrics::{Interval, Treated, mean_gain, normal_quantile};
+use rekindle_models::metrics::{Interval, Treated, mean_gain, normal_quantile, uplift_areas};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::uplift::crossfit::CrossFitted;
+use crate::uplift::crossfit::{CrossFitted, FOLDS};
 use crate::uplift::experiment::Experiment;
 
 /// Groups of rows of rising uplift.
@@ -114,28 +114,43 @@ impl Judge<'_> {
         let estimated: Vec<f64> =
             fitted.scores[action + 1].iter().zip(&fitted.scores[0]).map(|(a, n)| a - n).collect();
         let keys = self.keys();
-        let arm = |place: usize| usize::from(experiment.arm[experiment.rows[place] as usize]);
-        let either: Vec<usize> = (0..experiment.rows.len())
-            .filter(|place| arm(*place) == 0 || arm(*place) == action + 1)
-            .collect();
-        let row = |place: &usize| experiment.rows[*place] as usize;
-        let treated = Treated {
-            uplift: &either.iter().map(|place| predicted[*place]).collect::<Vec<_>>(),
-            treated: &either.iter().map(|place| arm(*place) != 0).collect::<Vec<_>>(),
-            outcome: &either.iter().map(|place| experiment.outcome[row(place)]).collect::<Vec<_>>(),
-            weight: &self.weights(&either),
-            key: &either.iter().map(|place| keys[*place]).collect::<Vec<_>>(),
-        };
-        let (qini, auuc) = treated.intervals(self.seed, self.confidence);
+        let (qini, auuc) = self.areas(action, &keys);
         ActionFigures {
             action: experiment.arms[action + 1].clone(),
-            rows: either.iter().filter(|place| arm(**place) != 0).count(),
+            rows: experiment.of_arm(&experiment.rows, action + 1).len(),
             mean_uplift: self.mean(&estimated, &keys),
             qini,
             auuc,
             calibration_slope: self.slope(predicted, &estimated),
             deciles: self.deciles(predicted, &estimated, &keys),
         }
+    }
+
+    /// Qini and area under the uplift curve of an action, fold by fold.
+    fn areas(&self, action: usize, keys: &[u64]) -> (Interval, Interval) {
+        let experiment = self.experiment;
+        let row = |place: &usize| experiment.rows[*place] as usize;
+        let arm = |place: &usize| usize::from(experiment.arm[row(place)]);
+        let folds: Vec<Vec<usize>> = (0..FOLDS)
+            .map(|fold| {
+                let mine = |place: &usize| usize::from(self.fitted.fold[*place]) == fold;
+                let either = |place: &usize| arm(place) == 0 || arm(place) == action + 1;
+                (0..experiment.rows.len()).filter(|place| mine(place) && either(place)).collect()
+            })
+            .collect();
+        let columns: Vec<Columns> = folds
+            .iter()
+            .map(|places| {
+                (
+                    places.iter().map(|place| self.fitted.uplift[action][*place]).collect(),
+                    places.iter().map(|place| arm(place) != 0).collect(),
+                    places.iter().map(|place| experiment.outcome[row(place)]).collect(),
+                    self.weights(places),
+                    places.iter().map(|place| keys[*place]).collect(),
+                )
+            })
+            .collect();
+        uplift_areas(&columns.iter().map(treated).collect::<Vec<_>>(), self.seed, self.confidence)
     }
 
     /// One over the propensity, with a mean of 1 so that areas are by row.
@@ -146,39 +161,57 @@ impl Judge<'_> {
         weights.into_iter().map(|weight| weight / mean).collect()
     }
 
-    /// The slope of a regression of estimates on predictions, with the standard error that allows for unequal spread
+    /// The slope of a regression of estimates on predictions, each less its fold's mean, with the standard error that allows for unequal spread
     /// (White 1980).
     fn slope(&self, predicted: &[f64], estimated: &[f64]) -> Interval {
-        let rows = predicted.len() as f64;
-        let (x, y) = (predicted.iter().sum::<f64>() / rows, estimated.iter().sum::<f64>() / rows);
-        let pairs = || predicted.iter().zip(estimated).map(|(p, e)| (p - x, e - y));
-        let within: f64 = pairs().map(|(p, _)| p * p).sum();
-        if within <= 1e-18 * rows {
+        let (mut within, mut with) = (0.0, 0.0);
+        let (x, y) = (self.by_fold(predicted), self.by_fold(estimated));
+        for (x, y) in x.iter().zip(&y) {
+            within += x * x;
+            with += x * y;
+        }
+        if within <= 1e-18 * predicted.len() as f64 {
             return Interval { value: f64::NAN, low: f64::NAN, high: f64::NAN };
         }
-        let slope = pairs().map(|(p, e)| p * e).sum::<f64>() / within;
-        let spread: f64 = pairs().map(|(p, e)| (p * (e - slope * p)).powi(2)).sum();
+        let slope = with / within;
+        let spread: f64 = x.iter().zip(&y).map(|(x, y)| (x * (y - slope * x)).powi(2)).sum();
         let far = normal_quantile(0.5 + self.confidence / 2.0) * spread.sqrt() / within;
         Interval { value: slope, low: slope - far, high: slope + far }
     }
 
+    /// Numbers less the mean of their fold.
+    fn by_fold(&self, numbers: &[f64]) -> Vec<f64> {
+        let (mut sums, mut counts) = ([0.0; FOLDS], [0.0; FOLDS]);
+        for (number, fold) in numbers.iter().zip(&self.fitted.fold) {
+            sums[usize::from(*fold)] += number;
+            counts[usize::from(*fold)] += 1.0;
+        }
+        let mean = |fold: &u8| sums[usize::from(*fold)] / counts[usize::from(*fold)];
+        numbers.iter().zip(&self.fitted.fold).map(|(number, fold)| number - mean(fold)).collect()
+    }
+
+    /// Tenths of each fold by predicted uplift, those of the same rank together.
     fn deciles(&self, predicted: &[f64], estimated: &[f64], keys: &[u64]) -> Vec<Decile> {
-        let mut order: Vec<usize> = (0..predicted.len()).collect();
-        order.sort_by(|a, b| predicted[*a].total_cmp(&predicted[*b]));
-        let bound = |group: usize| group * order.len() / GROUPS;
-        (0..GROUPS)
-            .map(|group| {
-                let places = &order[bound(group)..bound(group + 1)];
-                let take = |of: &[f64]| places.iter().map(|place| of[*place]).collect::<Vec<_>>();
-                let keys: Vec<u64> = places.iter().map(|place| keys[*place]).collect();
-                let count = places.len().max(1) as f64;
-                Decile {
-                    rows: places.len(),
-                    predicted: take(predicted).iter().sum::<f64>() / count,
-                    estimated: self.mean(&take(estimated), &keys),
-                }
-            })
-            .collect()
+        let mut groups = vec![Vec::new(); GROUPS];
+        for fold in 0..FOLDS {
+            let mine = |place: &usize| usize::from(self.fitted.fold[*place]) == fold;
+            let mut order: Vec<usize> = (0..predicted.len()).filter(mine).collect();
+            order.sort_by(|a, b| predicted[*a].total_cmp(&predicted[*b]));
+            let bound = |group: usize| group * order.len() / GROUPS;
+            for (group, places) in groups.iter_mut().enumerate() {
+                places.extend_from_slice(&order[bound(group)..bound(group + 1)]);
+            }
+        }
+        let decile = |places: Vec<usize>| {
+            let take = |of: &[f64]| places.iter().map(|place| of[*place]).collect::<Vec<_>>();
+            let keys: Vec<u64> = places.iter().map(|place| keys[*place]).collect();
+            Decile {
+                rows: places.len(),
+                predicted: take(predicted).iter().sum::<f64>() / places.len().max(1) as f64,
+                estimated: self.mean(&take(estimated), &keys),
+            }
+        };
+        groups.into_iter().map(decile).collect()
     }
 
     /// What an action would bring with a row, over leaving it alone.
@@ -267,4 +300,11 @@ impl Judge<'_> {
         }
         policies
     }
+}
+
+/// Uplift, whether treated, outcome, weight and customer of some rows.
+type Columns = (Vec<f64>, Vec<bool>, Vec<f64>, Vec<f64>, Vec<u64>);
+
+fn treated((uplift, treated, outcome, weight, key): &Columns) -> Treated<'_> {
+    Treated { uplift, treated, outcome, weight, key }
 }
