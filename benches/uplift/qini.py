@@ -49,7 +49,7 @@ def main():
     for column in features.select_dtypes(exclude="number"):
         features[column] = features[column].astype("category").cat.codes
     x, y = features.to_numpy(float), table[args.outcome].to_numpy(float)
-    arm, fold = table[args.action].astype(str).to_numpy(), ours["fold"].to_numpy()
+    arm, fold = table[args.action].map(lambda v: str(v) if isinstance(v,str) else format(v,"g")).to_numpy(), ours["fold"].to_numpy()
     actions = sorted(set(arm) - {args.control})
     learners = {"T": BaseTRegressor, "S": BaseSRegressor, "X": BaseXRegressor}
     answers = {name: numpy.full((len(y), len(actions)), numpy.nan) for name in learners}
