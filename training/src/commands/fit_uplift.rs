@@ -63,7 +63,7 @@ pub struct FitUplift {
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     exclude: Vec<String>,
     /// How to learn
-    #[arg(long, value_enum, default_value_t = Learner::Dr)]
+    #[arg(long, value_enum, default_value_t = Learner::Auto)]
     learner: Learner,
     /// How sure the plan must be better than simple ones; also of the intervals shown
     #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]

@@ -22,16 +22,40 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::uplift::experiment::Experiment;
 
-/// A way to learn uplift.
+/// Standard errors that a slope is above 0 where it is believed: 95 % of slopes that are 0 are not.
+const SURE: f64 = 1.645;
+
+/// How to learn uplift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Learner {
+    /// For each action, the one of the three whose answers explain most on rows not learned from.
+    Auto,
     /// T-learner: the difference of two models of the outcome, with the action and without.
     T,
     /// X-learner: models of each side's difference from the other side's model (Künzel et al. 2019).
     X,
     /// Doubly robust: a model of the difference of scores (Kennedy 2023).
     Dr,
+}
+
+/// A way to learn what one action changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    T,
+    X,
+    Dr,
+}
+
+impl Learner {
+    fn ways(self) -> &'static [Way] {
+        match self {
+            Learner::Auto => &[Way::T, Way::X, Way::Dr],
+            Learner::T => &[Way::T],
+            Learner::X => &[Way::X],
+            Learner::Dr => &[Way::Dr],
+        }
+    }
 }
 
 /// How uplift is learned.
@@ -122,43 +146,28 @@ impl Learning {
         }
         let differences: Vec<Vec<f64>> =
             scores[1..].iter().map(|arm| apart(arm, &scores[0])).collect();
-        let asked: Vec<Vec<Vec<f64>>> = (0..2)
-            .into_par_iter()
-            .map(|half| {
-                let effects = at.effects(&halves[half], Some(&outcomes[half]), &differences)?;
-                let cells = experiment.cells_of(&halves[1 - half]);
-                Ok(effects.iter().map(|addends| sum(addends, &cells)).collect())
-            })
-            .collect::<Result<_>>()?;
-        let whole = match self.learner {
-            Learner::T | Learner::X => Some(at.outcomes(rows)?),
-            Learner::Dr => None,
+        let chosen = at.choose(&halves, &outcomes, &differences)?;
+        let doubly_robust = chosen.iter().all(|(way, _)| *way == Way::Dr);
+        let whole = if doubly_robust {
+            vec![at.outcome(&experiment.of_arm(rows, 0))?]
+        } else {
+            at.outcomes(rows)?
         };
-        let untreated = match &whole {
-            Some(whole) => whole[0].clone(),
-            None => at.outcome(&experiment.of_arm(rows, 0))?,
-        };
-        let effects = at.effects(rows, whole.as_deref(), &differences)?;
         let cells = experiment.cells_of(rows);
-        let actions = effects.into_par_iter().enumerate().map(|(action, addends)| {
-            let difference = &differences[action];
-            let answers: Vec<(&[u32], &[f64])> = (0..2)
-                .map(|half| (halves[1 - half].as_slice(), asked[half][action].as_slice()))
-                .collect();
-            ActionEffect {
+        let actions = chosen.into_par_iter().enumerate().map(|(action, (way, slope))| {
+            let addends = at.effect(way, action, rows, &whole, &differences[action])?;
+            Ok(ActionEffect {
                 name: experiment.arms[action + 1].clone(),
                 centre: mean(sum(&addends, &cells).into_iter()),
-                mean: mean(rows.iter().map(|&row| difference[row as usize])),
-                slope: believed(&answers, difference),
+                mean: mean(rows.iter().map(|&row| differences[action][row as usize])),
+                slope,
                 addends,
-            }
+            })
         });
-        let uplift = Uplift {
-            schema: experiment.schema(),
-            outcome: experiment.kind,
-            untreated,
-            actions: actions.collect(),
-        };
+        let actions = actions.collect::<Result<_>>()?;
+        let untreated = whole[0].clone();
+        let uplift =
+            Uplift { schema: experiment.schema(), outcome: experiment.kind, untreated, actions };
         Ok(Learned { uplift, outcomes })
     }
 }
@@ -231,25 +240,53 @@ impl At<'_> {
         });
     }
 
-    /// By action, the learner's models on some rows; `outcomes` were learned from the same rows.
-    fn effects(
+    /// By action, the way to learn it and how much of its answers is believed: each half's models are asked about the
+    /// other half, and the way whose answers explain most of the scores is taken.
+    fn choose(
         &self,
-        rows: &[u32],
-        outcomes: Option<&[Expected]>,
+        halves: &[Vec<u32>],
+        outcomes: &[Vec<Expected>],
         differences: &[Vec<f64>],
-    ) -> Result<Vec<Addends>> {
-        let outcomes = outcomes.unwrap_or_default();
-        let one = |action: usize| match self.learning.learner {
-            Learner::T => {
-                Ok(vec![(1.0, outcomes[action + 1].clone()), (-1.0, outcomes[0].clone())])
-            }
-            Learner::X => self.crossed(rows, &outcomes[0], (action + 1, &outcomes[action + 1])),
-            Learner::Dr => {
-                let model = self.number(&self.learning.effect, rows, &differences[action])?;
-                Ok(vec![(1.0, model)])
-            }
+    ) -> Result<Vec<(Way, f64)>> {
+        let cells: Vec<Rows> = halves.iter().map(|half| self.experiment.cells_of(half)).collect();
+        let ways = self.learning.learner.ways();
+        let tried = |(action, way): (usize, Way)| {
+            let ask = |half: usize| {
+                let difference = &differences[action];
+                let addends =
+                    self.effect(way, action, &halves[half], &outcomes[half], difference)?;
+                Ok::<_, crate::Error>(sum(&addends, &cells[1 - half]))
+            };
+            let (first, second) = rayon::join(|| ask(0), || ask(1));
+            let answers = [(halves[1].as_slice(), first?), (halves[0].as_slice(), second?)];
+            Ok((way, Believed::new(&answers, &differences[action])))
+        };
+        let one = |action: usize| {
+            let tried: Vec<(Way, Believed)> =
+                ways.par_iter().map(|way| tried((action, *way))).collect::<Result<_>>()?;
+            // The first among equals.
+            let best =
+                tried.into_iter().reduce(|a, b| if b.1.explained > a.1.explained { b } else { a });
+            let (way, believed) = best.expect("a learner has one way at least");
+            Ok((way, believed.slope))
         };
         (0..self.experiment.actions()).into_par_iter().map(one).collect()
+    }
+
+    /// The models of one action learned from some rows in a way; `outcomes` were learned from the same rows.
+    fn effect(
+        &self,
+        way: Way,
+        action: usize,
+        rows: &[u32],
+        outcomes: &[Expected],
+        difference: &[f64],
+    ) -> Result<Addends> {
+        match way {
+            Way::T => Ok(vec![(1.0, outcomes[action + 1].clone()), (-1.0, outcomes[0].clone())]),
+            Way::X => self.crossed(rows, &outcomes[0], (action + 1, &outcomes[action + 1])),
+            Way::Dr => Ok(vec![(1.0, self.number(&self.learning.effect, rows, difference)?)]),
+        }
     }
 
     /// The X-learner's two models of an action, each with the other side's share.
@@ -287,22 +324,36 @@ fn mean(numbers: impl ExactSizeIterator<Item = f64>) -> f64 {
     numbers.sum::<f64>() / count
 }
 
-/// How much of the answers' differences is surely there: the slope of scores on answers, each half less its mean, less
-/// one standard error (White 1980); 0 to 1. An uplift is a faint signal, and differences that are none cost more than
-/// those that are missed: with a wrong action for many customers.
-fn believed(answers: &[(&[u32], &[f64])], difference: &[f64]) -> f64 {
-    let mut pairs: Vec<(f64, f64)> = Vec::new();
-    for (rows, answers) in answers {
-        let middle = mean(answers.iter().copied());
-        let level = mean(rows.iter().map(|&row| difference[row as usize]));
-        let both = rows.iter().zip(*answers);
-        pairs.extend(both.map(|(&row, x)| (x - middle, difference[row as usize] - level)));
+/// What the answers of models about rows that they have not seen are worth.
+struct Believed {
+    /// How much of their differences is there: the slope of scores on answers, each half less its mean, less one
+    /// standard error (White 1980), at most 1; 0 where it is not surely above 0. An uplift is a faint signal, and differences
+    /// that are none cost more than those that are missed: with a wrong action for many customers.
+    slope: f64,
+    /// The part of the scores' squares that the answers explain, at least 0.
+    explained: f64,
+}
+
+impl Believed {
+    /// From the rows asked about with the answers, and all rows' scores.
+    fn new(answers: &[(&[u32], Vec<f64>)], difference: &[f64]) -> Believed {
+        let mut pairs: Vec<(f64, f64)> = Vec::new();
+        for (rows, answers) in answers {
+            let middle = mean(answers.iter().copied());
+            let level = mean(rows.iter().map(|&row| difference[row as usize]));
+            let both = rows.iter().zip(answers);
+            pairs.extend(both.map(|(&row, x)| (x - middle, difference[row as usize] - level)));
+        }
+        let within: f64 = pairs.iter().map(|(x, _)| x * x).sum();
+        if within <= 0.0 {
+            return Believed { slope: 0.0, explained: 0.0 };
+        }
+        let slope = pairs.iter().map(|(x, y)| x * y).sum::<f64>() / within;
+        let spread: f64 = pairs.iter().map(|(x, y)| (x * (y - slope * x)).powi(2)).sum();
+        let error = spread.sqrt() / within;
+        Believed {
+            slope: if slope > SURE * error { (slope - error).min(1.0) } else { 0.0 },
+            explained: slope.max(0.0) * slope.max(0.0) * within,
+        }
     }
-    let within: f64 = pairs.iter().map(|(x, _)| x * x).sum();
-    if within <= 0.0 {
-        return 0.0;
-    }
-    let slope = pairs.iter().map(|(x, y)| x * y).sum::<f64>() / within;
-    let spread: f64 = pairs.iter().map(|(x, y)| (x * (y - slope * x)).powi(2)).sum();
-    (slope - spread.sqrt() / within).clamp(0.0, 1.0)
 }
