@@ -488,7 +488,7 @@ fn part_count(data: &Dataset<'_>, roles: &Roles) -> PartCount {
 }
 
 /// Versions of what fitted the model, from the lock file that this program was built with.
-fn crate_versions() -> BTreeMap<String, String> {
+pub(crate) fn crate_versions() -> BTreeMap<String, String> {
     let wanted = ["linfa-logistic", "rekindle-models", "rekindle-training", "smartcore"];
     let lock = include_str!("../../Cargo.lock");
     let version = |name: &str| {

@@ -12,9 +12,9 @@ use crate::baseline::Baseline;
 use crate::error::{Error, Result};
 use crate::scorer::Scorer;
 
-const MAGIC: [u8; 8] = *b"\x89RKD\r\n\x1a\n";
-/// The format this code writes, and the newest it reads.
-const FORMAT_VERSION: u32 = 2;
+/// A model that scores; format 2.
+const MODEL: Form =
+    Form { magic: *b"\x89RKD\r\n\x1a\n", version: 2, what: "model", writer: "rekindle fit" };
 /// The first format with golden rows behind the model.
 const WITH_GOLDEN: u32 = 2;
 const HEADER: usize = 24;
@@ -23,6 +23,18 @@ const CHECKSUM: usize = 32;
 const MAX_MANIFEST: usize = 64 << 20;
 /// Longest file: beyond it something else was named by mistake.
 const MAX_FILE: u64 = 4 << 30;
+
+/// What files of a kind begin with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub magic: [u8; 8],
+    /// The format this code writes, and the newest it reads.
+    pub version: u32,
+    /// What is in them.
+    pub what: &'static str,
+    /// The command that writes them.
+    pub writer: &'static str,
+}
 
 /// A saved model: what it says of itself, and what scores.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,23 +59,7 @@ impl Artifact {
         let golden = WireGolden::of(&self.golden).map_err(|e| unwritable(&e))?;
         let payload =
             postcard::to_stdvec(&(wire::Payload::of(self), golden)).map_err(|e| unwritable(&e))?;
-        if manifest.len() > MAX_MANIFEST {
-            return Err(unwritable(&format!(
-                "its manifest has {} bytes, at most {MAX_MANIFEST} can be saved; \
-                 exclude columns with very many levels",
-                manifest.len()
-            )));
-        }
-        let mut bytes = Vec::with_capacity(HEADER + manifest.len() + payload.len() + CHECKSUM);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&(manifest.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&manifest);
-        bytes.extend_from_slice(&payload);
-        let checksum = blake3::hash(&bytes);
-        bytes.extend_from_slice(checksum.as_bytes());
-        Ok(bytes)
+        MODEL.frame(&manifest, &payload)
     }
 
     /// Reads a file's bytes; `path` is for messages.
@@ -72,7 +68,7 @@ impl Artifact {
     /// When they are foreign, newer than this code, truncated, damaged, or not a model.
     pub fn from_bytes(bytes: &[u8], path: &str) -> Result<Artifact> {
         let bad = |reason: String| Error::BadArtifact { path: path.to_owned(), reason };
-        let (version, manifest, payload) = unframe(bytes).map_err(bad)?;
+        let (version, manifest, payload) = MODEL.unframe(bytes).map_err(bad)?;
         let manifest: Manifest = serde_json::from_slice(manifest)
             .map_err(|e| bad(format!("its manifest does not parse: {e}")))?;
         let (payload, rest): (wire::Payload, _) = postcard::take_from_bytes(payload)
@@ -98,18 +94,25 @@ impl Artifact {
     /// # Errors
     /// As [`Artifact::from_bytes`], and when it cannot be read.
     pub fn load(path: &Path) -> Result<Artifact> {
-        let io = |source| Error::Io { path: path.to_owned(), action: "read", source };
-        let mut file = fs::File::open(path).map_err(io)?;
-        let shown = path.display().to_string();
-        let size = file.metadata().map_err(io)?.len();
-        if size > MAX_FILE {
-            let reason = format!("it has {size} bytes, expected at most {MAX_FILE}");
-            return Err(Error::BadArtifact { path: shown, reason });
-        }
-        let mut bytes = Vec::with_capacity(size as usize);
-        file.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(io)?;
-        Artifact::from_bytes(&bytes, &shown)
+        Artifact::from_bytes(&bytes_of(path)?, &path.display().to_string())
     }
+}
+
+/// A file's bytes, where it is no longer than a model can be.
+///
+/// # Errors
+/// When it cannot be read, or is too long.
+pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>> {
+    let io = |source| Error::Io { path: path.to_owned(), action: "read", source };
+    let mut file = fs::File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    if size > MAX_FILE {
+        let reason = format!("it has {size} bytes, expected at most {MAX_FILE}");
+        return Err(Error::BadArtifact { path: path.display().to_string(), reason });
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    file.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
 }
 
 /// The golden rows behind a model of this format, and the bytes behind them.
@@ -134,53 +137,84 @@ fn golden_rows<'a>(
     Ok((golden.live(&scorer.schema)?, rest))
 }
 
-/// Format, manifest and payload of a file whose frame is sound.
-fn unframe(bytes: &[u8]) -> std::result::Result<(u32, &[u8], &[u8]), String> {
-    if bytes.len() < MAGIC.len() || bytes[..MAGIC.len()] != MAGIC {
-        return Err("it is foreign: it does not start as a Rekindle model does; \
-                    name a file that `rekindle fit` wrote"
-            .to_owned());
+impl Form {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// When the manifest is longer than the format allows.
+    pub fn frame(&self, manifest: &[u8], payload: &[u8]) -> Result<Vec<u8>> {
+        if manifest.len() > MAX_MANIFEST {
+            return Err(unwritable(&format!(
+                "its manifest has {} bytes, at most {MAX_MANIFEST} can be saved; \
+                 exclude columns with very many levels",
+                manifest.len()
+            )));
+        }
+        let mut bytes = Vec::with_capacity(HEADER + manifest.len() + payload.len() + CHECKSUM);
+        bytes.extend_from_slice(&self.magic);
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&(manifest.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(manifest);
+        bytes.extend_from_slice(payload);
+        let checksum = blake3::hash(&bytes);
+        bytes.extend_from_slice(checksum.as_bytes());
+        Ok(bytes)
     }
-    let truncated = |found: usize, expected: u64| {
-        format!("it is truncated: {found} bytes, expected {expected}; copy it again")
-    };
-    if bytes.len() < HEADER + CHECKSUM {
-        return Err(truncated(bytes.len(), (HEADER + CHECKSUM) as u64));
+
+    /// Format, manifest and payload of a file whose frame is sound.
+    pub fn unframe<'b>(
+        &self,
+        bytes: &'b [u8],
+    ) -> std::result::Result<(u32, &'b [u8], &'b [u8]), String> {
+        if !bytes.starts_with(&self.magic) {
+            return Err(format!(
+                "it is foreign: it does not start as a Rekindle {} does; name a file that `{}` wrote",
+                self.what, self.writer
+            ));
+        }
+        let truncated = |found: usize, expected: u64| {
+            format!("it is truncated: {found} bytes, expected {expected}; copy it again")
+        };
+        if bytes.len() < HEADER + CHECKSUM {
+            return Err(truncated(bytes.len(), (HEADER + CHECKSUM) as u64));
+        }
+        let four =
+            |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let version = four(8);
+        if version > self.version {
+            return Err(format!(
+                "it is newer: format {version}, this program reads up to {}; update Rekindle",
+                self.version
+            ));
+        }
+        if version == 0 {
+            return Err("it is damaged: format 0 was never written; copy it again".to_owned());
+        }
+        let manifest = four(12) as usize;
+        let payload = u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes"));
+        if manifest > MAX_MANIFEST {
+            return Err(format!("it is damaged: a manifest of {manifest} bytes; copy it again"));
+        }
+        let expected = ((HEADER + manifest + CHECKSUM) as u64).saturating_add(payload);
+        if (bytes.len() as u64) < expected {
+            return Err(truncated(bytes.len(), expected));
+        }
+        if bytes.len() as u64 > expected {
+            return Err(format!(
+                "it is damaged: {} bytes, expected {expected}; copy it again",
+                bytes.len()
+            ));
+        }
+        let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
+        if blake3::hash(content).as_bytes() != checksum {
+            return Err("it is damaged: its checksum does not match; copy it again".to_owned());
+        }
+        let (manifest, payload) = content[HEADER..].split_at(manifest);
+        Ok((version, manifest, payload))
     }
-    let four = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    let version = four(8);
-    if version > FORMAT_VERSION {
-        return Err(format!(
-            "it is newer: format {version}, this program reads up to {FORMAT_VERSION}; \
-             update Rekindle"
-        ));
-    }
-    if version == 0 {
-        return Err("it is damaged: format 0 was never written; copy it again".to_owned());
-    }
-    let manifest = four(12) as usize;
-    let payload = u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes"));
-    if manifest > MAX_MANIFEST {
-        return Err(format!("it is damaged: a manifest of {manifest} bytes; copy it again"));
-    }
-    let expected = ((HEADER + manifest + CHECKSUM) as u64).saturating_add(payload);
-    if (bytes.len() as u64) < expected {
-        return Err(truncated(bytes.len(), expected));
-    }
-    if bytes.len() as u64 > expected {
-        return Err(format!(
-            "it is damaged: {} bytes, expected {expected}; copy it again",
-            bytes.len()
-        ));
-    }
-    let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
-    if blake3::hash(content).as_bytes() != checksum {
-        return Err("it is damaged: its checksum does not match; copy it again".to_owned());
-    }
-    let (manifest, payload) = content[HEADER..].split_at(manifest);
-    Ok((version, manifest, payload))
 }
 
-fn unwritable(reason: &dyn std::fmt::Display) -> Error {
+pub(super) fn unwritable(reason: &dyn std::fmt::Display) -> Error {
     Error::BadArtifact { path: "<new model>".to_owned(), reason: reason.to_string() }
 }

@@ -289,18 +289,7 @@ impl Manifest {
     /// # Errors
     /// When two features have the same name.
     pub fn schema(&self) -> Result<Schema> {
-        let fields = self.features.iter().map(|f| Field {
-            name: f.name.clone(),
-            kind: match &f.kind {
-                FeatureKind::Numeric => Kind::Numeric,
-                FeatureKind::Boolean => Kind::Boolean,
-                FeatureKind::Date { format } => Kind::Date(DateFormat(format.clone())),
-                FeatureKind::Categorical { levels } => {
-                    Kind::Categorical(Arc::from(levels.as_slice()))
-                }
-            },
-        });
-        Schema::new(fields.collect())
+        schema_of(&self.features)
     }
 
     /// The wire form of a schema's fields.
@@ -318,4 +307,21 @@ impl Manifest {
         };
         schema.fields().iter().map(entry).collect()
     }
+}
+
+/// Features as a schema.
+///
+/// # Errors
+/// When two have the same name.
+pub(super) fn schema_of(features: &[FeatureEntry]) -> Result<Schema> {
+    let fields = features.iter().map(|f| Field {
+        name: f.name.clone(),
+        kind: match &f.kind {
+            FeatureKind::Numeric => Kind::Numeric,
+            FeatureKind::Boolean => Kind::Boolean,
+            FeatureKind::Date { format } => Kind::Date(DateFormat(format.clone())),
+            FeatureKind::Categorical { levels } => Kind::Categorical(Arc::from(levels.as_slice())),
+        },
+    });
+    Schema::new(fields.collect())
 }

@@ -14,6 +14,7 @@ mod manifest;
 mod population;
 mod registry;
 mod rollout;
+mod uplift;
 mod wire;
 
 pub use file::Artifact;
@@ -27,4 +28,5 @@ pub use population::{
 };
 pub use registry::{Registry, check_model_name};
 pub use rollout::{Canary, Rollout};
+pub use uplift::{UpliftArtifact, UpliftManifest};
 pub use wire::Calibration as CalibrationEntry;

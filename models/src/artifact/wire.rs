@@ -98,7 +98,7 @@ enum WireCoding {
 struct WireTree(Vec<(f64, u32, u32, u32)>);
 
 #[derive(Debug, Serialize, Deserialize)]
-struct WireBoostedTree {
+pub(super) struct WireBoostedTree {
     nodes: Vec<WireBoostedNode>,
     /// Value, weight, count.
     leaves: Vec<(f64, f64, f64)>,
@@ -333,14 +333,14 @@ impl WireTree {
 }
 
 impl WireBoostedTree {
-    fn of(tree: &boosted::Tree) -> WireBoostedTree {
+    pub(super) fn of(tree: &boosted::Tree) -> WireBoostedTree {
         WireBoostedTree {
             nodes: tree.nodes.iter().map(WireBoostedNode::of).collect(),
             leaves: tree.leaves.iter().map(|l| (l.value, l.weight, l.count)).collect(),
         }
     }
 
-    fn live(self) -> boosted::Tree {
+    pub(super) fn live(self) -> boosted::Tree {
         let leaf = |(value, weight, count)| boosted::Leaf { value, weight, count };
         boosted::Tree {
             nodes: self.nodes.into_iter().map(WireBoostedNode::live).collect(),

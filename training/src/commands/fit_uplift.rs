@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use rekindle_models::artifact::{UpliftArtifact, UpliftManifest};
 use rekindle_models::frame::{Frame, ReadKind, read};
 use rekindle_models::uplift::Outcome;
 
 use crate::commands::fit::share;
 use crate::commands::{ReadArgs, Talk, colour, format_of, print, write_whole};
 use crate::label::TargetSpec;
+use crate::pipeline::crate_versions;
 use crate::report::{UpliftDocument, uplift_terminal};
 use crate::sheet::{Cells, Sheet};
 use crate::split::keys;
@@ -264,14 +266,29 @@ impl FitUplift {
 
     fn save(
         &self,
-        _file: &Path,
+        file: &Path,
         experiment: &Experiment<'_>,
         learning: &Learning,
         propensity: &[f64],
-        _document: &UpliftDocument,
+        document: &UpliftDocument,
     ) -> Result<()> {
-        let _ = learning.fit(experiment, &experiment.rows, propensity)?;
-        Ok(())
+        let uplift = learning.fit(experiment, &experiment.rows, propensity)?.uplift;
+        let manifest = UpliftManifest {
+            outcome: self.outcome.clone(),
+            control: experiment.arms[0].clone(),
+            actions: experiment.arms[1..].to_vec(),
+            features: UpliftArtifact::features_of(&uplift),
+            id_column: self.id.clone(),
+            missing_markers: self.reading.options().missing,
+            value: self.value,
+            verdict: document.verdict.text().to_owned(),
+            reason: document.reason.clone(),
+            report: serde_json::to_value(document).context("failed to write the report")?,
+            seed: self.seed,
+            data_fingerprint: experiment.frame.fingerprint(),
+            crate_versions: crate_versions(),
+        };
+        Ok(UpliftArtifact { manifest, uplift }.save(file)?)
     }
 }
 
