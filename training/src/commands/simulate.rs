@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
 use crate::question::Days;
 use crate::sheet::{Format, Sheet};
+use crate::simulate::experiment::{Experiment, experiment_sheet, experiment_truth_sheet};
 use crate::simulate::{Truth, World, Written, start_ms};
 
 /// Simulate the event log of a shop's customers, whose true probabilities are known
@@ -54,6 +55,13 @@ pub struct Simulate {
     /// File to write attributes to that know the truth, each a trap for models, to try what finds them
     #[arg(long, value_name = "FILE", requires = "cutoff")]
     traps: Option<PathBuf>,
+    /// File to write an experiment to: a row for each customer with features, the action that was drawn, whether it was
+    /// followed by a purchase. A table of its own, not of the log's customers
+    #[arg(long, value_name = "FILE")]
+    experiment: Option<PathBuf>,
+    /// File to write its truth to: the probability of buying when left alone, the uplift by action
+    #[arg(long, value_name = "FILE", requires = "experiment")]
+    experiment_truth: Option<PathBuf>,
     /// Day with whose beginning (UTC) the future of --truth and --traps begins
     #[arg(long, value_name = "DATE")]
     cutoff: Option<NaiveDate>,
@@ -91,6 +99,8 @@ impl Simulate {
             );
         }
         let traps = self.traps.as_deref().map(wanted).transpose()?;
+        let experiment = self.experiment.as_deref().map(wanted).transpose()?;
+        let experiment_truth = self.experiment_truth.as_deref().map(wanted).transpose()?;
         let answers = match self.cutoff {
             Some(cutoff) => {
                 let answers = world.truth(start_ms(cutoff), self.gap.0, self.horizon.0);
@@ -113,6 +123,11 @@ impl Simulate {
             let horizon = self.gap.0 + self.horizon.0;
             add(traps, &|| Ok(world.traps_sheet(&answers, start_ms(cutoff), horizon)))?;
         }
+        if experiment.is_some() {
+            let subjects = Experiment { seed, customers, effect: 1.0, targeted: false }.draw();
+            add(experiment, &|| Ok(experiment_sheet(&subjects)))?;
+            add(experiment_truth, &|| Ok(experiment_truth_sheet(&subjects)))?;
+        }
         self.summary(&world, written, &answers)?;
         Ok(0)
     }
@@ -120,8 +135,10 @@ impl Simulate {
     /// Two tables in one file: the second would take the place of the first.
     fn check_apart(&self) -> Result<()> {
         let files = [Some(&self.output), self.customers_table.as_ref()];
-        let files =
-            files.into_iter().chain([&self.contacts, &self.truth, &self.traps].map(Option::as_ref));
+        let files = files.into_iter().chain(
+            [&self.contacts, &self.truth, &self.traps, &self.experiment, &self.experiment_truth]
+                .map(Option::as_ref),
+        );
         let mut seen: Vec<&PathBuf> = Vec::new();
         for file in files.flatten() {
             if seen.contains(&file) {

@@ -11,6 +11,7 @@ mod calendar;
 mod catalogue;
 mod character;
 mod deeds;
+pub mod experiment;
 mod life;
 mod parquet;
 pub mod table;
