@@ -37,6 +37,8 @@ pub mod scorer;
 
 pub mod uplift;
 
+pub mod effect;
+
 pub mod language;
 
 pub mod artifact;
