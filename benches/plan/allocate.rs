@@ -10,7 +10,9 @@ use rekindle_models::seed::{mix2, unit};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [customers, actions, kind] = words.as_slice() else {
-        return Err("expected how many customers, how many actions, and values, rates or offers".into());
+        return Err(
+            "expected how many customers, how many actions, and values, rates or offers".into()
+        );
     };
     let (customers, actions): (usize, usize) = (customers.parse()?, actions.parse()?);
     let draw = |row: usize, what: u64| unit(mix2(mix2(1, row as u64), what));

@@ -85,7 +85,11 @@ mod tests {
             rate(Some(Repeat), None, None, 0.26),
         ];
         let check = |stage, tier, action: &str, expected: f64| {
-            assert_eq!(success(&rates, stage, tier, action), expected, "{stage:?} {tier:?} {action}");
+            assert_eq!(
+                success(&rates, stage, tier, action),
+                expected,
+                "{stage:?} {tier:?} {action}"
+            );
         };
         check(Lapsed, Some(Dormant), "mail", 0.02);
         check(Lapsed, Some(Dormant), "call", 0.3);

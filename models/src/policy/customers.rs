@@ -135,7 +135,8 @@ impl Customers {
         let assumed = (0..spec.actions.len()).find(|action| self.learned(*action).is_none());
         let Some(assumed) = assumed else { return Ok(()) };
         let name = &spec.actions[assumed].name;
-        let why = format!("it, as there is no column uplift_{name}: its uplift is assumed by stage");
+        let why =
+            format!("it, as there is no column uplift_{name}: its uplift is assumed by stage");
         check(self.stages.is_some(), "column lifecycle_stage", "no such column", &why)?;
         let stages = self.stages.as_deref().unwrap_or_default();
         let Some(row) = stages.iter().position(Option::is_none) else { return Ok(()) };

@@ -276,9 +276,8 @@ impl<'a> Planning<'a> {
 
     /// NaN where the action is not allowed.
     fn allowed_profit(&self, customer: usize, action: usize) -> f64 {
-        let barred = self.excluded(customer)
-            || self.capped(customer)
-            || !self.consents(customer, action);
+        let barred =
+            self.excluded(customer) || self.capped(customer) || !self.consents(customer, action);
         if barred { f64::NAN } else { self.expected(customer, action).profit }
     }
 

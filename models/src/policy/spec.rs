@@ -214,7 +214,12 @@ impl PlanRules {
             }
             (Some(_), None) | (None, Some(_)) => {
                 let found = "one of max_contacts and within_days".to_owned();
-                check(false, "[plan]", found, "both or none: at most so many contacts in so many days")
+                check(
+                    false,
+                    "[plan]",
+                    found,
+                    "both or none: at most so many contacts in so many days",
+                )
             }
             (_, Some(0)) => check(false, "[plan] within_days", "0".to_owned(), "at least 1"),
             _ => Ok(()),

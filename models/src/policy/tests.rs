@@ -79,7 +79,9 @@ fn every_decision_says_why() {
     let left = alike.iter().find(|text| **text != chosen).unwrap();
     assert!(
         left.starts_with("Not contacted: the budget is spent, and reminder would bring 5.90")
-            || left.starts_with("Not contacted: no place is left for reminder, which would bring 5.90"),
+            || left.starts_with(
+                "Not contacted: no place is left for reminder, which would bring 5.90"
+            ),
         "{left}"
     );
     let chinese = sentences(&spec, &customers, Language::Chinese);
@@ -162,7 +164,10 @@ fn plans_that_cannot_be_are_refused() {
     refused(&|_, customers| customers.stages.as_mut().unwrap()[1] = None, "lifecycle_stage, row 2");
     refused(&|spec, _| spec.plan.value = None, "column predicted_value");
     let wide = vec![Some(vec![0.1, 2.0, 0.1]), None];
-    refused(&|_, customers| customers.uplifts = wide.clone(), "column uplift_letter, row 2: found 2");
+    refused(
+        &|_, customers| customers.uplifts = wide.clone(),
+        "column uplift_letter, row 2: found 2",
+    );
     let capacity = Channel { capacity: Some(1) };
     refused(
         &|spec, _| drop(spec.channels.insert("emial".to_owned(), capacity.clone())),

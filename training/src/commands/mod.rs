@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod log;
 mod models;
+mod plan;
 mod reading;
 mod run;
 mod score;
@@ -72,6 +73,7 @@ enum Command {
     Drift(Box<drift::Drift>),
     Score(score::Score),
     Explain(explain::Explain),
+    Plan(plan::PlanCommand),
     Models(models::Models),
     Export(export::Export),
     Import(import::Import),
@@ -98,6 +100,7 @@ impl Cli {
             Command::Drift(drift) => drift.run(talk),
             Command::Score(score) => score.run(talk),
             Command::Explain(explain) => explain.run(talk),
+            Command::Plan(plan) => plan.run(talk),
             Command::Models(models) => models.run(),
             Command::Export(export) => export.run(talk),
             Command::Import(import) => import.run(talk),

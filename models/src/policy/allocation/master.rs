@@ -59,9 +59,11 @@ impl Master {
     /// The best mixture of all that were added.
     pub fn solve(&mut self) -> Mixture {
         let size = self.basis.len();
-        let unit = self.values.iter().fold(0.0_f64, |most, value| most.max(value.abs())).max(1e-300);
+        let unit =
+            self.values.iter().fold(0.0_f64, |most, value| most.max(value.abs())).max(1e-300);
         let mut inverse = self.inverse();
-        let mut amounts: Vec<f64> = inverse.chunks_exact(size).map(|row| row.iter().sum()).collect();
+        let mut amounts: Vec<f64> =
+            inverse.chunks_exact(size).map(|row| row.iter().sum()).collect();
         let mut stalled = 0;
         let mut duals = vec![0.0; size];
         for _ in 0..MOST_PIVOTS {
@@ -154,8 +156,10 @@ impl Master {
 /// One part comes in for another.
 fn pivot(inverse: &mut [f64], amounts: &mut [f64], direction: &[f64], leaving: usize, step: f64) {
     let size = amounts.len();
-    let own: Vec<f64> =
-        inverse[leaving * size..(leaving + 1) * size].iter().map(|x| x / direction[leaving]).collect();
+    let own: Vec<f64> = inverse[leaving * size..(leaving + 1) * size]
+        .iter()
+        .map(|x| x / direction[leaving])
+        .collect();
     for (place, row) in inverse.chunks_exact_mut(size).enumerate() {
         if place == leaving {
             row.copy_from_slice(&own);

@@ -111,7 +111,9 @@ impl Descent<'_> {
     fn end(self, mixture: Mixture) -> Priced {
         let weights = mixture.weights.iter();
         Priced {
-            mixture: weights.map(|(number, weight)| (self.priced[*number].clone(), *weight)).collect(),
+            mixture: weights
+                .map(|(number, weight)| (self.priced[*number].clone(), *weight))
+                .collect(),
             prices: self.centre,
             bound: self.bound,
         }

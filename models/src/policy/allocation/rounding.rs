@@ -213,8 +213,7 @@ impl<'a> Draft<'a> {
 
     fn gains(&self, row: usize, changes: &mut Vec<Change>) {
         let from = self.choice[row];
-        let (now, own) =
-            (self.cells.profit(row, from), self.cells.left(row, from, self.charges));
+        let (now, own) = (self.cells.profit(row, from), self.cells.left(row, from, self.charges));
         for to in 0..self.cells.actions as u8 {
             if self.cells.profit(row, to) > now && self.fits(row, to) {
                 changes.push((self.cells.left(row, to, self.charges) - own, row as u32, to));

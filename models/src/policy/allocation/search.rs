@@ -63,7 +63,16 @@ pub(super) fn best(
     let most = achieved - fixed.profit;
     let chosen = vec![NONE; doubts.len()];
     let mut search = Search {
-        cells, doubts, spent, budget, taken, profit: 0.0, most, chosen, found: None, steps: 0,
+        cells,
+        doubts,
+        spent,
+        budget,
+        taken,
+        profit: 0.0,
+        most,
+        chosen,
+        found: None,
+        steps: 0,
     };
     let within = bound + slack - fixed.profit;
     if !search.descend(0, within) {

@@ -187,10 +187,8 @@ fn equal_customers_fill_every_limit() {
     case.profits = [5.0, 4.0, 3.0].repeat(10_000);
     case.costs = vec![1.0, 1.0, 1.0];
     case.budget = Some(4_000.0);
-    case.limits = vec![
-        Limit { actions: vec![0], most: 1_000 },
-        Limit { actions: vec![1, 2], most: 9_000 },
-    ];
+    case.limits =
+        vec![Limit { actions: vec![0], most: 1_000 }, Limit { actions: vec![1, 2], most: 9_000 }];
     let found = allocate(&case.problem()).unwrap();
     case.check(&found);
     assert_eq!(found.profit, 1_000.0 * 5.0 + 3_000.0 * 4.0);
