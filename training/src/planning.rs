@@ -14,8 +14,8 @@ use crate::sheet::{Cells, Sheet};
 const UPLIFT: &str = "uplift_";
 const CONSENT: &str = "consent_";
 
-/// How a table is read whose columns a plan asks for; others are left out.
-pub fn reading(spec: &PlanSpec) -> ReadOptions {
+/// How a table is read whose columns a plan asks for, and else as said; other columns are left out.
+pub fn reading(spec: &PlanSpec, said: ReadOptions) -> ReadOptions {
     let texts = ["customer_id", "lapse_tier", "lifecycle_stage", "grade"];
     let own = spec.plan.baseline.as_deref();
     let numbers =
@@ -25,14 +25,15 @@ pub fn reading(spec: &PlanSpec) -> ReadOptions {
     let kinds = texts.into_iter().map(|name| (name, ReadKind::Categorical));
     let kinds = kinds.chain(numbers.map(|name| (name, ReadKind::Numeric)));
     let kinds = kinds.chain(dates.map(|name| (name, ReadKind::Date(DateFormat::default()))));
-    let kinds: BTreeMap<String, ReadKind> =
+    let mut kinds: BTreeMap<String, ReadKind> =
         kinds.map(|(name, kind)| (name.to_owned(), kind)).collect();
     let columns = kinds.keys().cloned().chain(["excluded".to_owned()]).collect();
+    kinds.extend(said.kinds);
     ReadOptions {
         kinds,
         columns: Some(columns),
         prefixes: vec![UPLIFT.to_owned(), CONSENT.to_owned()],
-        ..ReadOptions::default()
+        ..said
     }
 }
 

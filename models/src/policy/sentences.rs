@@ -68,7 +68,7 @@ impl Speaker<'_> {
                 self.name(best),
                 money(profit),
                 elsewhere(profit, charge, |c| format!(
-                    ", while its cost brings {c} with other customers"
+                    ", while what it takes brings {c} with others"
                 ))
             ),
             Why::Places { best, profit, charge } => format!(
@@ -137,7 +137,7 @@ impl Speaker<'_> {
                 "不联系:预算已用完,{}预计带来{}{}。",
                 self.name(best),
                 money(profit),
-                elsewhere(profit, charge, |c| format!(",其成本用于其他客户可带来{c}"))
+                elsewhere(profit, charge, |c| format!(",其占用的资源用于其他客户可带来{c}"))
             ),
             Why::Places { best, profit, charge } => format!(
                 "不联系:{}名额已满,预计带来{}{}。",

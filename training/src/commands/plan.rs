@@ -9,7 +9,7 @@ use rekindle_models::language::Language;
 use rekindle_models::policy::{PlanSpec, Speaker, decide, total};
 use serde_json::json;
 
-use crate::commands::{Talk, format_of, print, write_whole};
+use crate::commands::{ReadArgs, Talk, format_of, print, write_whole};
 use crate::planning::{customers, reading, remarks, sheet};
 use crate::project::explained;
 use crate::report::plan_terminal;
@@ -47,9 +47,8 @@ pub struct PlanCommand {
     /// Write a plan file with comments to begin with, and plan nothing
     #[arg(long, conflicts_with_all = ["customers", "report", "json"])]
     init: bool,
-    /// Byte between the fields of a CSV file [default: found in the header]
-    #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
-    delimiter: Option<u8>,
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 impl PlanCommand {
@@ -59,8 +58,7 @@ impl PlanCommand {
         };
         let format = format_of(&self.output)?;
         let spec = parse(&self.plan)?;
-        let mut options = reading(&spec);
-        options.delimiter = self.delimiter;
+        let options = reading(&spec, self.read.options());
         let frame = read(table, &options)?;
         let at = || table.display().to_string();
         let customers = customers(&frame, &spec).with_context(at)?;

@@ -2,7 +2,7 @@
 //! columns and no campaigns.
 //!
 //! The linear program's dual is solved by generating allocations at prices ([`prices`] on [`master`]); the best mixture
-//! of them is rounded and repaired ([`rounding`]); where few customers are left in doubt the optimum itself is searched
+//! of them is rounded and repaired ([`rounding`], [`swaps`]); where few customers are left in doubt the optimum itself is searched
 //! ([`search`]).
 
 mod cells;
@@ -11,6 +11,7 @@ mod prices;
 mod problem;
 mod rounding;
 mod search;
+mod swaps;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ pub fn allocate(problem: &Problem<'_>) -> Result<Allocation> {
     let (free, held) = dealt.split_at(cells.free);
     let mut draft = Draft::new(&cells, &charges, free.to_vec());
     draft.settle();
+    swaps::swap(&mut draft, priced.bound);
     let mut choice = draft.choice;
     let mut tally = cells.tally(&choice);
     let mut exact = tally.profit >= priced.bound;

@@ -54,8 +54,8 @@ pub(super) fn deal(cells: &Cells, priced: &Priced) -> Vec<u8> {
 
 /// A choice for the rows that take part, with what it uses.
 pub(super) struct Draft<'a> {
-    cells: &'a Cells,
-    charges: &'a Charges,
+    pub cells: &'a Cells,
+    pub charges: &'a Charges,
     pub choice: Vec<u8>,
     spent: i64,
     budget: i64,
@@ -114,13 +114,32 @@ impl<'a> Draft<'a> {
         if to == NONE {
             return true;
         }
-        (more <= 0 || self.spent + more <= self.budget)
+        self.affords(more)
             && self.cells.counted[usize::from(to)].iter().all(|limit| {
                 self.counts(*limit, from) || self.taken[*limit] < self.cells.limits[*limit]
             })
     }
 
-    fn change(&mut self, row: usize, to: u8) {
+    /// Whether so much more money may be spent.
+    pub fn affords(&self, more: i64) -> bool {
+        more <= 0 || self.spent + more <= self.budget
+    }
+
+    /// Whether two rows may change at once, as far as places go.
+    pub fn fits_both(&self, changes: [(usize, u8); 2]) -> bool {
+        (0..self.taken.len()).all(|limit| {
+            let more: i64 = changes
+                .iter()
+                .map(|(row, to)| {
+                    let counts = |action: u8| i64::from(self.counts(limit, action));
+                    counts(*to) - counts(self.choice[*row])
+                })
+                .sum();
+            more <= 0 || self.taken[limit] as i64 + more <= self.cells.limits[limit] as i64
+        })
+    }
+
+    pub fn change(&mut self, row: usize, to: u8) {
         let from = std::mem::replace(&mut self.choice[row], to);
         self.spent += units(self.cells.cost(row, to)) - units(self.cells.cost(row, from));
         if from != NONE {
@@ -183,7 +202,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Changes rows to what brings more and fits, those first that lose least beyond the charges; false where none was.
-    fn fill(&mut self) -> bool {
+    pub fn fill(&mut self) -> bool {
         let blocks: Vec<Vec<Change>> = (0..self.cells.free.div_ceil(BLOCK))
             .into_par_iter()
             .map(|block| {

@@ -171,9 +171,15 @@ proptest! {
 
 #[test]
 fn many_customers_come_within_a_thousandth_of_the_bound() {
-    for (customers, levels, seed) in
-        [(300, 0, 1), (2_000, 0, 2), (2_000, 3, 3), (5_000, 1, 4), (30_000, 0, 5), (60_000, 2, 6)]
-    {
+    for (customers, levels, seed) in [
+        (300, 0, 1),
+        (1_000, 0, 7),
+        (2_000, 0, 2),
+        (2_000, 3, 3),
+        (5_000, 1, 4),
+        (30_000, 0, 5),
+        (60_000, 2, 6),
+    ] {
         let case = Case::drawn(customers, 10, levels, seed);
         let found = allocate(&case.problem()).unwrap();
         case.check(&found);
