@@ -183,5 +183,5 @@ fn what_cannot_be_planned_is_refused_with_where_and_what() {
     refused_table("customer_id", "customer", "customer_id");
     refused_table(",contacts,", ",contact,", "column contacts: found no such column");
     refused_table(",probability,", ",p,", "[plan] baseline: found no such column");
-    refused_table(",0.05,", ",5.5,", "column uplift_mail, row 1: found 5.5");
+    refused_table(",0.05,", ",5.5,", "column probability, row 1: found 5.5");
 }
