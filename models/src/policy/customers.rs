@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use crate::customer::{Grade, LapseTier, LifecycleStage};
 use crate::error::Result;
+use crate::policy::allocation::MOST_MONEY;
 use crate::policy::occasion::CustomerDays;
 use crate::policy::spec::{Outcome, PlanSpec, check};
 
@@ -73,7 +74,12 @@ impl Customers {
         ranged("contacts", &self.contacts, 0.0..=f64::MAX, "a number of at least 0")?;
         let baseline = rules.baseline.as_deref().unwrap_or("baseline");
         ranged(baseline, &self.baselines, 0.0..=1.0, "a probability, 0 to 1")?;
-        ranged("predicted_value", &self.values, f64::MIN..=f64::MAX, "a number")?;
+        ranged(
+            "predicted_value",
+            &self.values,
+            -MOST_MONEY..=MOST_MONEY,
+            "a number, at most 1e15",
+        )?;
         for (action, uplift) in spec.actions.iter().zip(&self.uplifts) {
             let column = format!("uplift_{}", action.name);
             match rules.outcome {
@@ -83,7 +89,9 @@ impl Customers {
                     -1.0..=1.0,
                     "a difference of probabilities, -1 to 1; of money with [plan] outcome = \"money\"",
                 )?,
-                Outcome::Money => ranged(&column, uplift, f64::MIN..=f64::MAX, "a number")?,
+                Outcome::Money => {
+                    ranged(&column, uplift, -MOST_MONEY..=MOST_MONEY, "a number, at most 1e15")?
+                }
             }
         }
         self.check_stages(spec)?;

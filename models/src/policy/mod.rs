@@ -23,7 +23,7 @@ mod totals;
 #[cfg(test)]
 mod tests;
 
-pub use allocation::{Allocation, Costs, Limit, MOST_ACTIONS, Problem, allocate};
+pub use allocation::{Allocation, Costs, Limit, MOST_ACTIONS, MOST_MONEY, Problem, allocate};
 pub use assumed::{AssumedRate, default_success, success};
 pub use control::held_out;
 pub use customers::Customers;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::frame::nearest_name;
-use crate::policy::allocation::MOST_ACTIONS;
+use crate::policy::allocation::{MOST_ACTIONS, MOST_MONEY};
 use crate::policy::assumed::AssumedRate;
 use crate::policy::occasion::{Occasion, Window, day_of};
 
@@ -259,7 +259,7 @@ impl PlanRules {
 }
 
 fn amount(place: &str, found: f64) -> Result<()> {
-    check(found >= 0.0 && found.is_finite(), place, found, "a number of at least 0")
+    check((0.0..=MOST_MONEY).contains(&found), place, found, "a number of at least 0, at most 1e15")
 }
 
 fn known<'a>(

@@ -74,7 +74,7 @@ impl Cells {
         let worth = |customer: usize, action: usize| -> f64 {
             let profit = problem.profits[customer * actions + action];
             let enough = profit > 0.0 && profit >= problem.minimum && !shut[action];
-            let paid = |most: i64| units(problem.cost(customer, action)) <= most;
+            let paid = |most: i128| units(problem.cost(customer, action)) <= most;
             if enough && budget.is_none_or(paid) { profit } else { f64::NEG_INFINITY }
         };
         let held = |customer: usize| problem.held_out.get(customer).copied().unwrap_or(false);
@@ -266,11 +266,11 @@ impl Tally {
 }
 
 /// A cost in millionths, rounded up (a rounding error of the multiplication is none).
-pub(super) fn units(cost: f64) -> i64 {
-    (cost * UNITS - 1e-6).ceil() as i64
+pub(super) fn units(cost: f64) -> i128 {
+    (cost * UNITS - 1e-6).ceil() as i128
 }
 
 /// A budget in millionths, rounded down.
-pub(super) fn units_within(budget: f64) -> i64 {
-    (budget * UNITS + 1e-6).floor() as i64
+pub(super) fn units_within(budget: f64) -> i128 {
+    (budget * UNITS + 1e-6).floor() as i128
 }

@@ -16,7 +16,7 @@ mod swaps;
 #[cfg(test)]
 mod tests;
 
-pub use problem::{Costs, Limit, MOST_ACTIONS, Problem};
+pub use problem::{Costs, Limit, MOST_ACTIONS, MOST_MONEY, Problem};
 
 use crate::error::Result;
 use crate::policy::allocation::cells::{Cells, NONE, Tally};

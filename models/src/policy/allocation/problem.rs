@@ -5,7 +5,10 @@ use crate::error::{Error, Result};
 /// Most actions that can be chosen from.
 pub const MOST_ACTIONS: usize = 254;
 
-/// What each action costs, in the budget's currency; at least 0.
+/// The most that anything may cost: sums of it can be counted.
+pub const MOST_MONEY: f64 = 1e15;
+
+/// What each action costs, in the budget's currency; at least 0 and at most [`MOST_MONEY`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Costs<'a> {
     /// The same for every customer: one cost an action.
@@ -84,21 +87,33 @@ impl Problem<'_> {
         // A cost that nobody can have may be anything.
         let bad = (0..costs.len()).find(|place| {
             let idle = expected == cells && self.profits[*place].is_nan();
-            !idle && !(costs[*place] >= 0.0 && costs[*place].is_finite())
+            !idle && !(0.0..=MOST_MONEY).contains(&costs[*place])
         });
         if let Some(bad) = bad {
             let place = format!("cost {}", bad + 1);
-            return wrong(&place, format!("{}", costs[bad]), "a number of at least 0".to_owned());
+            return wrong(
+                &place,
+                format!("{}", costs[bad]),
+                "a number of at least 0, at most 1e15".to_owned(),
+            );
         }
         if self.profits.iter().any(|profit| profit.is_infinite()) {
             return wrong("profits", "an infinite one".to_owned(), "numbers".to_owned());
         }
-        if let Some(budget) = self.budget.filter(|budget| !(*budget >= 0.0 && budget.is_finite())) {
-            return wrong("budget", format!("{budget}"), "a number of at least 0".to_owned());
+        if let Some(budget) = self.budget.filter(|budget| !(0.0..=MOST_MONEY).contains(budget)) {
+            return wrong(
+                "budget",
+                format!("{budget}"),
+                "a number of at least 0, at most 1e15".to_owned(),
+            );
         }
-        if !(self.minimum >= 0.0 && self.minimum.is_finite()) {
+        if !(0.0..=MOST_MONEY).contains(&self.minimum) {
             let found = format!("{}", self.minimum);
-            return wrong("minimum profit", found, "a number of at least 0".to_owned());
+            return wrong(
+                "minimum profit",
+                found,
+                "a number of at least 0, at most 1e15".to_owned(),
+            );
         }
         if self.limits.iter().flat_map(|limit| &limit.actions).any(|a| *a >= self.actions) {
             let expected = format!("places below {}", self.actions);

@@ -57,8 +57,8 @@ pub(super) struct Draft<'a> {
     pub cells: &'a Cells,
     pub charges: &'a Charges,
     pub choice: Vec<u8>,
-    spent: i64,
-    budget: i64,
+    spent: i128,
+    budget: i128,
     taken: Vec<u64>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Draft<'a> {
         for (action, customers) in cells.tally(&choice).customers.iter().enumerate() {
             cells.counted[action].iter().for_each(|limit| taken[*limit] += customers);
         }
-        let budget = cells.budget.map_or(i64::MAX, units_within);
+        let budget = cells.budget.map_or(i128::MAX, units_within);
         Draft { cells, charges, choice, spent, budget, taken }
     }
 
@@ -121,21 +121,21 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether so much more money may be spent.
-    pub fn affords(&self, more: i64) -> bool {
+    pub fn affords(&self, more: i128) -> bool {
         more <= 0 || self.spent + more <= self.budget
     }
 
     /// Whether two rows may change at once, as far as places go.
     pub fn fits_both(&self, changes: [(usize, u8); 2]) -> bool {
         (0..self.taken.len()).all(|limit| {
-            let more: i64 = changes
+            let more: i128 = changes
                 .iter()
                 .map(|(row, to)| {
-                    let counts = |action: u8| i64::from(self.counts(limit, action));
+                    let counts = |action: u8| i128::from(self.counts(limit, action));
                     counts(*to) - counts(self.choice[*row])
                 })
                 .sum();
-            more <= 0 || self.taken[limit] as i64 + more <= self.cells.limits[limit] as i64
+            more <= 0 || self.taken[limit] as i128 + more <= self.cells.limits[limit] as i128
         })
     }
 

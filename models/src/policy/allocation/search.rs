@@ -13,8 +13,8 @@ struct Search<'a> {
     cells: &'a Cells,
     /// Rows in doubt, and of each the actions with their loss beyond the best one, the least first.
     doubts: Vec<(usize, Vec<(f64, u8)>)>,
-    spent: i64,
-    budget: i64,
+    spent: i128,
+    budget: i128,
     taken: Vec<u64>,
     /// What the rows in doubt bring so far, and the most they have brought.
     profit: f64,
@@ -59,7 +59,7 @@ pub(super) fn best(
         cells.counted[action].iter().for_each(|limit| taken[*limit] += customers);
     }
     let spent = settled.iter().enumerate().map(|(row, a)| units(cells.cost(row, *a))).sum();
-    let budget = cells.budget.map_or(i64::MAX, units_within);
+    let budget = cells.budget.map_or(i128::MAX, units_within);
     let most = achieved - fixed.profit;
     let chosen = vec![NONE; doubts.len()];
     let mut search = Search {

@@ -22,7 +22,7 @@ struct Change {
     row: u32,
     to: u8,
     profit: f64,
-    cost: i64,
+    cost: i128,
 }
 
 /// Makes the best swap there is, until none brings more or the draft is near the bound.
