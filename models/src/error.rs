@@ -121,6 +121,16 @@ pub enum Error {
         /// The range.
         expected: &'static str,
     },
+    /// A part of a plan for campaigns, or of what it is made from, is not as it should be.
+    #[error("{place}: found {found}, expected {expected}")]
+    BadPlan {
+        /// Where: a key, a column, a row.
+        place: String,
+        /// What stands there.
+        found: String,
+        /// What should, and what to do.
+        expected: String,
+    },
     /// A feature's parts do not fit together.
     #[error("feature {feature}: found {found}, expected {expected}")]
     BadFeature {

@@ -45,6 +45,8 @@ pub mod artifact;
 
 pub mod reasons;
 
+pub mod policy;
+
 pub mod exchange;
 
 pub use error::{Error, Result};

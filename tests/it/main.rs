@@ -36,6 +36,7 @@ mod laws;
 mod layering;
 mod logs;
 mod money;
+mod plan;
 mod project;
 mod readme;
 mod real_data;

@@ -51,6 +51,8 @@ pub mod passages;
 
 pub mod customers;
 
+pub mod planning;
+
 pub mod guard;
 mod task;
 pub mod tune;

@@ -434,7 +434,7 @@ impl Project {
 }
 
 /// A parser's complaint with its line and, where a word is misspelt, the nearest right one.
-fn explained(name: &str, text: &str, error: &toml::de::Error) -> String {
+pub fn explained(name: &str, text: &str, error: &toml::de::Error) -> String {
     let line = error
         .span()
         .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1)

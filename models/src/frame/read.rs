@@ -24,6 +24,8 @@ pub struct ReadOptions {
     pub kinds: BTreeMap<String, ReadKind>,
     /// Read these columns only, as far as they are there; `None`: all.
     pub columns: Option<Vec<String>>,
+    /// With `columns`: and those whose names begin with one of these.
+    pub prefixes: Vec<String>,
     /// Leave these columns out; they must be there.
     pub skip: Vec<String>,
     /// Read columns of Arrow's dates and times as ISO texts, where no kind is given, instead of
@@ -39,6 +41,7 @@ impl Default for ReadOptions {
             missing: missing.map(str::to_owned).to_vec(),
             kinds: BTreeMap::new(),
             columns: None,
+            prefixes: Vec::new(),
             skip: Vec::new(),
             dates_as_text: false,
         }
@@ -67,8 +70,10 @@ impl ReadOptions {
     }
 
     pub(super) fn wants(&self, name: &str) -> bool {
-        self.columns.as_ref().is_none_or(|columns| columns.iter().any(|c| c == name))
-            && !self.skip.iter().any(|c| c == name)
+        let chosen = |columns: &Vec<String>| {
+            columns.iter().any(|c| c == name) || self.prefixes.iter().any(|p| name.starts_with(p))
+        };
+        self.columns.as_ref().is_none_or(chosen) && !self.skip.iter().any(|c| c == name)
     }
 
     /// Refuses names of columns that the table does not have. A model's features may be absent from

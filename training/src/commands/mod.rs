@@ -17,6 +17,7 @@ mod import;
 mod init;
 mod log;
 mod models;
+mod plan;
 mod reading;
 mod run;
 mod score;
@@ -74,6 +75,7 @@ enum Command {
     Drift(Box<drift::Drift>),
     Score(score::Score),
     Explain(explain::Explain),
+    Plan(plan::PlanCommand),
     Models(models::Models),
     Export(export::Export),
     Import(import::Import),
@@ -101,6 +103,7 @@ impl Cli {
             Command::Drift(drift) => drift.run(talk),
             Command::Score(score) => score.run(talk),
             Command::Explain(explain) => explain.run(talk),
+            Command::Plan(plan) => plan.run(talk),
             Command::Models(models) => models.run(),
             Command::Export(export) => export.run(talk),
             Command::Import(import) => import.run(talk),

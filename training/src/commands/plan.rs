@@ -1,0 +1,108 @@
+//! `rekindle plan`: whom to contact, with what and when, and whom to leave alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use rekindle_models::frame::read;
+use rekindle_models::language::Language;
+use rekindle_models::policy::{PlanSpec, Speaker, decide, total};
+use serde_json::json;
+
+use crate::commands::{ReadArgs, Talk, format_of, print, write_whole};
+use crate::planning::{customers, reading, remarks, sheet};
+use crate::project::explained;
+use crate::report::plan_terminal;
+
+/// A plan file to begin with.
+const EXAMPLE: &str = include_str!("../../../examples/plan.toml");
+
+/// Plan a campaign: one action or none for each customer, for the most expected profit
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rekindle plan plan.toml --init\n  rekindle plan plan.toml customers.csv -o \
+plan.csv\n  rekindle plan plan.toml customers.parquet -o plan.parquet --report plan.json\n\nColumns of the table: \
+customer_id; lifecycle_stage, lapse_tier, grade; predicted_value;\nuplift_ACTION (without it, uplift is assumed by \
+stage and tier); consent_CHANNEL; contacts;\nexcluded; and for occasions last_purchase (or cutoff and recency_days), \
+median_gap_days,\nbirthday, season_month."
+)]
+pub struct PlanCommand {
+    /// The plan file: budget, actions, channels, offers (TOML)
+    plan: PathBuf,
+    /// Table of customers: CSV, Parquet or Arrow IPC; - for standard input
+    #[arg(required_unless_present = "init")]
+    customers: Option<PathBuf>,
+    /// File to write a decision for each customer to: .csv, .parquet or .ndjson
+    #[arg(short, long, value_name = "FILE", default_value = "plan.csv")]
+    output: PathBuf,
+    /// JSON file to write the totals to
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print the totals as JSON
+    #[arg(long)]
+    json: bool,
+    /// The language of reasons: en, zh
+    #[arg(long, value_name = "CODE", default_value = "en")]
+    language: Language,
+    /// Write a plan file with comments to begin with, and plan nothing
+    #[arg(long, conflicts_with_all = ["customers", "report", "json"])]
+    init: bool,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+impl PlanCommand {
+    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        let Some(table) = self.customers.as_ref().filter(|_| !self.init) else {
+            return self.begin(talk);
+        };
+        let format = format_of(&self.output)?;
+        let spec = parse(&self.plan)?;
+        let options = reading(&spec, self.read.options());
+        let frame = read(table, &options)?;
+        let at = || table.display().to_string();
+        let customers = customers(&frame, &spec).with_context(at)?;
+        drop(frame);
+        let plan = decide(&spec, &customers)
+            .with_context(|| format!("{} with {}", self.plan.display(), table.display()))?;
+        let remarks = remarks(&spec, &customers);
+        remarks.iter().for_each(|remark| talk.say(&format!("note: {remark}")));
+        let language = self.language;
+        let speaker = Speaker { spec: &spec, customers: &customers, plan: &plan, language };
+        let decisions = sheet(&customers, &plan, &speaker);
+        write_whole(&self.output, |mut to| decisions.write(&mut to, format))?;
+        let totals = total(&spec, &customers, &plan);
+        let mut report = json!(totals);
+        report["output"] = json!(self.output.display().to_string());
+        report["notes"] = json!(remarks);
+        let report = format!("{report:#}\n");
+        if let Some(path) = &self.report {
+            write_whole(path, |to| to.write_all(report.as_bytes()))?;
+        }
+        if self.json {
+            print(&report)?;
+            return Ok(0);
+        }
+        print(&format!("{}: a plan\n{}\n", self.output.display(), plan_terminal(&totals)))?;
+        Ok(0)
+    }
+
+    fn begin(&self, talk: Talk) -> Result<u8> {
+        if self.plan.exists() {
+            bail!("{}: it is there already; name another file", self.plan.display());
+        }
+        write_whole(&self.plan, |to| to.write_all(EXAMPLE.as_bytes()))?;
+        talk.say(&format!("{}: read it, and put your own figures in", self.plan.display()));
+        Ok(0)
+    }
+}
+
+fn parse(path: &Path) -> Result<PlanSpec> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("failed to read {}", path.display()))?;
+    let name = path.display().to_string();
+    let spec: PlanSpec =
+        toml::from_str(&text).map_err(|error| anyhow::anyhow!(explained(&name, &text, &error)))?;
+    spec.validate().context(name)?;
+    Ok(spec)
+}

@@ -1,0 +1,266 @@
+//! A table of customers as a plan takes them, and a plan as a table. Plans nothing.
+
+use std::collections::BTreeMap;
+
+use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
+use rekindle_models::frame::{
+    Column, DateFormat, Frame, Kind, MISSING_CODE, ReadKind, ReadOptions, nearest_name,
+};
+use rekindle_models::policy::{Action, Customers, Plan, PlanSpec, Speaker, date_text};
+
+use crate::error::{Error, Result};
+use crate::sheet::{Cells, Sheet};
+
+const UPLIFT: &str = "uplift_";
+const CONSENT: &str = "consent_";
+
+/// How a table is read whose columns a plan asks for, and else as said; other columns are left out.
+pub fn reading(spec: &PlanSpec, said: ReadOptions) -> ReadOptions {
+    let texts = ["customer_id", "lapse_tier", "lifecycle_stage", "grade"];
+    let own = spec.plan.baseline.as_deref();
+    let numbers =
+        ["predicted_value", "contacts", "recency_days", "median_gap_days", "season_month"];
+    let numbers = numbers.into_iter().chain(own);
+    let dates = ["cutoff", "last_purchase", "birthday"];
+    let kinds = texts.into_iter().map(|name| (name, ReadKind::Categorical));
+    let kinds = kinds.chain(numbers.map(|name| (name, ReadKind::Numeric)));
+    let kinds = kinds.chain(dates.map(|name| (name, ReadKind::Date(DateFormat::default()))));
+    let mut kinds: BTreeMap<String, ReadKind> =
+        kinds.map(|(name, kind)| (name.to_owned(), kind)).collect();
+    let columns = kinds.keys().cloned().chain(["excluded".to_owned()]).collect();
+    kinds.extend(said.kinds);
+    ReadOptions {
+        kinds,
+        columns: Some(columns),
+        prefixes: vec![UPLIFT.to_owned(), CONSENT.to_owned()],
+        ..said
+    }
+}
+
+/// The customers of a table that was read as [`reading`] says.
+///
+/// # Errors
+/// When there is no column of ids, an uplift is of no action of the plan, a stage, tier or grade is unknown, or a cell is
+/// not of the kind that its column has.
+pub fn customers(frame: &Frame, spec: &PlanSpec) -> Result<Customers> {
+    let table = Table { frame };
+    frame.schema().require("customer_id")?;
+    for name in table.names(UPLIFT) {
+        let action = &name[UPLIFT.len()..];
+        let names = || spec.actions.iter().map(|own| own.name.as_str());
+        if !names().any(|own| own == action) {
+            let near = nearest_name(action, names())
+                .map_or_else(String::new, |near| format!("; did you mean {UPLIFT}{near}?"));
+            let all = names().collect::<Vec<_>>().join(", ");
+            return Err(Error::BadColumn {
+                role: "uplift",
+                column: name.to_owned(),
+                reason: format!("found {action:?}, expected an action of the plan: {all}{near}"),
+            });
+        }
+    }
+    let uplift = |action: &Action| table.numbers(&format!("{UPLIFT}{}", action.name));
+    let cutoffs = table.numbers("cutoff")?;
+    let recency = table.numbers("recency_days")?;
+    let told = cutoffs.zip(recency).map(|(cutoffs, recency)| {
+        cutoffs.iter().zip(recency).map(|(cutoff, days)| cutoff.floor() - days).collect()
+    });
+    let consents = table.names(CONSENT).map(|name| {
+        Ok((name[CONSENT.len()..].to_owned(), table.flags("consent", name)?.unwrap_or_default()))
+    });
+    let excluded = table.flags("excluded", "excluded")?;
+    Ok(Customers {
+        ids: table.texts("customer_id"),
+        stages: table.named("lifecycle_stage", &LifecycleStage::ALL, LifecycleStage::text)?,
+        tiers: table.named("lapse_tier", &LapseTier::ALL, LapseTier::text)?,
+        grades: table.named("grade", &Grade::ALL, Grade::text)?,
+        values: table.numbers("predicted_value")?,
+        baselines: spec.plan.baseline.as_ref().map_or(Ok(None), |name| table.numbers(name))?,
+        uplifts: spec.actions.iter().map(uplift).collect::<Result<_>>()?,
+        consents: consents.collect::<Result<_>>()?,
+        contacts: table.numbers("contacts")?,
+        excluded: excluded.map(|all| all.into_iter().map(|own| own.unwrap_or(false)).collect()),
+        last_purchases: table.numbers("last_purchase")?.or(told),
+        median_gap_days: table.numbers("median_gap_days")?,
+        birthdays: table.numbers("birthday")?,
+        season_months: table.numbers("season_month")?,
+    })
+}
+
+/// What a plan takes for granted as columns are missing, in sentences.
+pub fn remarks(spec: &PlanSpec, customers: &Customers) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let mut channels: Vec<&str> = spec.actions.iter().map(|a| a.channel.as_str()).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    for channel in channels.iter().filter(|channel| !customers.consents.contains_key(**channel)) {
+        remarks.push(match spec.plan.consent_default {
+            false => format!(
+                "no column consent_{channel}: nobody is contacted by {channel}; add it, or say \
+                 consent_default = true in [plan]"
+            ),
+            true => format!("no column consent_{channel}: all are taken to consent"),
+        });
+    }
+    let offers = spec.actions.iter().any(|action| action.offer_cost > 0.0);
+    if offers && spec.plan.baseline.is_none() {
+        remarks.push(
+            "offers are not counted for those who would have bought anyway: name the column with their \
+             probability, baseline in [plan]"
+                .to_owned(),
+        );
+    }
+    for (action, uplifts) in spec.actions.iter().zip(&customers.uplifts) {
+        let missing = uplifts.iter().flatten().filter(|uplift| uplift.is_nan()).count();
+        if missing > 0 {
+            let name = &action.name;
+            remarks.push(format!("uplift_{name}: {missing} cells are empty: no {name} for those"));
+        }
+    }
+    if spec.plan.control_share == 0.0 {
+        remarks.push("no control group: what the campaign does cannot be measured".to_owned());
+    }
+    remarks
+}
+
+/// A plan as a table, a row a customer in the table's order.
+pub fn sheet(customers: &Customers, plan: &Plan, speaker: &Speaker<'_>) -> Sheet {
+    let mut sheet = Sheet::default();
+    let actions = &speaker.spec.actions;
+    let decisions = || plan.decisions.iter();
+    let of = |place: Option<usize>, text: fn(&Action) -> &str| {
+        place.map_or_else(String::new, |place| text(&actions[place]).to_owned())
+    };
+    let name = |place: Option<usize>| place.map_or("none", |place| &actions[place].name).to_owned();
+    let text =
+        |of: &dyn Fn(usize) -> String| Cells::Text((0..plan.decisions.len()).map(of).collect());
+    let at = |customer: usize| &plan.decisions[customer];
+    sheet.add("customer_id", Cells::Text(customers.ids.clone()));
+    sheet.add("action", text(&|c| name(at(c).action)));
+    sheet.add("offer", text(&|c| of(at(c).action, |action| &action.offer)));
+    sheet.add("channel", text(&|c| of(at(c).action, |action| &action.channel)));
+    sheet.add("cost", Cells::Number(decisions().map(|d| d.cost).collect()));
+    sheet.add("offer_cost", Cells::Number(decisions().map(|d| d.offer_cost).collect()));
+    sheet.add("uplift", Cells::Number(decisions().map(|d| d.uplift).collect()));
+    let assumed = |place: Option<usize>| place.is_some_and(|place| plan.assumed[place]);
+    sheet.add("assumed", Cells::Flag(decisions().map(|d| assumed(d.action)).collect()));
+    sheet.add("expected_profit", Cells::Number(decisions().map(|d| d.expected_profit).collect()));
+    sheet.add("planned", text(&|c| name(at(c).planned)));
+    sheet.add("control", Cells::Flag(decisions().map(|d| d.control).collect()));
+    sheet.add("propensity", Cells::Number(decisions().map(|d| d.propensity).collect()));
+    sheet.add("contact_on", text(&|c| at(c).contact_on.map_or_else(String::new, date_text)));
+    let occasion = |c: usize| at(c).occasion.map_or("", |occasion| occasion.text()).to_owned();
+    sheet.add("occasion", text(&occasion));
+    sheet.add("why", text(&|c| at(c).why.text().to_owned()));
+    sheet.add("reason", text(&|c| speaker.sentence(c)));
+    sheet
+}
+
+/// A table's columns by name.
+struct Table<'a> {
+    frame: &'a Frame,
+}
+
+impl<'a> Table<'a> {
+    /// Names of columns that begin so.
+    fn names(&self, prefix: &'static str) -> impl Iterator<Item = &'a str> {
+        let fields = self.frame.schema().fields().iter();
+        fields.map(|field| field.name.as_str()).filter(move |name| name.starts_with(prefix))
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        let place = self.frame.schema().place(name);
+        let text = |row: usize| place.and_then(|place| self.frame.text(place, row));
+        (0..self.frame.rows()).map(|row| text(row).unwrap_or_default().into_owned()).collect()
+    }
+
+    fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>> {
+        let Some(place) = self.frame.schema().place(name) else { return Ok(None) };
+        match self.frame.numbers(place) {
+            Some(numbers) => Ok(Some(numbers.to_vec())),
+            None => {
+                let known =
+                    (0..self.frame.rows()).find(|row| self.frame.text(place, *row).is_some());
+                let row = known.unwrap_or(0);
+                Err(Error::BadRow {
+                    role: "number",
+                    column: name.to_owned(),
+                    row: row + 1,
+                    found: format!("{:?}", self.frame.text(place, row).unwrap_or_default()),
+                    expected: "a number",
+                })
+            }
+        }
+    }
+
+    /// Yes or no: true and false, 1 and 0, yes and no.
+    fn flags(&self, role: &'static str, name: &str) -> Result<Option<Vec<Option<bool>>>> {
+        let flag = |text: &str| match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "y" => Some(true),
+            "false" | "0" | "no" | "n" => Some(false),
+            _ => None,
+        };
+        self.parsed(name, flag).map_err(|(row, found)| Error::BadRow {
+            role,
+            column: name.to_owned(),
+            row,
+            found,
+            expected: "true or false, 1 or 0, yes or no, or nothing",
+        })
+    }
+
+    /// One of some names.
+    fn named<T: Copy>(
+        &self,
+        name: &str,
+        all: &[T],
+        text: fn(T) -> &'static str,
+    ) -> Result<Option<Vec<Option<T>>>> {
+        let one = |cell: &str| all.iter().copied().find(|own| text(*own) == cell);
+        self.parsed(name, one).map_err(|(row, found)| {
+            let names: Vec<&str> = all.iter().map(|own| text(*own)).collect();
+            Error::BadColumn {
+                role: "customers'",
+                column: name.to_owned(),
+                reason: format!("row {row} has {found}, expected one of {}", names.join(", ")),
+            }
+        })
+    }
+
+    /// Cells by what their texts mean, `None` where missing; else the first row, from 1, whose text means nothing.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a column that may be missing, of cells that may be"
+    )]
+    fn parsed<T: Copy>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> std::result::Result<Option<Vec<Option<T>>>, (usize, String)> {
+        let Some(place) = self.frame.schema().place(name) else { return Ok(None) };
+        let column = &self.frame.columns()[place];
+        if let (Column::Category(codes), Kind::Categorical(levels)) =
+            (column, &self.frame.schema().fields()[place].kind)
+        {
+            let known: Vec<Option<T>> = levels.iter().map(|level| parse(level)).collect();
+            let cell = |(row, code): (usize, &u32)| match *code {
+                MISSING_CODE => Ok(None),
+                code => match known.get(code as usize).copied().flatten() {
+                    Some(cell) => Ok(Some(cell)),
+                    None => Err((row + 1, format!("{:?}", levels[code as usize]))),
+                },
+            };
+            return codes
+                .iter()
+                .enumerate()
+                .map(cell)
+                .collect::<std::result::Result<_, _>>()
+                .map(Some);
+        }
+        let cell = |row: usize| match self.frame.text(place, row) {
+            None => Ok(None),
+            Some(text) => parse(&text).map(Some).ok_or_else(|| (row + 1, format!("{text:?}"))),
+        };
+        (0..self.frame.rows()).map(cell).collect::<std::result::Result<_, _>>().map(Some)
+    }
+}
