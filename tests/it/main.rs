@@ -44,3 +44,4 @@ mod reasons;
 mod rollout;
 mod store;
 mod traps;
+mod uplift;

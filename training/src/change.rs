@@ -404,7 +404,7 @@ fn read_back(side: Side<'_>, spec: &FeatureSpec, block: &Block) -> Result<Rows> 
     let reading =
         ReadOptions::for_model(&scorer.schema, &manifest.missing_markers, Some(CUSTOMER), &[]);
     let frame = read(file.path(), &reading)?;
-    Ok(bind(scorer, &frame, &mut Vec::new())?.rows(&frame, 0..frame.rows()))
+    Ok(bind(&scorer.schema, &frame, &mut Vec::new())?.rows(&frame, 0..frame.rows()))
 }
 
 impl NewEvents {

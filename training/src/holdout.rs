@@ -7,9 +7,10 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use rekindle_models::artifact::{Artifact, Manifest};
-use rekindle_models::frame::{Binding, DateFormat, Frame, ReadKind, ReadOptions, Rows, read};
+use rekindle_models::frame::{
+    Binding, DateFormat, Frame, ReadKind, ReadOptions, Rows, Schema, read,
+};
 use rekindle_models::metrics::{Campaign, Judged, Stakes};
-use rekindle_models::scorer::Scorer;
 use rekindle_models::seed::hash_text;
 
 use crate::error::{Error, Result};
@@ -112,7 +113,7 @@ impl Holdout {
     ) -> Result<Holdout> {
         let manifest = &artifact.manifest;
         let mut warnings = Vec::new();
-        let binding = bind(&artifact.scorer, &frame, &mut warnings)?;
+        let binding = bind(&artifact.scorer.schema, &frame, &mut warnings)?;
         check_complete(&binding, options, shown)?;
         let asked = &manifest.target;
         if frame.schema().place(&asked.column).is_none() {
@@ -353,9 +354,9 @@ pub fn check_complete(binding: &Binding, options: &HoldoutOptions, shown: &str) 
 ///
 /// # Errors
 /// When the table has none of them, or one is of another kind.
-pub fn bind(scorer: &Scorer, frame: &Frame, warnings: &mut Vec<String>) -> Result<Binding> {
-    let binding = Binding::new(&scorer.schema, frame.schema())?;
-    let (absent, features) = (binding.absent(), scorer.schema.len());
+pub fn bind(schema: &Schema, frame: &Frame, warnings: &mut Vec<String>) -> Result<Binding> {
+    let binding = Binding::new(schema, frame.schema())?;
+    let (absent, features) = (binding.absent(), schema.len());
     if absent.len() == features {
         return Err(Error::BadOptions(format!(
             "the table has none of the model's {features} features ({}, ...); expected a table with columns as the \

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use rekindle_models::artifact::UpliftArtifact;
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use rekindle_models::frame::{
     Column, DateFormat, Frame, Kind, MISSING_CODE, ReadKind, ReadOptions, nearest_name,
 };
-use rekindle_models::policy::{Action, Customers, Plan, PlanSpec, Speaker, date_text};
+use rekindle_models::policy::{Action, Customers, Outcome, Plan, PlanSpec, Speaker, date_text};
+use rekindle_models::uplift;
 
 use crate::error::{Error, Result};
+use crate::holdout::bind;
 use crate::sheet::{Cells, Sheet};
 
 const UPLIFT: &str = "uplift_";
@@ -87,6 +90,75 @@ pub fn customers(frame: &Frame, spec: &PlanSpec) -> Result<Customers> {
     })
 }
 
+/// Reads the features of a model of uplift, too.
+pub fn reading_features(mut options: ReadOptions, model: &UpliftArtifact) -> ReadOptions {
+    let missing = &model.manifest.missing_markers;
+    let features = ReadOptions::for_model(&model.uplift.schema, missing, None, &[]);
+    let columns = options.columns.get_or_insert_default();
+    columns.extend(features.columns.into_iter().flatten());
+    for (name, kind) in features.kinds {
+        options.kinds.entry(name).or_insert(kind);
+    }
+    options.missing.extend(missing.iter().cloned());
+    options
+}
+
+/// Gives customers the uplifts that a model expects of them and, where the outcome is yes or no and the plan names no
+/// column, the probability without a contact. `frame` is the table that the customers were read from. Returns what does
+/// not fit, in sentences.
+///
+/// # Errors
+/// When the table has none of the model's features or one of another kind, the model knows no action of the plan, the
+/// table has uplifts of an action that the model knows, or the outcomes are of different kinds.
+pub fn learned(
+    customers: &mut Customers,
+    spec: &PlanSpec,
+    model: &UpliftArtifact,
+    frame: &Frame,
+) -> Result<Vec<String>> {
+    let uplift = &model.uplift;
+    let expected = match uplift.outcome {
+        uplift::Outcome::YesNo => Outcome::YesNo,
+        uplift::Outcome::Amount => Outcome::Money,
+    };
+    if spec.plan.outcome != expected {
+        return Err(Error::BadOptions(format!(
+            "the model of uplift has an outcome of {}, the plan says {:?}; expected the same: outcome in [plan]",
+            if expected == Outcome::Money { "money" } else { "yes or no (yes_no)" },
+            spec.plan.outcome
+        )));
+    }
+    let mut warnings = Vec::new();
+    let binding = bind(&uplift.schema, frame, &mut warnings)?;
+    let rows = binding.rows(frame, 0..frame.rows());
+    let mut known = 0;
+    for (place, action) in spec.actions.iter().enumerate() {
+        let Some(effect) = uplift.actions.iter().find(|effect| effect.name == action.name) else {
+            warnings.push(format!("the model of uplift knows no {}", action.name));
+            continue;
+        };
+        if customers.learned(place).is_some() {
+            return Err(Error::BadOptions(format!(
+                "column {UPLIFT}{}: the model of uplift knows this action, too; expected its uplift from one of them",
+                action.name
+            )));
+        }
+        customers.uplifts[place] = Some(effect.uplift(&rows));
+        known += 1;
+    }
+    if known == 0 {
+        let names: Vec<&str> = uplift.actions.iter().map(|a| a.name.as_str()).collect();
+        return Err(Error::BadOptions(format!(
+            "the model of uplift knows no action of the plan; it knows {}",
+            names.join(", ")
+        )));
+    }
+    if expected == Outcome::YesNo && customers.baselines.is_none() {
+        customers.baselines = Some(uplift.untreated(&rows));
+    }
+    Ok(warnings)
+}
+
 /// What a plan takes for granted as columns are missing, in sentences.
 pub fn remarks(spec: &PlanSpec, customers: &Customers) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -103,7 +175,7 @@ pub fn remarks(spec: &PlanSpec, customers: &Customers) -> Vec<String> {
         });
     }
     let offers = spec.actions.iter().any(|action| action.offer_cost > 0.0);
-    if offers && spec.plan.baseline.is_none() {
+    if offers && customers.baselines.is_none() {
         remarks.push(
             "offers are not counted for those who would have bought anyway: name the column with their \
              probability, baseline in [plan]"

@@ -131,7 +131,7 @@ impl Import {
         let more: Vec<&str> = column.into_iter().collect();
         let frame = read(table, &ReadOptions::for_model(&scorer.schema, missing, None, &more))?;
         let mut warnings = Vec::new();
-        let binding = bind(scorer, &frame, &mut warnings)?;
+        let binding = bind(&scorer.schema, &frame, &mut warnings)?;
         warnings.iter().for_each(|warning| talk.say(&format!("warning: {warning}")));
         let rows = binding.rows(&frame, 0..frame.rows());
         let margins = scorer.model.margins(&rows);

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use rekindle_models::artifact::UpliftArtifact;
 use rekindle_models::frame::read;
 use rekindle_models::language::Language;
 use rekindle_models::policy::{PlanSpec, Speaker, decide, total};
 use serde_json::json;
 
 use crate::commands::{ReadArgs, Talk, format_of, print, write_whole};
-use crate::planning::{customers, reading, remarks, sheet};
+use crate::planning::{customers, learned, reading, reading_features, remarks, sheet};
 use crate::project::explained;
 use crate::report::plan_terminal;
+use crate::verdict::Word;
 
 /// A plan file to begin with.
 const EXAMPLE: &str = include_str!("../../../examples/plan.toml");
@@ -21,7 +23,7 @@ const EXAMPLE: &str = include_str!("../../../examples/plan.toml");
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rekindle plan plan.toml --init\n  rekindle plan plan.toml customers.csv -o \
-plan.csv\n  rekindle plan plan.toml customers.parquet -o plan.parquet --report plan.json\n\nColumns of the table: \
+plan.csv\n  rekindle plan plan.toml customers.parquet -o plan.parquet --report plan.json\n  rekindle plan plan.toml customers.csv --uplift uplift.rekindle\n\nColumns of the table: \
 customer_id; lifecycle_stage, lapse_tier, grade; predicted_value;\nuplift_ACTION (without it, uplift is assumed by \
 stage and tier); consent_CHANNEL; contacts;\nexcluded; and for occasions last_purchase (or cutoff and recency_days), \
 median_gap_days,\nbirthday, season_month."
@@ -35,6 +37,12 @@ pub struct PlanCommand {
     /// File to write a decision for each customer to: .csv, .parquet or .ndjson
     #[arg(short, long, value_name = "FILE", default_value = "plan.csv")]
     output: PathBuf,
+    /// Model of `rekindle fit-uplift`: uplifts are what it expects of the table's customers
+    #[arg(long, value_name = "FILE")]
+    uplift: Option<PathBuf>,
+    /// Plan with a model of uplift whose verdict is unusable, too
+    #[arg(long, requires = "uplift")]
+    even_unusable: bool,
     /// JSON file to write the totals to
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -58,10 +66,18 @@ impl PlanCommand {
         };
         let format = format_of(&self.output)?;
         let spec = parse(&self.plan)?;
-        let options = reading(&spec, self.read.options());
+        let model = self.model(talk)?;
+        let mut options = reading(&spec, self.read.options());
+        if let Some(model) = &model {
+            options = reading_features(options, model);
+        }
         let frame = read(table, &options)?;
         let at = || table.display().to_string();
-        let customers = customers(&frame, &spec).with_context(at)?;
+        let mut customers = customers(&frame, &spec).with_context(at)?;
+        if let Some(model) = &model {
+            let warnings = learned(&mut customers, &spec, model, &frame).with_context(at)?;
+            warnings.iter().for_each(|warning| talk.say(&format!("note: {warning}")));
+        }
         drop(frame);
         let plan = decide(&spec, &customers)
             .with_context(|| format!("{} with {}", self.plan.display(), table.display()))?;
@@ -85,6 +101,22 @@ impl PlanCommand {
         }
         print(&format!("{}: a plan\n{}\n", self.output.display(), plan_terminal(&totals)))?;
         Ok(0)
+    }
+
+    /// The model of uplift, where one is named and may be planned with.
+    fn model(&self, talk: Talk) -> Result<Option<UpliftArtifact>> {
+        let Some(path) = &self.uplift else { return Ok(None) };
+        let model = UpliftArtifact::load(path)?;
+        let (verdict, reason) = (&model.manifest.verdict, &model.manifest.reason);
+        if verdict != Word::Usable.text() {
+            let said =
+                format!("{}: the verdict on this model is {verdict}: {reason}", path.display());
+            if verdict == Word::Unusable.text() && !self.even_unusable {
+                bail!("{said}. Plan without it (uplift is then assumed), or say --even-unusable");
+            }
+            talk.say(&format!("note: {said}"));
+        }
+        Ok(Some(model))
     }
 
     fn begin(&self, talk: Talk) -> Result<u8> {

@@ -85,7 +85,7 @@ impl Score {
         }
         let id = id.and_then(|column| frame.schema().place(column));
         let mut warnings = Vec::new();
-        let binding = bind(&artifact.scorer, &frame, &mut warnings)?;
+        let binding = bind(&artifact.scorer.schema, &frame, &mut warnings)?;
         warnings.iter().for_each(|warning| talk.say(&format!("warning: {warning}")));
         let block = |span: std::ops::Range<usize>| binding.rows(&frame, span);
         let scores = artifact.scorer.score_blocks(frame.rows(), block);

@@ -58,7 +58,7 @@ impl Present {
     ) -> Result<Present> {
         let manifest = &artifact.manifest;
         let mut warnings = Vec::new();
-        let binding = bind(&artifact.scorer, &frame, &mut warnings)?;
+        let binding = bind(&artifact.scorer.schema, &frame, &mut warnings)?;
         check_complete(&binding, options, shown)?;
         let rows: Vec<u32> = (0..frame.rows() as u32).collect();
         let weighted = options.weight.is_some() || manifest.weight_column.is_some();

@@ -13,7 +13,7 @@ use crate::sheet::{Cells, Sheet};
 
 /// The actions besides `none`, with what a contact costs where a purchase is worth 40.
 pub const EXPERIMENT_ACTIONS: [(&str, f64); 3] =
-    [("discount_email", 0.5), ("reminder_sms", 1.0), ("personal_call", 4.0)];
+    [("voucher", 0.5), ("reminder", 1.0), ("letter", 4.0)];
 /// Features; the first eight matter.
 const FEATURES: usize = 20;
 
