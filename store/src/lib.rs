@@ -13,15 +13,19 @@
 //! ```
 
 mod error;
-mod score;
 
 mod address;
+mod cell;
 mod schema;
 
 mod postgres;
 mod sqlite;
 
+mod database;
 mod store;
+
+mod check;
+mod score;
 
 pub use error::{Error, Result};
 pub use score::StoredScore;

@@ -212,9 +212,9 @@ fn tables_that_are_newer_or_others_are_refused_by_name() {
                 assert!(!address.starts_with("postgres") || said.contains("postgres://"), "{said}");
             }
         };
-        change("UPDATE rekindle_migrations SET version = 99").await;
+        change("UPDATE rekindle_migrations SET version = 99 WHERE version = 1").await;
         refused("newer: step 99 is not known to this program").await;
-        change("UPDATE rekindle_migrations SET version = 1").await;
+        change("UPDATE rekindle_migrations SET version = 1 WHERE version = 99").await;
         Store::open_existing(&address).await.unwrap().close().await;
         let other = if address.starts_with("postgres") { "'\\x00'" } else { "x'00'" };
         change(&format!("UPDATE rekindle_migrations SET checksum = {other}")).await;
