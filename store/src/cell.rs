@@ -1,11 +1,13 @@
 //! Rows on their way into a database and out of it, whichever it is. Knows no table.
 
+use std::fmt;
+
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row, Sqlite, Type};
 
 /// A value of a row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell<'a> {
     /// A text.
     Text(&'a str),
@@ -13,14 +15,24 @@ pub enum Cell<'a> {
     MaybeText(Option<&'a str>),
     /// A whole number.
     Whole(i64),
-    /// A whole number or nothing.
-    MaybeWhole(Option<i64>),
     /// A number; it comes back to the bit.
     Number(f64),
     /// A number or nothing.
     MaybeNumber(Option<f64>),
     /// Yes or no.
     Truth(bool),
+}
+
+impl fmt::Display for Cell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cell::Text(text) | Cell::MaybeText(Some(text)) => write!(f, "{text:?}"),
+            Cell::Whole(number) => write!(f, "{number}"),
+            Cell::Number(number) | Cell::MaybeNumber(Some(number)) => write!(f, "{number}"),
+            Cell::Truth(truth) => write!(f, "{truth}"),
+            Cell::MaybeText(None) | Cell::MaybeNumber(None) => f.write_str("nothing"),
+        }
+    }
 }
 
 /// A table, and its columns in the order in which rows are written and read.
@@ -38,10 +50,9 @@ impl Table {
         self.columns.join(", ")
     }
 
-    /// All columns of the table that a statement calls `alias`.
-    pub fn list_of(&self, alias: &str) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|c| format!("{alias}.{c}")).collect();
-        columns.join(", ")
+    /// All columns but the first, which says the campaign.
+    pub fn list_in_campaign(&self) -> String {
+        self.columns[1..].join(", ")
     }
 
     /// What the table is called while rows wait to be put into it.
@@ -115,7 +126,10 @@ impl Fields<'_> {
     /// When it is of another kind.
     pub fn next<T>(&mut self) -> sqlx::Result<T>
     where
-        T: for<'a> Decode<'a, Sqlite> + Type<Sqlite> + for<'a> Decode<'a, Postgres> + Type<Postgres>,
+        T: for<'a> Decode<'a, Sqlite>
+            + Type<Sqlite>
+            + for<'a> Decode<'a, Postgres>
+            + Type<Postgres>,
     {
         self.next += 1;
         match self.row {
@@ -126,7 +140,7 @@ impl Fields<'_> {
 }
 
 /// A value that no Rekindle writes.
-pub fn misfit(field: &str, found: &dyn std::fmt::Display) -> sqlx::Error {
+pub fn misfit(field: &str, found: &dyn fmt::Display) -> sqlx::Error {
     sqlx::Error::Decode(format!("{field} is {found}; another program wrote it").into())
 }
 

@@ -3,9 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use sqlx::postgres::{
-    PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions,
-};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres};
 use tokio::time::timeout;
@@ -102,14 +100,14 @@ async fn copy<T: Written>(
 fn write_cell(text: &mut String, cell: Cell<'_>) {
     match cell {
         Cell::Text(field) | Cell::MaybeText(Some(field)) => write_text(text, field),
-        Cell::Whole(number) | Cell::MaybeWhole(Some(number)) => {
+        Cell::Whole(number) => {
             write!(text, "{number}").expect("a string grows");
         }
         Cell::Number(number) | Cell::MaybeNumber(Some(number)) => {
             write!(text, "{number}").expect("a string grows");
         }
         Cell::Truth(truth) => text.push_str(if truth { "t" } else { "f" }),
-        Cell::MaybeText(None) | Cell::MaybeWhole(None) | Cell::MaybeNumber(None) => {
+        Cell::MaybeText(None) | Cell::MaybeNumber(None) => {
             text.push_str("\\N");
         }
     }
@@ -138,7 +136,6 @@ pub fn bind<'q>(
         Cell::Text(text) => query.bind(text),
         Cell::MaybeText(text) => query.bind(text),
         Cell::Whole(number) => query.bind(number),
-        Cell::MaybeWhole(number) => query.bind(number),
         Cell::Number(number) => query.bind(number),
         Cell::MaybeNumber(number) => query.bind(number),
         Cell::Truth(truth) => query.bind(truth),

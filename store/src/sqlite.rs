@@ -148,7 +148,6 @@ pub fn bind<'q>(
         Cell::Text(text) => query.bind(text),
         Cell::MaybeText(text) => query.bind(text),
         Cell::Whole(number) => query.bind(number),
-        Cell::MaybeWhole(number) => query.bind(number),
         Cell::Number(number) => query.bind(number),
         Cell::MaybeNumber(number) => query.bind(number),
         Cell::Truth(truth) => query.bind(truth),

@@ -87,6 +87,18 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// Empties SQLite's log into its file, so that it holds no copy of what was erased; whether it could.
+    pub(crate) async fn empty_log(&self) -> Result<bool> {
+        match &self.pool {
+            Pool::Sqlite(_) => {
+                let text = "PRAGMA wal_checkpoint(TRUNCATE)";
+                let busy: Vec<i64> = self.read("empty its log", text, &[]).await?;
+                Ok(busy == [0])
+            }
+            Pool::Postgres(_) => Ok(true),
+        }
+    }
+
     /// Begins to write.
     pub(crate) async fn write(&self, action: &'static str) -> Result<Transaction> {
         self.pool.write().await.map_err(|source| self.failed(action, source))
