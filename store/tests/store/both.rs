@@ -76,8 +76,7 @@ pub async fn dump(address: &str) -> Vec<String> {
             false => {
                 let columns = format!("SELECT name FROM pragma_table_info('{table}')");
                 let columns = texts(address, &columns).await;
-                let columns: Vec<String> =
-                    columns.iter().map(|c| format!("coalesce({c}, '')")).collect();
+                let columns: Vec<String> = columns.iter().map(|c| format!("quote({c})")).collect();
                 columns.join(" || ',' || ")
             }
         };
