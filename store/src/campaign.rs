@@ -83,7 +83,10 @@ impl Store {
             return Err(Error::CampaignExists { store, campaign });
         }
         let lead = [Cell::Text(&campaign.campaign_id)];
-        let batch = Batch { table: &DECISIONS, lead: &lead, rows: decisions };
+        // In the order of the key, neighbours fall into one page.
+        let mut rows: Vec<&Decision> = decisions.iter().collect();
+        rows.sort_by(|a, b| a.customer_id.cmp(&b.customer_id));
+        let batch = Batch { table: &DECISIONS, lead: &lead, rows: &rows };
         all.insert(&batch).await.map_err(|source| self.failed(ACTION, source))?;
         all.commit().await.map_err(|source| self.failed(ACTION, source))
     }

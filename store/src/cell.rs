@@ -67,6 +67,12 @@ pub trait Written {
     fn cells<'a>(&'a self, to: &mut Vec<Cell<'a>>);
 }
 
+impl<T: Written> Written for &T {
+    fn cells<'a>(&'a self, to: &mut Vec<Cell<'a>>) {
+        (**self).cells(to);
+    }
+}
+
 /// What can be read from a row.
 pub trait Told: Sized {
     /// Takes its values in the order of its table's columns.

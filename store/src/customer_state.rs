@@ -156,7 +156,7 @@ async fn put(
         "INSERT INTO customer_states ({columns}) SELECT {columns} FROM {incoming} AS i WHERE NOT EXISTS \
          (SELECT 1 FROM customer_states AS k WHERE {LAST} \
          AND (k.as_of_micros > i.as_of_micros OR (k.as_of_micros = i.as_of_micros AND {SAME}))) \
-         ON CONFLICT (customer_id, valid_from_micros) DO UPDATE SET as_of_micros = excluded.as_of_micros, \
+         ORDER BY customer_id ON CONFLICT (customer_id, valid_from_micros) DO UPDATE SET as_of_micros = excluded.as_of_micros, \
          lapse_tier = excluded.lapse_tier, lifecycle_stage = excluded.lifecycle_stage, grade = excluded.grade, \
          historic_value = excluded.historic_value, predicted_value = excluded.predicted_value, \
          probability_alive = excluded.probability_alive"

@@ -101,12 +101,15 @@ pub(crate) fn in_order(mut scores: Vec<StoredScore>) -> Vec<StoredScore> {
 }
 
 async fn put(mut all: Transaction, scores: &[StoredScore]) -> sqlx::Result<()> {
-    let batch = Batch { table: &SCORES, lead: &[], rows: scores };
     if let Transaction::Sqlite(connection) = &mut all {
+        // In the order of the key, neighbours fall into one page. Of equal ones the last given stays the last.
+        let mut rows: Vec<&StoredScore> = scores.iter().collect();
+        rows.sort_by(|a, b| (&a.customer_id, &a.model_name).cmp(&(&b.customer_id, &b.model_name)));
+        let batch = Batch { table: &SCORES, lead: &[], rows: &rows };
         sqlite::insert(connection, &batch, UPSERT).await?;
         return all.commit().await;
     }
-    all.stage(&batch).await?;
+    all.stage(&Batch { table: &SCORES, lead: &[], rows: scores }).await?;
     // A statement may change a row once: of a customer's scores by a model the newest is taken, of equally new ones
     // the last given. In the order of the key, so that two programs that write at once wait for each other, not in a ring.
     let (columns, incoming) = (SCORES.list(), SCORES.incoming());

@@ -17,6 +17,8 @@ use crate::schema::{self, Unready};
 
 /// Rows of a statement. SQLite takes 32,766 values at most; more rows a statement are not faster.
 const ROWS: usize = 256;
+/// What a connection keeps of the file in memory: 64 MiB, as SQLite writes it.
+const CACHE: &str = "-65536";
 /// How long to wait for another program's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two of so many tries, for as long.
@@ -31,6 +33,7 @@ pub fn options(file: &Path, create: bool) -> SqliteConnectOptions {
         .busy_timeout(PATIENCE)
         // What was erased or replaced is overwritten, not only forgotten.
         .pragma("secure_delete", "ON")
+        .pragma("cache_size", CACHE)
         .disable_statement_logging()
 }
 
