@@ -1,5 +1,5 @@
-//! What is known of customers between runs, in a SQLite file or in PostgreSQL: for now each customer's latest score by
-//! each model. Knows nothing of how scores are made, and reads no clock.
+//! What is known of customers between runs, in a SQLite file or in PostgreSQL: latest scores, states with their
+//! history, campaigns with their decisions, contacts and outcomes. Knows nothing of how any of it is made, and reads no clock.
 //!
 //! ```no_run
 //! # async fn example(scores: &[rekindle_store::StoredScore]) -> rekindle_store::Result<()> {
@@ -13,16 +13,39 @@
 //! ```
 
 mod error;
-mod score;
 
 mod address;
+mod cell;
 mod schema;
 
 mod postgres;
 mod sqlite;
 
+mod database;
 mod store;
 
+mod check;
+mod score;
+
+mod campaign;
+mod decision;
+
+mod contact;
+mod outcome;
+mod record;
+mod trial;
+
+mod customer;
+mod customer_state;
+
+pub use campaign::{Campaign, CampaignState, NewCampaign};
+pub use contact::Contact;
+pub use customer::{Customer, Erased, InCampaign};
+pub use customer_state::{CustomerState, PutStates, StateSpan};
+pub use decision::{Choice, Decision};
 pub use error::{Error, Result};
+pub use outcome::Outcome;
+pub use record::Recorded;
 pub use score::StoredScore;
 pub use store::Store;
+pub use trial::{Counted, Trial, TrialsOf};

@@ -1,14 +1,15 @@
-//! A store in PostgreSQL: rows go by COPY into a table of the transaction, and from there where they belong.
+//! A store in PostgreSQL: how rows go into it, by COPY.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres};
 use tokio::time::timeout;
 
+use crate::cell::{Batch, Cell, Written};
 use crate::schema::{self, Unready};
-use crate::score::{COLUMNS, StoredScore, UPSERT};
 
 /// How long to wait for the server.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,58 +45,99 @@ async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     })
 }
 
-/// Keeps all of these scores or, on an error, none.
-pub async fn put(pool: &PgPool, scores: &[StoredScore]) -> sqlx::Result<()> {
-    let mut all = pool.begin().await?;
-    let table = "CREATE TEMPORARY TABLE incoming_scores (LIKE customer_scores, place BIGINT NOT NULL) ON COMMIT DROP";
-    sqlx::query(table).execute(&mut *all).await?;
-    let statement = format!("COPY incoming_scores ({COLUMNS}, place) FROM STDIN");
-    let mut copy = all.copy_in_raw(&statement).await?;
+/// Puts rows into their table, where none of them is yet.
+pub async fn insert<T: Written>(
+    connection: &mut PgConnection,
+    batch: &Batch<'_, T>,
+) -> sqlx::Result<()> {
+    let statement = format!("COPY {} ({}) FROM STDIN", batch.table.name, batch.table.list());
+    copy(connection, &statement, batch, false).await
+}
+
+/// Puts rows, numbered from 0 in the column `place`, into a table beside their own that is gone with the transaction.
+pub async fn stage<T: Written>(
+    connection: &mut PgConnection,
+    batch: &Batch<'_, T>,
+) -> sqlx::Result<()> {
+    let (incoming, table) = (batch.table.incoming(), batch.table.name);
+    let make = format!(
+        "CREATE TEMPORARY TABLE {incoming} (LIKE {table}, place BIGINT NOT NULL) ON COMMIT DROP"
+    );
+    sqlx::query(AssertSqlSafe(make)).execute(&mut *connection).await?;
+    let statement = format!("COPY {incoming} ({}, place) FROM STDIN", batch.table.list());
+    copy(connection, &statement, batch, true).await?;
+    // Nobody else will look at what it holds before it is used.
+    sqlx::query(AssertSqlSafe(format!("ANALYZE {incoming}"))).execute(connection).await.map(drop)
+}
+
+async fn copy<T: Written>(
+    connection: &mut PgConnection,
+    statement: &str,
+    batch: &Batch<'_, T>,
+    with_place: bool,
+) -> sqlx::Result<()> {
+    let mut copy = connection.copy_in_raw(statement).await?;
     let mut text = String::with_capacity(MESSAGE + MESSAGE / 8);
-    for (place, score) in scores.iter().enumerate() {
-        write_line(&mut text, place, score);
+    let mut cells = Vec::with_capacity(batch.table.columns.len());
+    for row in 0..batch.rows.len() {
+        batch.fill(row, &mut cells);
+        cells.iter().for_each(|cell| write_cell(&mut text, *cell));
+        match with_place {
+            true => writeln!(text, "{row}").expect("a string grows"),
+            // Each cell ends with a tab, the last with the line.
+            false => text.replace_range(text.len() - 1.., "\n"),
+        }
         if text.len() >= MESSAGE {
             copy.send(text.as_bytes()).await?;
             text.clear();
         }
     }
     copy.send(text.as_bytes()).await?;
-    copy.finish().await?;
-    // A statement may change a row once: of a customer's scores by a model the newest is taken, of equally new ones
-    // the last given. In the order of the key, so that two programs that write at once wait for each other, not in a ring.
-    let insert = format!(
-        "INSERT INTO customer_scores ({COLUMNS}) \
-         SELECT DISTINCT ON (customer_id, model_name) {COLUMNS} FROM incoming_scores \
-         ORDER BY customer_id, model_name, scored_at_micros DESC, place DESC {UPSERT}"
-    );
-    sqlx::query(AssertSqlSafe(insert)).execute(&mut *all).await?;
-    all.commit().await
+    copy.finish().await.map(drop)
 }
 
-/// A line of COPY's text format. Numbers are the shortest text that reads back to the same bits.
-fn write_line(text: &mut String, place: usize, score: &StoredScore) {
-    write_text(text, Some(&score.customer_id));
-    write_text(text, Some(&score.model_name));
-    let (version, probability) = (score.model_version, score.probability);
-    let (percentile, positive) = (score.percentile, score.positive);
-    write!(text, "{version}\t{probability}\t{percentile}\t{positive}\t").expect("a string grows");
-    for optional in [&score.lapse_tier, &score.lifecycle_stage, &score.grade, &score.cutoff] {
-        write_text(text, optional.as_deref());
-    }
-    writeln!(text, "{}\t{place}", score.scored_at_micros).expect("a string grows");
-}
-
-/// A field and its end; `\N` is none.
-fn write_text(text: &mut String, field: Option<&str>) {
-    match field {
-        None => text.push_str("\\N"),
-        Some(field) => field.chars().for_each(|c| match c {
-            '\\' => text.push_str("\\\\"),
-            '\t' => text.push_str("\\t"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            c => text.push(c),
-        }),
+/// A value and a tab, in COPY's text format. Numbers are the shortest text that reads back to the same bits.
+fn write_cell(text: &mut String, cell: Cell<'_>) {
+    match cell {
+        Cell::Text(field) | Cell::MaybeText(Some(field)) => write_text(text, field),
+        Cell::Whole(number) => {
+            write!(text, "{number}").expect("a string grows");
+        }
+        Cell::Number(number) | Cell::MaybeNumber(Some(number)) => {
+            write!(text, "{number}").expect("a string grows");
+        }
+        Cell::Truth(truth) => text.push_str(if truth { "t" } else { "f" }),
+        Cell::MaybeText(None) | Cell::MaybeNumber(None) => {
+            text.push_str("\\N");
+        }
     }
     text.push('\t');
+}
+
+fn write_text(text: &mut String, field: &str) {
+    if !field.contains(['\\', '\t', '\n', '\r']) {
+        return text.push_str(field);
+    }
+    field.chars().for_each(|c| match c {
+        '\\' => text.push_str("\\\\"),
+        '\t' => text.push_str("\\t"),
+        '\n' => text.push_str("\\n"),
+        '\r' => text.push_str("\\r"),
+        c => text.push(c),
+    });
+}
+
+/// A statement with one more value.
+pub fn bind<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    cell: Cell<'q>,
+) -> Query<'q, Postgres, PgArguments> {
+    match cell {
+        Cell::Text(text) => query.bind(text),
+        Cell::MaybeText(text) => query.bind(text),
+        Cell::Whole(number) => query.bind(number),
+        Cell::Number(number) => query.bind(number),
+        Cell::MaybeNumber(number) => query.bind(number),
+        Cell::Truth(truth) => query.bind(truth),
+    }
 }

@@ -46,7 +46,11 @@ fn steps() -> Vec<Migration> {
     let step = |version, name: &'static str, text: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };
-    vec![step(1, "customer scores", include_str!("../migrations/0001_customer_scores.sql"))]
+    vec![
+        step(1, "customer scores", include_str!("../migrations/0001_customer_scores.sql")),
+        step(2, "campaigns", include_str!("../migrations/0002_campaigns.sql")),
+        step(3, "customer states", include_str!("../migrations/0003_customer_states.sql")),
+    ]
 }
 
 /// The steps that are not applied, or why those that are cannot be gone on from.

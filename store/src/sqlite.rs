@@ -1,4 +1,4 @@
-//! A store in a SQLite file: many rows in one statement, all statements in one transaction.
+//! A store in a SQLite file: how rows go into it, many in one statement.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,14 +10,15 @@ use sqlx::sqlite::{
     SqlitePoolOptions,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqlSafeStr, Sqlite};
-
 use tokio::time::sleep;
 
+use crate::cell::{Batch, Cell, Written};
 use crate::schema::{self, Unready};
-use crate::score::{COLUMNS, StoredScore, UPSERT, WIDTH};
 
 /// Rows of a statement. SQLite takes 32,766 values at most; more rows a statement are not faster.
 const ROWS: usize = 256;
+/// What a connection keeps of the file in memory: 64 MiB, as SQLite writes it.
+const CACHE: &str = "-65536";
 /// How long to wait for another program's transaction.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two of so many tries, for as long.
@@ -30,6 +31,9 @@ pub fn options(file: &Path, create: bool) -> SqliteConnectOptions {
         .filename(file)
         .create_if_missing(create)
         .busy_timeout(PATIENCE)
+        // What was erased or replaced is overwritten, not only forgotten.
+        .pragma("secure_delete", "ON")
+        .pragma("cache_size", CACHE)
         .disable_statement_logging()
 }
 
@@ -76,39 +80,79 @@ pub async fn check(options: &SqliteConnectOptions) -> Result<(), Unready> {
     Ok(connection.close().await?)
 }
 
-/// Keeps all of these scores or, on an error, none.
-pub async fn put(pool: &SqlitePool, scores: &[StoredScore]) -> sqlx::Result<()> {
-    let mut all = pool.begin_with("BEGIN IMMEDIATE").await?;
+/// Puts rows into their table; `conflict` says what of those that are there.
+pub async fn insert<T: Written>(
+    connection: &mut SqliteConnection,
+    batch: &Batch<'_, T>,
+    conflict: &str,
+) -> sqlx::Result<()> {
+    put(connection, batch, (batch.table.name, false), conflict).await
+}
+
+/// Puts rows, numbered from 0 in the column `place`, into a table beside their own; [`unstage`] takes it away.
+pub async fn stage<T: Written>(
+    connection: &mut SqliteConnection,
+    batch: &Batch<'_, T>,
+) -> sqlx::Result<()> {
+    let (incoming, columns) = (batch.table.incoming(), batch.table.list());
+    let make = format!(
+        "CREATE TEMPORARY TABLE {incoming} AS SELECT {columns}, 0 AS place FROM {} LIMIT 0",
+        batch.table.name
+    );
+    sqlx::query(AssertSqlSafe(make)).execute(&mut *connection).await?;
+    put(connection, batch, (&incoming, true), "").await
+}
+
+/// Takes away what [`stage`] made.
+pub async fn unstage(connection: &mut SqliteConnection, incoming: &str) -> sqlx::Result<()> {
+    let text = format!("DROP TABLE temp.{incoming}");
+    sqlx::query(AssertSqlSafe(text)).persistent(false).execute(connection).await.map(drop)
+}
+
+async fn put<T: Written>(
+    connection: &mut SqliteConnection,
+    batch: &Batch<'_, T>,
+    (table, with_place): (&str, bool),
+    conflict: &str,
+) -> sqlx::Result<()> {
+    let place = if with_place { ", place" } else { "" };
+    let columns = format!("{}{place}", batch.table.list());
+    let row = vec!["?"; batch.table.columns.len() + usize::from(with_place)].join(",");
+    let statement = |rows: usize| {
+        let rows = vec![format!("({row})"); rows].join(",");
+        format!("INSERT INTO {table} ({columns}) VALUES {rows} {conflict}")
+    };
     let whole = AssertSqlSafe(statement(ROWS)).into_sql_str();
-    for chunk in scores.chunks(ROWS) {
-        let query = match chunk.len() {
+    let mut cells = Vec::with_capacity(batch.table.columns.len());
+    for first in (0..batch.rows.len()).step_by(ROWS) {
+        let rows = first..(first + ROWS).min(batch.rows.len());
+        let mut query = match rows.len() {
             ROWS => sqlx::query(whole.clone()),
             rows => sqlx::query(AssertSqlSafe(statement(rows))).persistent(false),
         };
-        chunk.iter().fold(query, bind).execute(&mut *all).await?;
+        for row in rows {
+            batch.fill(row, &mut cells);
+            query = cells.iter().fold(query, |query, cell| bind(query, *cell));
+            if with_place {
+                query = query.bind(row as i64);
+            }
+        }
+        query.execute(&mut *connection).await?;
     }
-    all.commit().await
+    Ok(())
 }
 
-fn statement(rows: usize) -> String {
-    let row = format!("({})", ["?"; WIDTH].join(","));
-    let rows = vec![row; rows].join(",");
-    format!("INSERT INTO customer_scores ({COLUMNS}) VALUES {rows} {UPSERT}")
-}
-
-type Insert<'a> = Query<'a, Sqlite, SqliteArguments>;
-
-fn bind<'a>(query: Insert<'a>, score: &'a StoredScore) -> Insert<'a> {
-    query
-        .bind(score.customer_id.as_str())
-        .bind(score.model_name.as_str())
-        .bind(i64::from(score.model_version))
-        .bind(score.probability)
-        .bind(i32::from(score.percentile))
-        .bind(score.positive)
-        .bind(score.lapse_tier.as_deref())
-        .bind(score.lifecycle_stage.as_deref())
-        .bind(score.grade.as_deref())
-        .bind(score.cutoff.as_deref())
-        .bind(score.scored_at_micros)
+/// A statement with one more value.
+pub fn bind<'q>(
+    query: Query<'q, Sqlite, SqliteArguments>,
+    cell: Cell<'q>,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    match cell {
+        Cell::Text(text) => query.bind(text),
+        Cell::MaybeText(text) => query.bind(text),
+        Cell::Whole(number) => query.bind(number),
+        Cell::Number(number) => query.bind(number),
+        Cell::MaybeNumber(number) => query.bind(number),
+        Cell::Truth(truth) => query.bind(truth),
+    }
 }

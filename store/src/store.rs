@@ -1,14 +1,13 @@
-//! The store: what can be asked of it, whichever database it is.
+//! The store: opened, reached, closed. What can be asked of it stands with what it holds: scores, campaigns, customers.
 
 use std::fmt;
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
-
 use crate::address::{Address, Place};
+use crate::cell::{Cell, Told};
+use crate::database::{Pool, Transaction};
 use crate::error::{Error, Result};
 use crate::schema::Unready;
-use crate::score::{COLUMNS, Row, StoredScore, of_row};
 use crate::{postgres, sqlite};
 
 /// What is known of customers between runs. Cheap to clone; all clones share connections.
@@ -16,12 +15,6 @@ use crate::{postgres, sqlite};
 pub struct Store {
     shown: String,
     pool: Pool,
-}
-
-#[derive(Clone)]
-enum Pool {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
 }
 
 impl Store {
@@ -81,68 +74,49 @@ impl Store {
         &self.shown
     }
 
-    /// Keeps scores: of each customer and model the newest, of equally new ones the last given. One that is older than
-    /// what is kept changes nothing. All of them are kept or, on an error, none.
-    ///
-    /// # Errors
-    /// When a score is out of range, or the database refuses.
-    pub async fn put_scores(&self, scores: &[StoredScore]) -> Result<()> {
-        scores.iter().enumerate().try_for_each(|(at, score)| score.check(at + 1))?;
-        if scores.is_empty() {
-            return Ok(());
-        }
-        let put = match &self.pool {
-            Pool::Sqlite(pool) => sqlite::put(pool, scores).await,
-            Pool::Postgres(pool) => postgres::put(pool, scores).await,
-        };
-        put.map_err(|source| self.failed("keep scores", source))
-    }
-
-    /// A customer's latest score by each model, in the order of the models' names; empty for a customer that is not
-    /// known.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn scores_of(&self, customer_id: &str) -> Result<Vec<StoredScore>> {
-        let text = format!("SELECT {COLUMNS} FROM customer_scores WHERE customer_id = $1");
-        let text = AssertSqlSafe(text);
-        // PostgreSQL keeps no text with a NUL, and refuses to look for one.
-        if customer_id.contains('\0') {
-            return Ok(Vec::new());
-        }
-        let rows: sqlx::Result<Vec<Row>> = match &self.pool {
-            Pool::Sqlite(pool) => sqlx::query_as(text).bind(customer_id).fetch_all(pool).await,
-            Pool::Postgres(pool) => sqlx::query_as(text).bind(customer_id).fetch_all(pool).await,
-        };
-        let rows = rows.map_err(|source| self.failed("read scores", source))?;
-        let scores: Option<Vec<StoredScore>> = rows.into_iter().map(of_row).collect();
-        let mut scores = scores.ok_or_else(|| Error::Schema {
-            store: self.shown.clone(),
-            reason: "a score's number is out of range; another program wrote it".to_owned(),
-        })?;
-        // Here, not in SQL: the databases order text differently.
-        scores.sort_by(|a, b| a.model_name.cmp(&b.model_name));
-        Ok(scores)
-    }
-
     /// Whether the database answers.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<()> {
-        let answered = match &self.pool {
-            Pool::Sqlite(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
-            Pool::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
-        };
-        answered.map_err(|source| self.failed("reach it", source))
+        self.read::<i64>("reach it", "SELECT CAST(1 AS BIGINT)", &[]).await.map(drop)
     }
 
     /// Ends all connections, those of clones too.
     pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Empties SQLite's log into its file, so that it holds no copy of what was erased; whether it could.
+    pub(crate) async fn empty_log(&self) -> Result<bool> {
         match &self.pool {
-            Pool::Sqlite(pool) => pool.close().await,
-            Pool::Postgres(pool) => pool.close().await,
+            Pool::Sqlite(_) => {
+                let text = "PRAGMA wal_checkpoint(TRUNCATE)";
+                let busy: Vec<i64> = self.read("empty its log", text, &[]).await?;
+                Ok(busy == [0])
+            }
+            Pool::Postgres(_) => Ok(true),
         }
+    }
+
+    /// Begins to write.
+    pub(crate) async fn write(&self, action: &'static str) -> Result<Transaction> {
+        self.pool.write().await.map_err(|source| self.failed(action, source))
+    }
+
+    /// Begins to read several things as they are at one moment.
+    pub(crate) async fn moment(&self, action: &'static str) -> Result<Transaction> {
+        self.pool.read().await.map_err(|source| self.failed(action, source))
+    }
+
+    /// Reads the rows of one statement.
+    pub(crate) async fn read<T: Told>(
+        &self,
+        action: &'static str,
+        text: &str,
+        cells: &[Cell<'_>],
+    ) -> Result<Vec<T>> {
+        self.pool.fetch(text, cells).await.map_err(|source| self.failed(action, source))
     }
 
     fn ready(store: String, pool: Pool, ready: std::result::Result<(), Unready>) -> Result<Store> {
@@ -155,7 +129,8 @@ impl Store {
         }
     }
 
-    fn failed(&self, action: &'static str, source: sqlx::Error) -> Error {
+    /// The database's answer, with what was tried.
+    pub(crate) fn failed(&self, action: &'static str, source: sqlx::Error) -> Error {
         Error::Database { store: self.shown.clone(), action, source }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rekindle_models::artifact::Registry;
-use rekindle_store::{Store, StoredScore};
+use rekindle_store::{Decision, NewCampaign, Outcome, Store, StoredScore};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -73,6 +73,130 @@ fn the_scores_of_a_run_are_kept_until_a_later_run_brings_others() {
     assert_eq!(fs::read_to_string(at.join("scores.csv")).unwrap().lines().count(), 2);
     assert_eq!(kept(at, "ann")[0].model_version, 2);
     assert_eq!(kept(at, "bob")[0].model_version, 1);
+}
+
+#[test]
+fn scores_are_kept_with_what_the_table_says_of_cutoff_and_state() {
+    let folder = folder();
+    let at = folder.path();
+    let table = "grade,customer,recency_days,spend,subscribed,plan,cutoff,lapse_tier,lifecycle_stage\n\
+                 A,ann,3,120.5,true,gold,2025-06-01,drowsy,repeat\n,bob,90,,false,basic,2025-06-01,,potential\n";
+    fs::write(at.join("customers.csv"), table).unwrap();
+    done(at, &["score", "registry/churn", "customers.csv", "--store", "customers.db"]);
+    let told = |customer: &str| {
+        let StoredScore { cutoff, lapse_tier, lifecycle_stage, grade, .. } =
+            kept(at, customer).remove(0);
+        [cutoff, lapse_tier, lifecycle_stage, grade]
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(told("ann"), [some("2025-06-01"), some("drowsy"), some("repeat"), some("A")]);
+    assert_eq!(told("bob"), [some("2025-06-01"), None, some("potential"), None]);
+    // They are no features: the numbers are the same without them.
+    let with = kept(at, "ann")[0].probability;
+    fs::write(at.join("customers.csv"), TABLE).unwrap();
+    done(at, &["score", "registry/churn", "customers.csv", "--store", "customers.db"]);
+    assert_eq!(kept(at, "ann")[0].probability, with);
+}
+
+#[test]
+fn states_are_kept_from_cutoff_to_cutoff() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let log = "customer_id,time,kind,amount\nann,2024-01-05,purchase,10\nann,2024-01-20,purchase,10\n\
+               bob,2024-01-25,session,\nbob,2024-06-20,purchase,5\n";
+    fs::write(at.join("events.csv"), log).unwrap();
+    let project = "[[source]]\npath = \"events.csv\"\ncustomer = \"customer_id\"\ntime = \"time\"\n\
+                   kind = \"kind\"\namount = \"amount\"\n[log]\nend = \"2024-07-01\"\n";
+    fs::write(at.join("rekindle.toml"), project).unwrap();
+    let said = |cutoff: &str| {
+        let words = ["customers", "--cutoff", cutoff, "--store", "customers.db"];
+        String::from_utf8(run(at, &words).stderr).unwrap()
+    };
+    let first = said("2024-02-01");
+    assert!(
+        first.contains("states put into customers.db: 2 new or changed, 0 as they were"),
+        "{first}"
+    );
+    assert!(said("2024-02-02").contains("0 new or changed, 2 as they were"));
+    assert!(said("2024-07-01").contains("2 new or changed, 0 as they were"));
+    let late = said("2024-03-01");
+    assert!(late.contains("warning: of 2 customers customers.db keeps a later state"), "{late}");
+    let told: serde_json::Value =
+        serde_json::from_str(&done(at, &["store", "export", "customers.db", "bob"])).unwrap();
+    let states = told["states"].as_array().unwrap();
+    assert_eq!(states.len(), 2, "{told}");
+    assert_eq!(states[0]["lifecycle_stage"], "potential");
+    assert_eq!(states[0]["valid_from"], "2024-02-01T00:00:00.000000Z");
+    assert_eq!(states[0]["as_of"], "2024-02-02T00:00:00.000000Z");
+    assert_eq!(states[1]["lifecycle_stage"], "first_time");
+}
+
+#[test]
+fn a_customer_is_exported_and_erased_at_the_command_line() {
+    let folder = folder();
+    let at = folder.path();
+    done(at, &["score", "registry/churn", "customers.csv", "--store", "customers.db"]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let file = at.join("customers.db").display().to_string();
+        let store = Store::open_existing(&file).await.unwrap();
+        let campaign = NewCampaign {
+            campaign_id: "spring".to_owned(),
+            name: "Spring".to_owned(),
+            settings: "{}".to_owned(),
+            assumed: true,
+            created_at_micros: 1,
+        };
+        store.create_campaign(&campaign, &[voucher("ann"), voucher("bob")]).await.unwrap();
+        let outcome = Outcome {
+            outcome_id: "o1".to_owned(),
+            customer_id: "ann".to_owned(),
+            kind: "purchase".to_owned(),
+            amount: 12.5,
+            occurred_at_micros: 1_700_000_000_000_000,
+            received_at_micros: 1_700_000_000_000_001,
+        };
+        store.record_outcomes("spring", &[outcome]).await.unwrap();
+        store.close().await;
+    });
+    done(at, &["store", "export", "customers.db", "ann", "-o", "ann.json"]);
+    let told: serde_json::Value =
+        serde_json::from_slice(&fs::read(at.join("ann.json")).unwrap()).unwrap();
+    assert_eq!(told["customer_id"], "ann");
+    assert_eq!(told["scores"][0]["probability"], kept(at, "ann")[0].probability);
+    assert_eq!(told["decisions"][0]["campaign"], "spring");
+    assert_eq!(told["decisions"][0]["action"], "voucher");
+    assert_eq!(told["outcomes"][0]["occurred_at"], "2023-11-14T22:13:20.000000Z");
+    let erased = run(at, &["store", "erase", "customers.db", "ann"]);
+    let said = String::from_utf8(erased.stderr).unwrap();
+    let expected = "customers.db: 3 rows of ann erased (decisions 1, contacts 0, outcomes 1, \
+                    customer_states 0, customer_scores 1)";
+    assert!(erased.status.success() && said.contains(expected), "{said}");
+    let gone = refused(at, &["store", "export", "customers.db", "ann"]);
+    assert!(gone.contains("nothing is held of customer \"ann\""), "{gone}");
+    assert_eq!(kept(at, "bob").len(), 1);
+    assert!(refused(at, &["store", "erase", "none.db", "ann"]).contains("no such file"));
+}
+
+fn voucher(customer: &str) -> Decision {
+    Decision {
+        customer_id: customer.to_owned(),
+        action: "voucher".to_owned(),
+        offer: None,
+        channel: Some("mail".to_owned()),
+        cost: 1.0,
+        uplift: 0.1,
+        expected_profit: 2.0,
+        control: false,
+        propensity: 0.9,
+        lapse_tier: None,
+        lifecycle_stage: None,
+        grade: None,
+        score: None,
+        predicted_value: None,
+        sentence: None,
+        contact_on: None,
+    }
 }
 
 #[test]

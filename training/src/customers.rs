@@ -109,7 +109,8 @@ impl Customers {
         Ok(Customers { known, cutoff, cuts, passages })
     }
 
-    fn grade(&self, state: &CustomerState) -> Option<Grade> {
+    /// The grade of one of them; `None` for who has not bought.
+    pub fn grade(&self, state: &CustomerState) -> Option<Grade> {
         self.cuts.as_ref().and_then(|cuts| state.grade(cuts))
     }
 

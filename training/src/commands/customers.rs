@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use rekindle_models::behaviour::{DAY_MS, Zone};
+use rekindle_store::{CustomerState, PutStates};
 use serde_json::json;
 
+use crate::commands::keeping::Held;
 use crate::commands::log::{LogArgs, gather, log_end, settled};
 use crate::commands::{Talk, format_of, print, write_whole};
 use crate::customers::{Customers, bound};
@@ -18,7 +20,8 @@ use crate::report::{passages_terminal, shares_terminal};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rekindle customers rekindle.toml -o customers.csv\n  rekindle customers \
-rekindle.toml --cutoff 2025-06-01 -o customers.parquet\n\nWith several cutoffs in [panel], the passages \
+rekindle.toml --cutoff 2025-06-01 -o customers.parquet\n  rekindle customers rekindle.toml --store \
+customers.db\n\nWith several cutoffs in [panel], the passages \
 from cutoff to cutoff are counted. The rules are\nthose of [customers]."
 )]
 pub struct CustomersCommand {
@@ -33,6 +36,10 @@ pub struct CustomersCommand {
     cutoff: Option<String>,
     #[command(flatten)]
     log: LogArgs,
+    /// Put each customer's tier, stage and grade at the last cutoff into a store, which keeps when they
+    /// changed: a SQLite file (customers.db, sqlite:FILE) or postgres://USER@HOST/DATABASE
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
     /// Print the counts as JSON
     #[arg(long)]
     json: bool,
@@ -46,6 +53,7 @@ impl CustomersCommand {
             Some(text) => vec![project.instant("--cutoff", text)?],
             None => project.cutoffs().context("name one: --cutoff 2025-06-01")?,
         };
+        let held = self.store.as_deref().map(Held::open).transpose()?;
         let (mut log, report, told) =
             gather(&self.log.folder(&self.project), &project, &self.log, talk)?;
         let zone = Zone::named(&project.log.timezone)?;
@@ -70,6 +78,9 @@ impl CustomersCommand {
         let rules = bound(&rules, &project.log.returned, &log.names.dictionaries().kinds)?;
         let customers = Customers::describe(&log, &rules, &zone, &cutoffs)?;
         write_whole(&self.output, |mut to| customers.sheet().write(&mut to, format))?;
+        if let Some(held) = held {
+            keep(held, &customers, talk)?;
+        }
         let cutoff = zone.text(customers.cutoff);
         if self.json {
             let summary = json!({
@@ -93,4 +104,39 @@ impl CustomersCommand {
         ))?;
         Ok(0)
     }
+}
+
+/// States kept in one transaction: enough to pay for it, few enough to lie in memory twice.
+const TOGETHER: usize = 100_000;
+
+/// Keeps what each customer is at the cutoff.
+fn keep(held: Held, customers: &Customers, talk: Talk) -> Result<()> {
+    let mut put = PutStates::default();
+    for together in customers.known.chunks(TOGETHER) {
+        let states = together.iter().map(|(id, state)| CustomerState {
+            customer_id: id.clone(),
+            lapse_tier: state.lapse_tier.map(|tier| tier.text().to_owned()),
+            lifecycle_stage: Some(state.lifecycle_stage.text().to_owned()),
+            grade: customers.grade(state).map(|grade| grade.text().to_owned()),
+            historic_value: None,
+            predicted_value: None,
+            probability_alive: None,
+        });
+        let states: Vec<CustomerState> = states.collect();
+        let more = held.wait(held.store.put_states(customers.cutoff * 1_000, &states))?;
+        put.changed += more.changed;
+        put.same += more.same;
+        put.older += more.older;
+    }
+    let PutStates { changed, same, older } = put;
+    let shown = held.store.shown();
+    talk.say(&format!("states put into {shown}: {changed} new or changed, {same} as they were"));
+    if older > 0 {
+        talk.say(&format!(
+            "warning: of {older} customers {shown} keeps a later state; theirs were not put: history is told from \
+             the oldest cutoff on"
+        ));
+    }
+    held.close();
+    Ok(())
 }

@@ -15,6 +15,7 @@ mod foreign;
 mod github;
 mod import;
 mod init;
+mod keeping;
 mod log;
 mod models;
 mod plan;
@@ -80,6 +81,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Simulate(simulate::Simulate),
+    Store(store::StoreCommand),
 }
 
 impl Cli {
@@ -108,6 +110,7 @@ impl Cli {
             Command::Export(export) => export.run(talk),
             Command::Import(import) => import.run(talk),
             Command::Simulate(simulate) => simulate.run(talk),
+            Command::Store(store) => store.run(talk),
         }
     }
 }

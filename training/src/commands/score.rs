@@ -7,12 +7,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rekindle_models::classifiers::Fitted;
 use rekindle_models::explain::Explainer;
-use rekindle_models::frame::{Frame, ReadOptions, Schema, read};
+use rekindle_models::frame::{Frame, ReadKind, ReadOptions, Schema, read};
 use rekindle_models::language::Language;
 use rekindle_models::reasons::{MOST_REASONS, Reason, Reasons};
 use rekindle_models::scorer::Score as Scored;
 
-use crate::commands::store::Keeping;
+use crate::commands::keeping::{KEPT, Keeping};
 use crate::commands::{Found, Talk, load_model, write_whole};
 use crate::holdout::bind;
 
@@ -33,7 +33,8 @@ pub struct Score {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Put each customer's score into a store, where the latest of each model is kept: a SQLite file
-    /// (customers.db, sqlite:FILE) or postgres://USER@HOST/DATABASE, with its password in PGPASSWORD
+    /// (customers.db, sqlite:FILE) or postgres://USER@HOST/DATABASE, with its password in PGPASSWORD.
+    /// The table's columns cutoff, lapse_tier, lifecycle_stage and grade are kept beside it
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
     /// Add so many columns with what moved each customer's score most, in words, the strongest first
@@ -74,10 +75,15 @@ impl Score {
         };
         let id = manifest.id_column.as_deref();
         let schema = &artifact.scorer.schema;
-        let reading = ReadOptions {
+        let more: &[&str] = if store.is_some() { &KEPT } else { &[] };
+        let mut reading = ReadOptions {
             delimiter: self.delimiter,
-            ..ReadOptions::for_model(schema, &manifest.missing_markers, id, &[])
+            ..ReadOptions::for_model(schema, &manifest.missing_markers, id, more)
         };
+        // As they stand there, where the model does not read them otherwise.
+        for column in more {
+            reading.kinds.entry((*column).to_owned()).or_insert(ReadKind::Categorical);
+        }
         let frame = read(&self.table, &reading)?;
         if let (Some(_), Some(id)) = (&store, id) {
             let missing = || format!("--store: {} does not say who is who", self.table.display());
@@ -105,7 +111,7 @@ impl Score {
         };
         let columns = (names, (most, &told as &dyn Fn(_) -> _));
         if let Some((store, id)) = store.zip(id) {
-            store.put(&scores, |row| frame.text(id, row), talk)?;
+            store.put(&scores, &frame, id, talk)?;
         }
         let Some(output) = self.output.or_else(|| self.store.is_none().then(|| "-".into())) else {
             return Ok(0);

@@ -1,98 +1,186 @@
-//! A run's scores into a store, whose calls are awaited here.
+//! `rekindle store`: what is held of one customer, told and erased.
 
-use std::borrow::Cow;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use rekindle_models::artifact::Manifest;
-use rekindle_models::scorer::Score;
-use rekindle_store::{Store, StoredScore};
-use tokio::runtime::{Builder, Runtime};
+use anyhow::{Result, bail};
+use chrono::{DateTime, SecondsFormat};
+use clap::{Args, Subcommand};
+use rekindle_store::{Contact, Customer, Decision, InCampaign, Outcome, StateSpan, StoredScore};
+use serde_json::{Value, json};
 
-use crate::commands::Talk;
+use crate::commands::keeping::Held;
+use crate::commands::{Talk, print, write_whole};
 
-/// Scores kept in one transaction: enough to pay for it, few enough to lie in memory twice.
-const TOGETHER: usize = 100_000;
-
-/// A store that is open for the scores of one model.
-pub(super) struct Keeping<'a> {
-    runtime: Runtime,
-    store: Store,
-    model_name: &'a str,
-    model_version: u32,
+/// Tell or erase all that a store holds of a customer
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rekindle store export customers.db C0000031 -o C0000031.json\n  rekindle \
+store erase customers.db C0000031\n\nA store is a SQLite file (customers.db, sqlite:FILE) or \
+postgres://USER@HOST/DATABASE,\nwith its password in PGPASSWORD."
+)]
+pub struct StoreCommand {
+    #[command(subcommand)]
+    action: Action,
 }
 
-impl<'a> Keeping<'a> {
-    /// Opens a store before anything is scored.
-    ///
-    /// # Errors
-    /// When the model has no version or names no customers, or the store cannot be opened.
-    pub fn open(
-        address: &str,
-        manifest: &'a Manifest,
-        version: Option<u32>,
-    ) -> Result<Keeping<'a>> {
-        let Some(model_version) = version else {
-            bail!(
-                "--store: a model file has no version; name a model's folder in a registry, as \
-                 registry/{}",
-                manifest.model_name
-            );
-        };
-        if manifest.id_column.is_none() {
-            bail!(
-                "--store: {} names no column of customers' ids; fit it with --id COLUMN",
-                manifest.model_name
-            );
-        }
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("failed to start what waits for the store")?;
-        let store = runtime.block_on(Store::open(address))?;
-        Ok(Keeping { runtime, store, model_name: &manifest.model_name, model_version })
-    }
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write all that is held of a customer, as JSON
+    Export {
+        /// The store
+        store: String,
+        /// The customer's id
+        customer: String,
+        /// File to write; - for standard output
+        #[arg(short, long, value_name = "FILE", default_value = "-")]
+        output: PathBuf,
+    },
+    /// Erase a customer in every table. Backups, exports and logs that the store was made from are not reached
+    Erase {
+        /// The store
+        store: String,
+        /// The customer's id
+        customer: String,
+    },
+}
 
-    /// Keeps all scores, as made now; `customer` gives the id of a row. Rows without one are counted and left out.
-    ///
-    /// # Errors
-    /// When the store refuses.
-    pub fn put<'c>(
-        self,
-        scores: &[Score],
-        customer: impl Fn(usize) -> Option<Cow<'c, str>>,
-        talk: Talk,
-    ) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let scored_at_micros = now.context("the clock stands before 1970")?.as_micros() as i64;
-        let kept = |row: usize| {
-            let customer_id = customer(row).filter(|id| !id.is_empty())?.into_owned();
-            let Score { probability, percentile, positive } = scores[row];
-            Some(StoredScore {
-                customer_id,
-                model_name: self.model_name.to_owned(),
-                model_version: self.model_version,
-                probability,
-                percentile,
-                positive,
-                lapse_tier: None,
-                lifecycle_stage: None,
-                grade: None,
-                cutoff: None,
-                scored_at_micros,
-            })
-        };
-        let mut put = 0;
-        for first in (0..scores.len()).step_by(TOGETHER) {
-            let rows = first..(first + TOGETHER).min(scores.len());
-            let together: Vec<StoredScore> = rows.filter_map(kept).collect();
-            self.runtime.block_on(self.store.put_scores(&together))?;
-            put += together.len();
+impl StoreCommand {
+    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+        match self.action {
+            Action::Export { store, customer, output } => export(&store, &customer, &output, talk),
+            Action::Erase { store, customer } => erase(&store, &customer, talk),
         }
-        self.runtime.block_on(self.store.close());
-        match scores.len() - put {
-            0 => {}
-            left => talk.say(&format!("warning: {left} rows have no id and were not stored")),
-        }
-        talk.say(&format!("{put} scores put into {}", self.store.shown()));
-        Ok(())
     }
+}
+
+fn export(store: &str, customer_id: &str, output: &Path, talk: Talk) -> Result<u8> {
+    let held = Held::open_existing(store)?;
+    let customer = held.wait(held.store.customer(customer_id))?;
+    if customer.is_unknown() {
+        bail!("{}: nothing is held of customer {customer_id:?}", held.store.shown());
+    }
+    held.close();
+    let text = format!("{:#}\n", document(customer_id, &customer));
+    if output == Path::new("-") {
+        print(&text)?;
+        return Ok(0);
+    }
+    write_whole(output, |to| to.write_all(text.as_bytes()))?;
+    talk.say(&format!("{customer_id} written to {}", output.display()));
+    Ok(0)
+}
+
+fn erase(store: &str, customer_id: &str, talk: Talk) -> Result<u8> {
+    let held = Held::open_existing(store)?;
+    let erased = held.wait(held.store.erase(customer_id))?;
+    let rows: Vec<String> =
+        erased.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
+    talk.say(&format!(
+        "{}: {} rows of {customer_id} erased ({})",
+        held.store.shown(),
+        erased.total(),
+        rows.join(", ")
+    ));
+    if erased.log_remains {
+        talk.say(&format!(
+            "warning: somebody reads the store, so its log ({}-wal) holds copies until it is emptied; erase again \
+             later to empty it",
+            held.store.shown()
+        ));
+    }
+    held.close();
+    Ok(0)
+}
+
+fn document(customer_id: &str, customer: &Customer) -> Value {
+    json!({
+        "customer_id": customer_id,
+        "scores": customer.scores.iter().map(score).collect::<Vec<_>>(),
+        "states": customer.states.iter().map(state).collect::<Vec<_>>(),
+        "decisions": customer.decisions.iter().map(decision).collect::<Vec<_>>(),
+        "contacts": customer.contacts.iter().map(contact).collect::<Vec<_>>(),
+        "outcomes": customer.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+    })
+}
+
+/// An instant as RFC 3339; the number itself where no calendar reaches.
+fn instant(micros: i64) -> Value {
+    match DateTime::from_timestamp_micros(micros) {
+        Some(time) => time.to_rfc3339_opts(SecondsFormat::Micros, true).into(),
+        None => micros.into(),
+    }
+}
+
+fn score(score: &StoredScore) -> Value {
+    json!({
+        "model_name": score.model_name,
+        "model_version": score.model_version,
+        "probability": score.probability,
+        "percentile": score.percentile,
+        "positive": score.positive,
+        "lapse_tier": score.lapse_tier,
+        "lifecycle_stage": score.lifecycle_stage,
+        "grade": score.grade,
+        "cutoff": score.cutoff,
+        "scored_at": instant(score.scored_at_micros),
+    })
+}
+
+fn state(span: &StateSpan) -> Value {
+    let state = &span.state;
+    json!({
+        "valid_from": instant(span.valid_from_micros),
+        "as_of": instant(span.as_of_micros),
+        "lapse_tier": state.lapse_tier,
+        "lifecycle_stage": state.lifecycle_stage,
+        "grade": state.grade,
+        "historic_value": state.historic_value,
+        "predicted_value": state.predicted_value,
+        "probability_alive": state.probability_alive,
+    })
+}
+
+fn decision(decision: &InCampaign<Decision>) -> Value {
+    let InCampaign { campaign_id, of } = decision;
+    json!({
+        "campaign": campaign_id,
+        "action": of.action,
+        "offer": of.offer,
+        "channel": of.channel,
+        "cost": of.cost,
+        "uplift": of.uplift,
+        "expected_profit": of.expected_profit,
+        "control": of.control,
+        "propensity": of.propensity,
+        "lapse_tier": of.lapse_tier,
+        "lifecycle_stage": of.lifecycle_stage,
+        "grade": of.grade,
+        "score": of.score,
+        "predicted_value": of.predicted_value,
+        "sentence": of.sentence,
+        "contact_on": of.contact_on,
+    })
+}
+
+fn contact(contact: &InCampaign<Contact>) -> Value {
+    let InCampaign { campaign_id, of } = contact;
+    json!({
+        "campaign": campaign_id,
+        "action": of.action,
+        "channel": of.channel,
+        "contacted_at": instant(of.contacted_at_micros),
+        "propensity": of.propensity,
+    })
+}
+
+fn outcome(outcome: &InCampaign<Outcome>) -> Value {
+    let InCampaign { campaign_id, of } = outcome;
+    json!({
+        "campaign": campaign_id,
+        "outcome_id": of.outcome_id,
+        "kind": of.kind,
+        "amount": of.amount,
+        "occurred_at": instant(of.occurred_at_micros),
+        "received_at": instant(of.received_at_micros),
+    })
 }

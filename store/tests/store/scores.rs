@@ -1,42 +1,13 @@
-//! A store from the outside: the same tests in a SQLite file and, where `REKINDLE_TEST_POSTGRES` holds the address of a
-//! server that databases may be made on, in PostgreSQL. `checks/postgres cargo test -p rekindle-store` runs both.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Opening stores, and scores in them.
 
 use std::fmt::Write;
-use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use rekindle_store::{Store, StoredScore};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// Runs a test in a new SQLite file, then in a new database of PostgreSQL.
-fn in_both<F: Future<Output = ()>>(test: impl Fn(String) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    runtime.block_on(test(folder.path().join("customers.db").display().to_string()));
-    let Ok(server) = std::env::var("REKINDLE_TEST_POSTGRES") else {
-        println!(
-            "SKIPPED in PostgreSQL: REKINDLE_TEST_POSTGRES is not set; checks/postgres sets it"
-        );
-        return;
-    };
-    static MADE: AtomicU32 = AtomicU32::new(0);
-    let made = MADE.fetch_add(1, Ordering::Relaxed);
-    let name = format!("rekindle_test_{}_{made}", std::process::id());
-    let on_server = |text: String| async {
-        let mut connection = PgConnection::connect(&server).await.unwrap();
-        sqlx::query(AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    };
-    runtime.block_on(on_server(format!("CREATE DATABASE {name}")));
-    let (front, _) = server.rsplit_once('/').unwrap();
-    runtime.block_on(test(format!("{front}/{name}")));
-    runtime.block_on(on_server(format!("DROP DATABASE {name} WITH (FORCE)")));
-}
+use crate::both::{in_both, statement};
 
-fn score(customer: &str, model: &str, at: i64) -> StoredScore {
+pub fn score(customer: &str, model: &str, at: i64) -> StoredScore {
     StoredScore {
         customer_id: customer.to_owned(),
         model_name: model.to_owned(),
@@ -191,20 +162,7 @@ fn many_may_open_a_new_store_and_write_at_once() {
 fn tables_that_are_newer_or_others_are_refused_by_name() {
     in_both(|address| async move {
         Store::open(&address).await.unwrap().close().await;
-        let change = async |text: &str| {
-            let text = AssertSqlSafe(text.to_owned());
-            match address.starts_with("postgres") {
-                true => {
-                    let mut connection = PgConnection::connect(&address).await.unwrap();
-                    sqlx::query(text).execute(&mut connection).await.unwrap();
-                }
-                false => {
-                    let url = format!("sqlite:{address}");
-                    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-                    sqlx::query(text).execute(&mut connection).await.unwrap();
-                }
-            }
-        };
+        let change = async |text: &str| statement(&address, text).await;
         let refused = async |expected: &str| {
             for opened in [Store::open(&address).await, Store::open_existing(&address).await] {
                 let said = opened.unwrap_err().to_string();
@@ -212,9 +170,9 @@ fn tables_that_are_newer_or_others_are_refused_by_name() {
                 assert!(!address.starts_with("postgres") || said.contains("postgres://"), "{said}");
             }
         };
-        change("UPDATE rekindle_migrations SET version = 99").await;
+        change("UPDATE rekindle_migrations SET version = 99 WHERE version = 1").await;
         refused("newer: step 99 is not known to this program").await;
-        change("UPDATE rekindle_migrations SET version = 1").await;
+        change("UPDATE rekindle_migrations SET version = 1 WHERE version = 99").await;
         Store::open_existing(&address).await.unwrap().close().await;
         let other = if address.starts_with("postgres") { "'\\x00'" } else { "x'00'" };
         change(&format!("UPDATE rekindle_migrations SET checksum = {other}")).await;

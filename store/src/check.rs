@@ -1,0 +1,72 @@
+//! What a row must be to be kept; what is not says its place, its field, what stands there and what should.
+
+use crate::error::{Error, Result};
+
+/// A row being looked at.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// What it is.
+    pub noun: &'static str,
+    /// Its place among those given, from 1.
+    pub place: usize,
+}
+
+impl Check {
+    /// The error of a field.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn bad(
+        self,
+        field: &'static str,
+        found: &dyn ToString,
+        expected: &'static str,
+    ) -> Result<()> {
+        let Check { noun, place } = self;
+        Err(Error::BadRow { noun, place, field, found: found.to_string(), expected })
+    }
+
+    /// A text that must be there.
+    pub fn text(self, field: &'static str, text: &str) -> Result<()> {
+        match text.is_empty() {
+            true => self.bad(field, &"empty", "a text"),
+            false => self.may_be_text(field, Some(text)),
+        }
+    }
+
+    /// A text that may be missing. PostgreSQL keeps none with a NUL.
+    pub fn may_be_text(self, field: &'static str, text: Option<&str>) -> Result<()> {
+        match text {
+            Some(text) if text.contains('\0') => {
+                self.bad(field, &"a text with a NUL byte", "one without")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A number.
+    pub fn number(self, field: &'static str, number: f64) -> Result<()> {
+        match number.is_finite() {
+            true => Ok(()),
+            false => self.bad(field, &number, "a finite number"),
+        }
+    }
+
+    /// A number that may be missing.
+    pub fn may_be_number(self, field: &'static str, number: Option<f64>) -> Result<()> {
+        number.map_or(Ok(()), |number| self.number(field, number))
+    }
+
+    /// A probability.
+    pub fn share(self, field: &'static str, number: f64) -> Result<()> {
+        match (0.0..=1.0).contains(&number) {
+            true => Ok(()),
+            false => self.bad(field, &number, "a number from 0 to 1"),
+        }
+    }
+
+    /// A probability that may be missing.
+    pub fn may_be_share(self, field: &'static str, number: Option<f64>) -> Result<()> {
+        number.map_or(Ok(()), |number| self.share(field, number))
+    }
+}
