@@ -15,6 +15,7 @@ pub mod panel;
 pub mod snapshot;
 
 pub mod marks;
+pub mod terms;
 pub mod verdict;
 
 pub mod project;
@@ -50,6 +51,8 @@ pub mod change;
 pub mod passages;
 
 pub mod customers;
+
+pub mod value;
 
 pub mod guard;
 mod task;

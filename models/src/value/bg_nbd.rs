@@ -4,7 +4,7 @@
 
 use crate::error::Result;
 use crate::value::repeats::{Repeats, check};
-use crate::value::special::{hypergeometric, ln_gamma};
+use crate::value::special::{hypergeometric, ln_rising};
 
 /// The parameters of a population.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,9 +43,9 @@ impl BgNbd {
     pub fn log_likelihood(&self, of: &Repeats) -> f64 {
         let BgNbd { r, alpha, a, b } = *self;
         let x = f64::from(of.count());
-        let purchases = ln_gamma(r + x) - ln_gamma(r) + r * alpha.ln();
-        let stays = ln_gamma(a + b) + ln_gamma(b + x) - ln_gamma(b) - ln_gamma(a + b + x);
-        purchases + stays - (r + x) * (alpha + of.age()).ln() + self.ln_dead_or_alive(of)
+        let rising = |from| ln_rising(from, of.count()).0;
+        rising(r) + r * alpha.ln() + rising(b) - rising(a + b) - (r + x) * (alpha + of.age()).ln()
+            + self.ln_dead_or_alive(of)
     }
 
     /// Probability that the customer has not left, in (0, 1]; 1 without a repeat, as customers leave

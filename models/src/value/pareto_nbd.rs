@@ -6,7 +6,7 @@
 use crate::error::Result;
 use crate::value::bg_nbd::median_wait;
 use crate::value::repeats::{Repeats, check};
-use crate::value::special::{ln_gamma, unit_series};
+use crate::value::special::{ln_rising, unit_series};
 
 /// The parameters of a population.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,10 +39,9 @@ impl ParetoNbd {
     /// The logarithm of the likelihood of one customer.
     pub fn log_likelihood(&self, of: &Repeats) -> f64 {
         let ParetoNbd { r, alpha, s, beta } = *self;
-        let x = f64::from(of.count());
         let (alive, dead) = self.ln_alive_and_dead(of);
         let (high, low) = (alive.max(dead), alive.min(dead));
-        ln_gamma(r + x) - ln_gamma(r)
+        ln_rising(r, of.count()).0
             + r * alpha.ln()
             + s * beta.ln()
             + high
