@@ -55,7 +55,8 @@ fn the_same_bits_come_out_on_any_number_of_threads_and_of_any_order() {
         })
     };
     let one = on(1, false);
-    assert_eq!(one, on(3, true));
+    // As text, in which missing standard errors are equal.
+    assert_eq!(format!("{one:?}"), format!("{:?}", on(3, true)));
     assert_eq!(one[0].customers, 60_000);
 }
 
