@@ -55,8 +55,11 @@ impl Trial {
     /// is no earlier date or nobody had bought before it.
     pub fn run(accounts: &Accounts, terms: &Terms) -> Option<Trial> {
         accounts.dates.earlier?;
-        let known: Vec<(Snapshot, Snapshot)> =
-            accounts.all.iter().filter_map(|account| Some((account.earlier?, account.now))).collect();
+        let known: Vec<(Snapshot, Snapshot)> = accounts
+            .all
+            .iter()
+            .filter_map(|account| Some((account.earlier?, account.now)))
+            .collect();
         if known.is_empty() {
             return None;
         }
@@ -110,9 +113,8 @@ struct Held {
 
 impl Held {
     fn new(accounts: &Accounts, known: Vec<(Snapshot, Snapshot)>) -> Held {
-        let orders = |(then, now): &(Snapshot, Snapshot)| {
-            f64::from(now.orders) - f64::from(then.orders)
-        };
+        let orders =
+            |(then, now): &(Snapshot, Snapshot)| f64::from(now.orders) - f64::from(then.orders);
         Held {
             days: f64::from(accounts.dates.days),
             orders: known.iter().map(orders).collect(),

@@ -75,8 +75,7 @@ impl PerOrder {
         let paying = share(totals.paying, totals.known);
         PerOrder {
             kept: paying * (1.0 - share(totals.returned, totals.margin)).max(0.0),
-            cost: terms.cost_to_serve
-                + terms.cost_of_return * share(totals.returns, totals.orders),
+            cost: terms.cost_to_serve + terms.cost_of_return * share(totals.returns, totals.orders),
             cost_to_contact: terms.cost_to_contact,
         }
     }
@@ -128,7 +127,8 @@ impl Forecast {
         let steps = if rate == 0.0 { 1.0 } else { (days / STEP_DAYS).ceil().max(1.0) };
         let (mut orders, mut discounted, mut before) = (0.0, 0.0, 0.0);
         for step in 1..=steps as u32 {
-            let (from, to) = ((f64::from(step) - 1.0) * days / steps, f64::from(step) * days / steps);
+            let (from, to) =
+                ((f64::from(step) - 1.0) * days / steps, f64::from(step) * days / steps);
             let until = alive * model.expected_if_alive(of, to);
             let worth = discount(rate, (from + to) / 2.0);
             orders += worth * (until - before);

@@ -54,7 +54,10 @@ impl RfmTable {
             let cell = |place: usize| {
                 let text = &record[place];
                 text.parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(|| {
-                    bad(format!("line {line}: {}: found {text:?}, expected a number", &header[place]))
+                    bad(format!(
+                        "line {line}: {}: found {text:?}, expected a number",
+                        &header[place]
+                    ))
                 })
             };
             let [frequency, recency, age] = [cell(places[0])?, cell(places[1])?, cell(places[2])?];
