@@ -43,3 +43,4 @@ mod reasons;
 mod rollout;
 mod store;
 mod traps;
+mod value;

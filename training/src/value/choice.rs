@@ -47,6 +47,9 @@ pub struct Trial {
     pub candidates: Vec<Candidate>,
 }
 
+/// Errors that differ by less are equal.
+const AS_NEAR: f64 = 1e-3;
+
 /// The name of the boosted regression.
 pub const BOOSTING: &str = "boosting";
 
@@ -71,13 +74,16 @@ impl Trial {
         Some(Trial { days: accounts.dates.days, customers: held.then.len(), candidates })
     }
 
-    /// The model of purchases that came nearest: by the profit, where it is known.
+    /// The model of purchases that came nearest: by the profit, where it is known. BG/NBD where both are as
+    /// near, as it is told by fewer data.
     pub fn nearest_family(&self) -> Option<PurchaseFamily> {
-        let error = |family: &PurchaseFamily| self.error(family.text());
-        PurchaseFamily::ALL
-            .into_iter()
-            .filter(|family| error(family).is_some())
-            .min_by(|a, b| error(a).partial_cmp(&error(b)).unwrap_or(std::cmp::Ordering::Equal))
+        let error = |family: PurchaseFamily| Some((family, self.error(family.text())?));
+        let tried = PurchaseFamily::ALL.into_iter().filter_map(error);
+        let nearest = tried.reduce(|best, other| match other.1 < best.1 * (1.0 - AS_NEAR) {
+            true => other,
+            false => best,
+        });
+        nearest.map(|(family, _)| family)
     }
 
     /// A candidate's error that counts: of profit where it is known, else of orders.
