@@ -50,7 +50,8 @@ fn number(row: &HashMap<String, String>, column: &str) -> f64 {
 
 #[test]
 fn a_log_becomes_a_value_for_each_customer_the_same_on_any_number_of_threads() {
-    let value = "[value]\nmargin = 0.4\ncost_to_serve = 1.5\ncost_of_return = 3\nkey_customers = 6\n";
+    let value =
+        "[value]\nmargin = 0.4\ncost_to_serve = 1.5\ncost_of_return = 3\nkey_customers = 6\n";
     let folder = shop(value);
     let words = ["value", "--span", "180d", "--json", "--quiet", "-o"];
     let of = |file: &str, threads: &str| {
@@ -130,7 +131,9 @@ fn where_nothing_can_be_learned_a_message_says_so() {
         std::fs::write(folder.path().join("events.csv"), text).unwrap();
     };
     // Nobody came again.
-    log(&(1..60).map(|i| format!("c{i},2025-01-{:02},purchase,9\n", i % 28 + 1)).collect::<String>());
+    log(&(1..60)
+        .map(|i| format!("c{i},2025-01-{:02},purchase,9\n", i % 28 + 1))
+        .collect::<String>());
     let error = said(folder.path(), &["value"]);
     assert!(error.contains("0 of 59 customers purchased on a second day"), "{error}");
     // Amounts of nothing and below: purchases are told, values are losses or 0.

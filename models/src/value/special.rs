@@ -17,9 +17,9 @@ pub struct UnitSeries {
 }
 
 /// What the continued fraction is cut off at, relative to its value.
-const CUT: f64 = 1e-17;
-/// The most steps of the continued fraction: enough for 1 - z down to 1e-8.
-const MAX_STEPS: f64 = 250_000.0;
+const CUT: f64 = 1e-16;
+/// The most steps of the continued fraction: enough for 1 - z down to 1e-6.
+const MAX_STEPS: f64 = 20_000.0;
 /// The most terms of a series.
 const MAX_TERMS: u32 = 20_000_000;
 /// From where sums are scaled down, so that none overflows.

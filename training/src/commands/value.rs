@@ -145,7 +145,7 @@ fn dates(first: i64, now: i64, span_days: u32, zone: &Zone) -> Dates {
         earlier: enough.then(|| back(days)),
         earliest: (enough && days == span && known_days >= 3 * span).then(|| back(2 * days)),
         days: u32::try_from(days).unwrap_or(span_days),
-        window_days: (known_days / 2).clamp(1, 365),
+        window_days: (known_days / 3).clamp(1, 365),
     }
 }
 

@@ -3,7 +3,7 @@
 use rekindle_models::value::{GammaGamma, PurchaseFamily, PurchaseModel};
 
 use crate::error::{Error, Result};
-use crate::value::likelihood::{Loss, purchases, spend};
+use crate::value::likelihood::{Loss, purchases, spend, within};
 use crate::value::minimise::{Minimum, curvature, inverted, minimise};
 use crate::value::sample::{Sample, SpendSample};
 
@@ -12,7 +12,8 @@ use crate::value::sample::{Sample, SpendSample};
 pub struct PurchaseFit {
     /// The model.
     pub model: PurchaseModel,
-    /// Standard errors of its parameters, from the observed information; NaN where the data do not tell.
+    /// Standard errors of its parameters, from the observed information; NaN where the data do not tell,
+    /// as where a parameter is held at the end of its range.
     pub standard_errors: [f64; 4],
     /// The log-likelihood of all customers.
     pub log_likelihood: f64,
@@ -79,7 +80,7 @@ pub fn fit_purchases(family: PurchaseFamily, sample: &Sample) -> Result<Purchase
     let (found, standard_errors) =
         polished(start, sample.customers(), |ln| purchases(family, ln, sample), family.text())?;
     Ok(PurchaseFit {
-        model: family.with(found.at.map(f64::exp))?,
+        model: family.with(within(family, &found.at, sample).map(f64::exp))?,
         standard_errors,
         log_likelihood: -found.value * sample.customers(),
         customers: sample.customers() as u64,
@@ -156,10 +157,14 @@ fn polished<const N: usize>(
             found.steps
         )));
     }
-    let information = curvature(&found.at, &of);
+    let mut information = curvature(&found.at, &of);
+    // What is held at the end of its range is taken for known.
+    let held: [bool; N] = std::array::from_fn(|i| information[i][i] == 0.0);
+    (0..N).filter(|i| held[*i]).for_each(|i| information[i][i] = 1.0);
     let errors = inverted(&information).map_or([f64::NAN; N], |inverse| {
         // By the delta method: d p = p d ln p.
-        std::array::from_fn(|i| found.at[i].exp() * (inverse[i][i] / customers).sqrt())
+        let error = |i: usize| found.at[i].exp() * (inverse[i][i] / customers).sqrt();
+        std::array::from_fn(|i| if held[i] { f64::NAN } else { error(i) })
     });
     Ok((found, errors))
 }

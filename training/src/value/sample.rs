@@ -10,6 +10,7 @@ pub struct Sample {
     rows: Vec<(Repeats, f64)>,
     customers: f64,
     repeaters: f64,
+    longest_age: f64,
 }
 
 /// What purchases bring: mean margins by customer.
@@ -36,7 +37,8 @@ impl Sample {
             |rows: &mut dyn Iterator<Item = &(Repeats, f64)>| rows.fold(0.0, |sum, (_, n)| sum + n);
         let customers = number(&mut rows.iter());
         let repeaters = number(&mut rows.iter().filter(|(of, _)| of.count() > 0));
-        Sample { rows, customers, repeaters }
+        let longest_age = rows.iter().fold(0.0_f64, |longest, (of, _)| longest.max(of.age()));
+        Sample { rows, customers, repeaters, longest_age }
     }
 
     /// Every so many-th customer, in the order of rows: about `customers` of them, or all.
@@ -54,6 +56,11 @@ impl Sample {
     /// Number of customers.
     pub fn customers(&self) -> f64 {
         self.customers
+    }
+
+    /// The highest age.
+    pub fn longest_age(&self) -> f64 {
+        self.longest_age
     }
 
     /// Number of those with a repeat.

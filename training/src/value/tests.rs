@@ -86,3 +86,20 @@ fn what_cannot_be_learned_is_told() {
         }
     }
 }
+
+#[test]
+fn customers_who_never_leave_or_are_all_alike_end_the_search_at_the_end_of_a_range() {
+    // Purchases every 20 days or so until the end, and ages of all kinds.
+    let regular = Sample::new((0..900_u32).map(|i| {
+        let age = f64::from(i % 600 + 60);
+        let count = (age / 20.0) as u32 + i % 3;
+        Repeats::new(count, age - f64::from(i % 19), age).unwrap()
+    }));
+    for family in PurchaseFamily::ALL {
+        let fit = fit_purchases(family, &regular).unwrap();
+        let of = Repeats::new(10, 200.0, 205.0).unwrap();
+        assert!(fit.model.probability_alive(&of) > 0.9, "{fit:?}");
+        let expected = fit.model.expected_purchases(&of, 100.0);
+        assert!((3.5..6.5).contains(&expected), "{fit:?} {expected}");
+    }
+}
