@@ -2,7 +2,8 @@
 //! and its saved form. No async, no network, no clock, no environment: what is computed here
 //! depends on the arguments alone.
 //!
-//! [`behaviour`] holds what customers did, [`customer`] says what each is at a cutoff.
+//! [`behaviour`] holds what customers did, [`customer`] says what each is at a cutoff,
+//! [`value`] what each is worth.
 //!
 //! In reading order: a [`frame::Frame`] is read, a [`dataset::Dataset`] points at the rows and
 //! columns to learn from, a [`classifiers::Classifier`] is fitted, its margins are turned into
@@ -22,6 +23,8 @@ pub mod seed;
 pub mod behaviour;
 
 pub mod customer;
+
+pub mod value;
 
 pub mod classifiers;
 

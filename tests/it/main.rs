@@ -45,3 +45,4 @@ mod rollout;
 mod store;
 mod traps;
 mod uplift;
+mod value;

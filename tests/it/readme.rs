@@ -60,7 +60,7 @@ fn its_commands_do_what_it_says() {
     }
     let all =
         ["select", "init", "features", "run", "customers", "fit", "evaluate", "score", "models"];
-    for expected in all.into_iter().chain(["import", "export", "plan"]) {
+    for expected in all.into_iter().chain(["import", "export", "plan", "value", "fit-uplift"]) {
         assert!(ran.iter().any(|r| r == expected), "the README runs no `rekindle {expected}`");
     }
     let scores = std::fs::read_to_string(folder.path().join("scores.csv")).unwrap();

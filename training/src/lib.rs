@@ -15,6 +15,7 @@ pub mod panel;
 pub mod snapshot;
 
 pub mod marks;
+pub mod terms;
 pub mod verdict;
 
 pub mod project;
@@ -52,6 +53,8 @@ pub mod passages;
 pub mod customers;
 
 pub mod planning;
+
+pub mod value;
 
 pub mod guard;
 mod task;

@@ -15,6 +15,7 @@ use crate::families::Features;
 use crate::ingest::{LogRules, Source, SourceSpec};
 use crate::marks::{Groups, Marketing};
 use crate::question::{Days, Eligible, PRESETS, Question, Questions};
+use crate::terms::ValueTable;
 use crate::verdict::Limits;
 
 /// All of the file.
@@ -57,6 +58,9 @@ pub struct Project {
     /// The campaign that those predicted positive are contacted by: the threshold is then the most profitable.
     #[serde(default)]
     pub profit: Option<Campaign>,
+    /// What customers are worth by: margins and costs.
+    #[serde(default)]
+    pub value: ValueTable,
     /// What is asked of the models.
     #[serde(default)]
     pub limits: Limits,
@@ -262,6 +266,7 @@ impl Project {
             profit.validate()?;
         }
         self.limits.validate()?;
+        self.value.validate()?;
         self.questions()?;
         if self.labels.is_none() {
             self.cutoffs()?;

@@ -43,7 +43,8 @@ pub struct Cuts {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradeCuts {
-    /// Of the value, in the amounts' currency.
+    /// Of the value: profit minus cost, so far and expected, where it is known (`rekindle value`), else
+    /// the sum of amounts. In the amounts' currency.
     pub value: Cuts,
     /// Of the number of days with a visit.
     pub frequency: Cuts,

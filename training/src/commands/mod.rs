@@ -26,6 +26,7 @@ mod select;
 mod simulate;
 mod speed;
 mod store;
+mod value;
 
 pub use github::annotate;
 
@@ -68,6 +69,7 @@ enum Command {
     Features(features::FeaturesCommand),
     Run(run::Run),
     Customers(customers::CustomersCommand),
+    Value(value::ValueCommand),
     Fit(Box<fit::Fit>),
     FitUplift(Box<fit_uplift::FitUplift>),
     Select(Box<select::Select>),
@@ -97,6 +99,7 @@ impl Cli {
             Command::Features(features) => features.run(talk),
             Command::Run(run) => run.run(talk),
             Command::Customers(customers) => customers.run(talk),
+            Command::Value(value) => value.run(talk),
             Command::Fit(fit) => fit.run(talk),
             Command::FitUplift(fit) => fit.run(talk),
             Command::Select(select) => select.run(talk),

@@ -19,6 +19,7 @@ mod selected;
 mod terminal;
 mod tuned;
 mod uplift;
+mod value;
 
 pub use annotations::{annotations, failed};
 pub use beside::beside_terminal;
@@ -37,6 +38,7 @@ pub use plot::influence_svg;
 pub use selected::{SelectedReport, selected_terminal};
 pub use terminal::terminal;
 pub use uplift::{UpliftDocument, uplift_terminal};
+pub use value::{FittedDocument, ValueDocument};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
