@@ -27,7 +27,7 @@ fn score(row: u32, at: i64) -> StoredScore {
         model_version: 1,
         probability: f64::from(row % 9_973) / 9_973.0,
         percentile: (row % 100 + 1) as u8,
-        positive: row % 7 == 0,
+        positive: row.is_multiple_of(7),
         lapse_tier: Some("drowsy".to_owned()),
         lifecycle_stage: Some("repeat".to_owned()),
         grade: Some("B".to_owned()),
@@ -37,7 +37,7 @@ fn score(row: u32, at: i64) -> StoredScore {
 }
 
 fn state(row: u32, at: i64) -> CustomerState {
-    let tier = if at == 1 || row % 3 == 0 { "drowsy" } else { "half_asleep" };
+    let tier = if at == 1 || row.is_multiple_of(3) { "drowsy" } else { "half_asleep" };
     CustomerState {
         customer_id: name(row),
         lapse_tier: Some(tier.to_owned()),
@@ -58,7 +58,7 @@ fn decision(row: u32) -> Decision {
         cost: 0.4,
         uplift: f64::from(row % 997) / 9_970.0,
         expected_profit: 1.25,
-        control: row % 10 == 0,
+        control: row.is_multiple_of(10),
         propensity: 0.9,
         lapse_tier: Some("drowsy".to_owned()),
         lifecycle_stage: Some("repeat".to_owned()),

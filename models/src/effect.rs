@@ -106,7 +106,8 @@ impl Sides<'_> {
             within += weight[row] * x * x;
             all += weight[row] * y * y;
         }
-        if !(within > 0.0 && all > 0.0) {
+        let spread = within > 0.0 && all > 0.0;
+        if !spread {
             return (self.outcome.to_vec(), 0.0);
         }
         let slope = with / within;
@@ -142,7 +143,7 @@ fn side(numbers: &[f64], weight: &[f64], treated: &[bool], side: bool) -> Side {
 /// above 0, and an open end (infinite) where it is not surely above 0.
 fn relative(held: &Side, reached: &Side, quantile: f64) -> Interval {
     let none = Interval { value: f64::NAN, low: f64::NAN, high: f64::NAN };
-    if !(held.mean > 0.0) {
+    if held.mean <= 0.0 || held.mean.is_nan() {
         return none;
     }
     let ratio = reached.mean / held.mean;

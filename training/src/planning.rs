@@ -300,10 +300,6 @@ impl<'a> Table<'a> {
     }
 
     /// Cells by what their texts mean, `None` where missing; else the first row, from 1, whose text means nothing.
-    #[expect(
-        clippy::type_complexity,
-        reason = "a column that may be missing, of cells that may be"
-    )]
     fn parsed<T: Copy>(
         &self,
         name: &str,

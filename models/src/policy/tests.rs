@@ -170,7 +170,9 @@ fn plans_that_cannot_be_are_refused() {
     );
     let capacity = Channel { capacity: Some(1) };
     refused(
-        &|spec, _| drop(spec.channels.insert("emial".to_owned(), capacity.clone())),
+        &|spec, _| {
+            spec.channels.insert("emial".to_owned(), capacity.clone());
+        },
         "did you mean \"email\"?",
     );
 }

@@ -243,7 +243,8 @@ fn what_is_recorded_twice_is_kept_once() {
         assert!(text.contains("no campaign \"autumn\""), "{text}");
         let mut after = dump(&address).await;
         let mut before = before;
-        (before.sort(), after.sort());
+        before.sort();
+        after.sort();
         assert_eq!(before, after);
 
         let counts = store.contacts_since(11).await.unwrap();

@@ -84,7 +84,8 @@ fn a_customer_who_is_erased_leaves_no_trace_and_no_other_is_touched() {
             assert!(store.customer(erased).await.unwrap().is_unknown());
         }
         let mut after = dump(&address).await;
-        (before.sort(), after.sort());
+        before.sort();
+        after.sort();
         assert_eq!(before, after);
         assert_eq!(store.erase("zoe").await.unwrap().total(), 0);
         assert_eq!(store.erase("nul\0").await.unwrap().total(), 0);
@@ -121,7 +122,8 @@ fn every_table_with_customers_is_told_and_erased() {
         let erased = store.erase("ann").await.unwrap();
         let mut listed: Vec<String> =
             erased.rows.iter().map(|(table, _)| (*table).to_owned()).collect();
-        (tables.sort(), listed.sort());
+        tables.sort();
+        listed.sort();
         assert_eq!(tables, listed);
         store.close().await;
     });

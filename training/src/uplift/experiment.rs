@@ -150,7 +150,7 @@ impl<'a> Experiment<'a> {
         let mut divided = vec![Vec::with_capacity(rows.len() / parts + 1); parts];
         for &row in rows {
             let hash = mix2(seed, self.keys[row as usize]);
-            divided[(u128::from(hash) * parts as u128 >> 64) as usize].push(row);
+            divided[((u128::from(hash) * parts as u128) >> 64) as usize].push(row);
         }
         divided
     }

@@ -241,7 +241,7 @@ fn the_same_on_any_number_of_threads_and_after_saving() {
         assert!(UpliftArtifact::from_bytes(&bytes[..at], "u").is_err(), "cut at {at}");
     }
     // Fewer actions than the manifest names.
-    let mut fewer = saved.clone();
+    let mut fewer = saved;
     fewer.manifest.actions.pop();
     let error = UpliftArtifact::from_bytes(&fewer.to_bytes().unwrap(), "u").unwrap_err();
     assert!(error.to_string().contains("list of actions"), "{error}");

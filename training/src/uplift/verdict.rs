@@ -18,7 +18,7 @@ pub struct UpliftVerdict {
 pub fn judge(policies: &[PolicyFigures], rows: usize) -> UpliftVerdict {
     let gains = || policies.iter().filter_map(|p| Some((p.policy.as_str(), p.model_gains?)));
     let worst = gains().min_by(|a, b| a.1.value.total_cmp(&b.1.value));
-    if let Some((policy, gain)) = worst.filter(|(_, gain)| !(gain.value > 0.0)) {
+    if let Some((policy, gain)) = worst.filter(|(_, gain)| gain.value <= 0.0) {
         let less = if gain.value == 0.0 { "no more" } else { "less" };
         let reason = format!(
             "the model's plan brings {less} than contacting {policy} ({}): no differences between customers that \
@@ -27,7 +27,7 @@ pub fn judge(policies: &[PolicyFigures], rows: usize) -> UpliftVerdict {
         );
         return UpliftVerdict { word: Word::Unusable, reason };
     }
-    let unsure = gains().filter(|(_, gain)| !(gain.low > 0.0)).map(|(policy, gain)| {
+    let unsure = gains().filter(|(_, gain)| gain.low <= 0.0).map(|(policy, gain)| {
         // The interval shrinks with the root of the rows.
         let needed = rows as f64 * ((gain.value - gain.low) / gain.value).powi(2);
         (policy, gain, needed)

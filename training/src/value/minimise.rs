@@ -147,7 +147,8 @@ pub fn inverted<const N: usize>(table: &Square<N>) -> Option<Square<N>> {
         }
     }
     let mut inverse = [[0.0; N]; N];
-    for column in 0..N {
+    // The inverse of a symmetric table is symmetric: its rows are its columns.
+    for (column, inverse) in inverse.iter_mut().enumerate() {
         let mut x = [0.0; N];
         for i in 0..N {
             let unit = if i == column { 1.0 } else { 0.0 };
@@ -156,9 +157,7 @@ pub fn inverted<const N: usize>(table: &Square<N>) -> Option<Square<N>> {
         for i in (0..N).rev() {
             x[i] = (x[i] - (i + 1..N).map(|k| factor[k][i] * x[k]).sum::<f64>()) / factor[i][i];
         }
-        for i in 0..N {
-            inverse[i][column] = x[i];
-        }
+        *inverse = x;
     }
     Some(inverse)
 }

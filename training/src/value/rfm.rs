@@ -92,7 +92,7 @@ impl RfmTable {
         sheet.add("customer_id", Cells::Text(self.ids.clone()));
         sheet.add("probability_alive", numbers(&|of| model.probability_alive(of)));
         sheet.add("predicted_number_of_orders", numbers(&orders));
-        sheet.add("expected_value_per_order", Cells::Number(means.clone()));
+        sheet.add("expected_value_per_order", Cells::Number(means));
         sheet.add("predicted_clv", Cells::Number(predicted));
         sheet.add("churn_probability", numbers(&|of| 1.0 - model.probability_alive(of)));
         sheet

@@ -38,14 +38,14 @@ pub(super) fn best(
     let gap = bound - achieved + slack;
     let mut settled = choice.to_vec();
     let mut doubts = Vec::new();
-    for row in 0..cells.free {
+    for (row, settled) in settled.iter_mut().enumerate().take(cells.free) {
         let top = cells.left(row, cells.best(row, charges), charges);
         let all = (0..cells.actions as u8).chain([NONE]);
         let losses = all.map(|action| (top - cells.left(row, action, charges), action));
         let mut open: Vec<(f64, u8)> = losses.filter(|(loss, _)| *loss <= gap).collect();
         open.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         match open.as_slice() {
-            [(_, only)] => settled[row] = *only,
+            [(_, only)] => *settled = *only,
             _ => doubts.push((row, open)),
         }
         if doubts.len() > MOST_ROWS {

@@ -429,7 +429,7 @@ fn a_number_is_learned_by_least_squares() {
     let off = raw.iter().enumerate().map(|(row, raw)| (raw - signal(row)).abs()).sum::<f64>();
     assert!(off / 4_000.0 < 0.3, "mean distance {}", off / 4_000.0);
     // One tree at full rate and without shrinking: its leaves are means, so that sums are kept.
-    let one = Boosting { num_iterations: 1, learning_rate: 1.0, lambda_l2: 0.0, ..params.clone() };
+    let one = Boosting { num_iterations: 1, learning_rate: 1.0, lambda_l2: 0.0, ..params };
     let raw = one.fit_response(&table, &data, &response).unwrap().margins(&data.to_rows());
     let (sum, expected) = (raw.iter().sum::<f64>(), response.iter().sum::<f64>());
     assert!((sum - expected).abs() < 1e-6 * expected.abs(), "{sum} {expected}");
