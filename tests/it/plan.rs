@@ -147,6 +147,9 @@ fn formats_and_orders_of_rows_give_the_same_decisions() {
 fn the_first_plan_file_plans_the_customers_of_a_log() {
     let folder = folder();
     std::fs::remove_file(folder.path().join("plan.toml")).unwrap();
+    let path = folder.path().join("customers.csv");
+    let table = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, table.replacen("uplift_mail", "uplift_reminder", 1)).unwrap();
     done(folder.path(), &["plan", "plan.toml", "--init"]);
     refused(folder.path(), &["plan", "plan.toml", "--init"]);
     let said = done(folder.path(), &["plan", "plan.toml", "customers.csv", "--json"]);

@@ -106,7 +106,8 @@ fn states_are_kept_from_cutoff_to_cutoff() {
                bob,2024-01-25,session,\nbob,2024-06-20,purchase,5\n";
     fs::write(at.join("events.csv"), log).unwrap();
     let project = "[[source]]\npath = \"events.csv\"\ncustomer = \"customer_id\"\ntime = \"time\"\n\
-                   kind = \"kind\"\namount = \"amount\"\n[log]\nend = \"2024-07-01\"\n";
+                   kind = \"kind\"\namount = \"amount\"\n[log]\nend = \"2024-07-01\"\n[panel]\n\
+                   cutoffs = [\"2024-02-01\"]\n";
     fs::write(at.join("rekindle.toml"), project).unwrap();
     let said = |cutoff: &str| {
         let words = ["customers", "--cutoff", cutoff, "--store", "customers.db"];
