@@ -6,6 +6,8 @@ use crate::metrics::{Interval, normal_quantile};
 
 /// Fewest customers of a side: with fewer nothing is said.
 pub const FEWEST: usize = 20;
+/// Fewest customers of a side with an outcome: with fewer, means are no normal numbers yet, and intervals too narrow.
+pub const FEWEST_OUTCOMES: usize = 10;
 /// The part of the doubt that days after the planned end share.
 const LATER: f64 = 0.1;
 
@@ -42,7 +44,7 @@ pub struct Effect {
 }
 
 /// The quantile to multiply standard errors by, so that the intervals of all days hold together: whoever looks every
-/// day, until any day, is misled with a probability of `1 - confidence` at most, whatever hangs together with what.
+/// day, until any day, is misled with a probability of `1 - confidence` at most, as far as each day's interval holds.
 ///
 /// `day` counts from 1, the first of the campaign; `planned_days` is how long it was to be watched, fixed before it
 /// began. Each planned day gets an equal part of 90 % of the doubt; later ones share the rest, the n-th of them
@@ -58,8 +60,8 @@ pub fn daily_quantile(confidence: f64, day: u32, planned_days: u32) -> f64 {
 }
 
 impl Sides<'_> {
-    /// The difference, with intervals `quantile` standard errors wide on each side. `None` where a side has fewer than 20
-    /// customers.
+    /// The difference, with intervals `quantile` standard errors wide on each side. `None` where it is too early
+    /// to say: a side has fewer than 20 customers, or fewer than 10 with an outcome, or all outcomes of a side are the same.
     ///
     /// What was known before is taken out: `outcome - slope (before - mean)`, with the slope of both sides together
     /// (CUPED, Deng et al. 2013). Rows count by one over their propensity.
@@ -69,12 +71,23 @@ impl Sides<'_> {
         if treated < FEWEST || control < FEWEST {
             return None;
         }
+        let some = |side: bool| {
+            let of =
+                self.outcome.iter().zip(self.treated).filter(|(y, t)| **t == side && **y != 0.0);
+            of.count() >= FEWEST_OUTCOMES
+        };
+        if !some(true) || !some(false) {
+            return None;
+        }
         let weight: Vec<f64> = self.propensity.iter().map(|p| 1.0 / p).collect();
         let (adjusted, known_before) = self.adjusted(&weight);
         let (held, reached) = (
             side(&adjusted, &weight, self.treated, false),
             side(&adjusted, &weight, self.treated, true),
         );
+        if held.variance == 0.0 || reached.variance == 0.0 {
+            return None;
+        }
         let value = reached.mean - held.mean;
         let far = quantile * (reached.variance + held.variance).sqrt();
         let absolute = Interval { value, low: value - far, high: value + far };
@@ -177,10 +190,14 @@ mod tests {
 
     impl World {
         fn new(customers: usize, seed: u64) -> World {
+            World::of(customers, SHARE, seed)
+        }
+
+        fn of(customers: usize, share: f64, seed: u64) -> World {
             let draw = |row: usize, what: u64| unit(mix2(mix2(seed, what), row as u64));
             let rate: Vec<f64> = (0..customers).map(|row| 0.04 * draw(row, 1).powi(2)).collect();
             World {
-                treated: (0..customers).map(|row| draw(row, 2) >= SHARE).collect(),
+                treated: (0..customers).map(|row| draw(row, 2) >= share).collect(),
                 before: rate.iter().enumerate().map(|(r, x)| x + 0.005 * draw(r, 3)).collect(),
                 rate,
                 seed,
@@ -209,13 +226,20 @@ mod tests {
 
     #[test]
     fn intervals_cover_the_truth_of_300_campaigns_also_when_looked_at_every_day() {
+        // The last: 40 held out, of whom a third buys within the month.
+        for (customers, share) in [(2_000, 0.2), (1_000, 0.1), (400, 0.1)] {
+            cover(customers, share);
+        }
+    }
+
+    fn cover(customers: usize, share: f64) {
         let days = 30;
-        let (mut always, mut at_last) = (0, 0);
+        let (mut always, mut at_last, mut said) = (0, 0, false);
         for campaign in 0..300 {
-            let world = World::new(2_000, campaign);
+            let world = World::of(customers, share, campaign);
             let propensity: Vec<f64> =
-                world.treated.iter().map(|t| if *t { 1.0 - SHARE } else { SHARE }).collect();
-            let mut outcome = vec![0.0; 2_000];
+                world.treated.iter().map(|t| if *t { 1.0 - share } else { share }).collect();
+            let mut outcome = vec![0.0; customers];
             let mut held = true;
             for day in 1..=days {
                 world.day(day, &mut outcome);
@@ -225,9 +249,13 @@ mod tests {
                     before: &world.before,
                     outcome: &outcome,
                 };
-                let effect = sides.effect(daily_quantile(0.95, day as u32, days as u32)).unwrap();
+                let effect = sides.effect(daily_quantile(0.95, day as u32, days as u32));
                 let truth = world.truth(day);
-                let covered = effect.absolute.low <= truth && truth <= effect.absolute.high;
+                // Nothing is said before there is enough to say it from.
+                let covered = effect.is_none_or(|effect| {
+                    effect.absolute.low <= truth && truth <= effect.absolute.high
+                });
+                said |= effect.is_some();
                 held &= covered;
                 if day == days {
                     at_last += usize::from(covered);
@@ -235,7 +263,8 @@ mod tests {
             }
             always += usize::from(held);
         }
-        assert!(always >= 279, "covered on every day in {always} of 300 campaigns");
+        let of = "of 300 campaigns cover the truth on every day";
+        assert!(said && always >= 279, "{customers}, {share}: {always} {of}");
         assert!(at_last >= always, "{at_last}");
     }
 
@@ -314,13 +343,21 @@ mod tests {
     fn few_customers_say_nothing() {
         let treated: Vec<bool> = (0..60).map(|row| row >= 19).collect();
         let ones = vec![1.0; 60];
-        let sides = Sides { treated: &treated, propensity: &ones, before: &ones, outcome: &ones };
+        let mixed: Vec<f64> = (0..60).map(|row| f64::from(row % 2)).collect();
+        let sides = Sides { treated: &treated, propensity: &ones, before: &ones, outcome: &mixed };
         assert_eq!(sides.effect(1.96), None);
         let treated: Vec<bool> = (0..60).map(|row| row >= 20).collect();
-        let effect = Sides { treated: &treated, ..sides }.effect(1.96).unwrap();
-        assert_eq!((effect.absolute.value, effect.absolute.low), (0.0, 0.0));
-        let zeros = vec![0.0; 60];
-        let effect = Sides { treated: &treated, outcome: &zeros, ..sides }.effect(1.96).unwrap();
+        let sides = Sides { treated: &treated, ..sides };
+        assert!(sides.effect(1.96).is_some());
+        // Before anybody bought, or where all did, nothing is said, not that the effect is surely 0.
+        assert_eq!(Sides { outcome: &vec![0.0; 60], ..sides }.effect(1.96), None);
+        assert_eq!(Sides { outcome: &ones, ..sides }.effect(1.96), None);
+        let nine: Vec<f64> = (0..60)
+            .map(|row| f64::from(row % 2 * i32::from(row > 19) + i32::from(row < 9)))
+            .collect();
+        assert_eq!(Sides { outcome: &nine, ..sides }.effect(1.96), None);
+        let losses: Vec<f64> = mixed.iter().map(|y| -y).collect();
+        let effect = Sides { outcome: &losses, ..sides }.effect(1.96).unwrap();
         assert!(effect.relative.value.is_nan());
     }
 }

@@ -107,6 +107,20 @@ fn without_any_effect_nothing_may_be_planned_by_accident() {
     check(&[fit.as_slice(), &["--cost", "post=1"]].concat(), "no action \"post\"; there is letter");
     check(&[fit.as_slice(), &["--propensity", "bought"]].concat(), "named for two things");
     check(&["fit-uplift", "t.csv", "--action", "actoin", "--outcome", "bought"], "actoin");
+    let plan = "[plan]\nvalue = 9.0\nconsent_default = true\n[[actions]]\nname = \"letter\"\nchannel = \"post\"\ncost = 0.0\n";
+    std::fs::write(at.join("letters.toml"), plan).unwrap();
+    let table = std::fs::read_to_string(at.join("t.csv")).unwrap();
+    let table = table.replacen("id,", "customer_id,", 1);
+    std::fs::write(at.join("c.csv"), &table).unwrap();
+    let words = ["plan", "letters.toml", "c.csv", "--uplift", "u.rekindle"];
+    check(&words, "--even-unusable");
+    let done = run(at, &[words.as_slice(), &["--even-unusable", "--json"]].concat());
+    assert!(done.status.success(), "{}", said(&done));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_ne!(report["uplift_model"]["verdict"], "usable");
+    assert!(report["notes"][0].as_str().unwrap().contains("the verdict on the model"), "{report}");
+    std::fs::write(at.join("c.csv"), table.replacen(",x,", ",y,", 1)).unwrap();
+    check(&[words.as_slice(), &["--even-unusable"]].concat(), "--allow-absent");
     std::fs::write(
         at.join("plan.toml"),
         "[plan]\n[[actions]]\nname = \"letter\"\nchannel = \"post\"\ncost = 1.0\n",

@@ -16,13 +16,22 @@ use crate::sheet::{Cells, Sheet};
 
 const UPLIFT: &str = "uplift_";
 const CONSENT: &str = "consent_";
+/// What one purchase brings, as `rekindle value` writes it. Its `predicted_value` is what the customer is expected to bring
+/// in a whole span when left alone: no success of a contact.
+const PER_ORDER: &str = "expected_profit_per_order";
 
 /// How a table is read whose columns a plan asks for, and else as said; other columns are left out.
 pub fn reading(spec: &PlanSpec, said: ReadOptions) -> ReadOptions {
     let texts = ["customer_id", "lapse_tier", "lifecycle_stage", "grade"];
     let own = spec.plan.baseline.as_deref();
-    let numbers =
-        ["predicted_value", "contacts", "recency_days", "median_gap_days", "season_month"];
+    let numbers = [
+        "predicted_value",
+        PER_ORDER,
+        "contacts",
+        "recency_days",
+        "median_gap_days",
+        "season_month",
+    ];
     let numbers = numbers.into_iter().chain(own);
     let dates = ["cutoff", "last_purchase", "birthday"];
     let kinds = texts.into_iter().map(|name| (name, ReadKind::Categorical));
@@ -77,7 +86,10 @@ pub fn customers(frame: &Frame, spec: &PlanSpec) -> Result<Customers> {
         stages: table.named("lifecycle_stage", &LifecycleStage::ALL, LifecycleStage::text)?,
         tiers: table.named("lapse_tier", &LapseTier::ALL, LapseTier::text)?,
         grades: table.named("grade", &Grade::ALL, Grade::text)?,
-        values: table.numbers("predicted_value")?,
+        values: match table.numbers(PER_ORDER)? {
+            Some(profits) => Some(profits),
+            None => table.numbers("predicted_value")?,
+        },
         baselines: spec.plan.baseline.as_ref().map_or(Ok(None), |name| table.numbers(name))?,
         uplifts: spec.actions.iter().map(uplift).collect::<Result<_>>()?,
         consents: consents.collect::<Result<_>>()?,
@@ -104,8 +116,8 @@ pub fn reading_features(mut options: ReadOptions, model: &UpliftArtifact) -> Rea
 }
 
 /// Gives customers the uplifts that a model expects of them and, where the outcome is yes or no and the plan names no
-/// column, the probability without a contact. `frame` is the table that the customers were read from. Returns what does
-/// not fit, in sentences.
+/// column, the probability without a contact. `frame` is the table that the customers were read from; with `allow_absent`
+/// features may be missing from it. Returns what does not fit, in sentences.
 ///
 /// # Errors
 /// When the table has none of the model's features or one of another kind, the model knows no action of the plan, the
@@ -115,6 +127,7 @@ pub fn learned(
     spec: &PlanSpec,
     model: &UpliftArtifact,
     frame: &Frame,
+    allow_absent: bool,
 ) -> Result<Vec<String>> {
     let uplift = &model.uplift;
     let expected = match uplift.outcome {
@@ -130,6 +143,12 @@ pub fn learned(
     }
     let mut warnings = Vec::new();
     let binding = bind(&uplift.schema, frame, &mut warnings)?;
+    if !binding.absent().is_empty() && !allow_absent {
+        return Err(Error::BadOptions(format!(
+            "{}; expected all of them; with --allow-absent they count as missing",
+            warnings.join("; ")
+        )));
+    }
     let rows = binding.rows(frame, 0..frame.rows());
     let mut known = 0;
     for (place, action) in spec.actions.iter().enumerate() {

@@ -121,7 +121,7 @@ fn name(frame: &Frame, place: usize) -> String {
     frame.schema().fields()[place].name.clone()
 }
 
-fn check_ids(frame: &Frame, place: usize, repeated_ids: bool) -> Result<()> {
+pub(crate) fn check_ids(frame: &Frame, place: usize, repeated_ids: bool) -> Result<()> {
     let mut first_row: HashMap<std::borrow::Cow<'_, str>, usize> = HashMap::new();
     let mut found: Option<(String, usize, usize)> = None;
     let mut repeated = BTreeSet::new();

@@ -14,6 +14,7 @@ use crate::commands::{ReadArgs, Talk, colour, format_of, print, write_whole};
 use crate::label::TargetSpec;
 use crate::pipeline::crate_versions;
 use crate::report::{UpliftDocument, uplift_terminal};
+use crate::roles::check_ids;
 use crate::sheet::{Cells, Sheet};
 use crate::split::keys;
 use crate::uplift::{
@@ -101,6 +102,7 @@ impl FitUplift {
         let columns = self.columns(&frame)?;
         let experiment = Experiment::new(&frame, columns)?;
         let worth = self.worth(&experiment)?;
+        let recency = self.numbers(&frame, "recency", self.recency.as_deref())?;
         let propensities = self.propensities(&frame, &experiment)?;
         let learning = Learning::usual(self.learner, self.seed);
         talk.say(&format!(
@@ -111,7 +113,6 @@ impl FitUplift {
             experiment.arms[0]
         ));
         let fitted = CrossFitted::new(&experiment, &learning, &propensities.of)?;
-        let recency = self.numbers(&frame, "recency", self.recency.as_deref())?;
         let figures = Judge {
             experiment: &experiment,
             fitted: &fitted,
@@ -122,20 +123,20 @@ impl FitUplift {
             seed: self.seed,
         }
         .figures();
-        let verdict = judge(&figures.policies, experiment.rows.len());
+        let verdict = judge(&figures.policies, experiment.rows.len(), propensities.thin);
         let document =
             UpliftDocument::new(&experiment, &learning, &worth, &propensities, figures, &verdict);
         if let Some((file, format)) = predictions {
             let sheet = predicted(&experiment, &fitted, &frame, self.id.as_deref());
             write_whole(file, |mut to| sheet.write(&mut to, format))?;
         }
-        if let Some(file) = &self.output {
-            talk.say("fitting on all rows");
-            self.save(file, &experiment, &learning, &propensities.of, &document)?;
-        }
         match self.json {
             true => print(&document.json())?,
             false => print(&uplift_terminal(&document, colour()))?,
+        }
+        if let Some(file) = &self.output {
+            talk.say("fitting on all rows");
+            self.save(file, &experiment, &learning, &propensities.of, &document)?;
         }
         Ok(match verdict.word {
             Word::Usable => 0,
@@ -172,6 +173,9 @@ impl FitUplift {
         }
         let features: Vec<usize> =
             (0..schema.len()).filter(|place| !taken.contains(place)).collect();
+        if let Some(place) = id {
+            check_ids(frame, place, true)?;
+        }
         let keys = keys(frame, id, &features);
         Ok(Columns { action, control: &self.control, features, outcome, kind, keys })
     }
@@ -252,16 +256,7 @@ impl FitUplift {
         let Some(logged) = self.numbers(frame, "propensity", self.propensity.as_deref())? else {
             return Ok(Propensities::estimate(experiment, self.seed)?);
         };
-        let wrong = |row: &&u32| !(logged[**row as usize] > 0.0 && logged[**row as usize] <= 1.0);
-        if let Some(&row) = experiment.rows.iter().find(wrong) {
-            bail!(
-                "--propensity {}: row {} has {}, expected a probability above 0 and at most 1",
-                self.propensity.as_deref().unwrap_or_default(),
-                row + 1,
-                logged[row as usize]
-            );
-        }
-        Ok(Propensities::logged(experiment, logged.to_vec()))
+        Ok(Propensities::logged(experiment, logged.to_vec())?)
     }
 
     fn save(

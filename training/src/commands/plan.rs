@@ -40,9 +40,12 @@ pub struct PlanCommand {
     /// Model of `rekindle fit-uplift`: uplifts are what it expects of the table's customers
     #[arg(long, value_name = "FILE")]
     uplift: Option<PathBuf>,
-    /// Plan with a model of uplift whose verdict is unusable, too
+    /// Plan with a model of uplift that is not usable, too: the report says so
     #[arg(long, requires = "uplift")]
     even_unusable: bool,
+    /// Features of the model of uplift that are no columns of the table count as missing
+    #[arg(long, requires = "uplift")]
+    allow_absent: bool,
     /// JSON file to write the totals to
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -66,7 +69,7 @@ impl PlanCommand {
         };
         let format = format_of(&self.output)?;
         let spec = parse(&self.plan)?;
-        let model = self.model(talk)?;
+        let model = self.model()?;
         let mut options = reading(&spec, self.read.options());
         if let Some(model) = &model {
             options = reading_features(options, model);
@@ -74,14 +77,20 @@ impl PlanCommand {
         let frame = read(table, &options)?;
         let at = || table.display().to_string();
         let mut customers = customers(&frame, &spec).with_context(at)?;
+        let mut notes = Vec::new();
         if let Some(model) = &model {
-            let warnings = learned(&mut customers, &spec, model, &frame).with_context(at)?;
-            warnings.iter().for_each(|warning| talk.say(&format!("note: {warning}")));
+            let (verdict, reason) = (&model.manifest.verdict, &model.manifest.reason);
+            if verdict != Word::Usable.text() {
+                notes.push(format!("the verdict on the model of uplift is {verdict}: {reason}"));
+            }
+            let more = learned(&mut customers, &spec, model, &frame, self.allow_absent);
+            notes.extend(more.with_context(at)?);
         }
         drop(frame);
         let plan = decide(&spec, &customers)
             .with_context(|| format!("{} with {}", self.plan.display(), table.display()))?;
-        let remarks = remarks(&spec, &customers);
+        notes.extend(remarks(&spec, &customers));
+        let remarks = notes;
         remarks.iter().for_each(|remark| talk.say(&format!("note: {remark}")));
         let language = self.language;
         let speaker = Speaker { spec: &spec, customers: &customers, plan: &plan, language };
@@ -91,6 +100,10 @@ impl PlanCommand {
         let mut report = json!(totals);
         report["output"] = json!(self.output.display().to_string());
         report["notes"] = json!(remarks);
+        report["uplift_model"] = json!(model.as_ref().map(|model| json!({
+            "verdict": model.manifest.verdict,
+            "data_fingerprint": model.manifest.data_fingerprint,
+        })));
         let report = format!("{report:#}\n");
         if let Some(path) = &self.report {
             write_whole(path, |to| to.write_all(report.as_bytes()))?;
@@ -104,17 +117,16 @@ impl PlanCommand {
     }
 
     /// The model of uplift, where one is named and may be planned with.
-    fn model(&self, talk: Talk) -> Result<Option<UpliftArtifact>> {
+    fn model(&self) -> Result<Option<UpliftArtifact>> {
         let Some(path) = &self.uplift else { return Ok(None) };
         let model = UpliftArtifact::load(path)?;
         let (verdict, reason) = (&model.manifest.verdict, &model.manifest.reason);
         if verdict != Word::Usable.text() {
             let said =
                 format!("{}: the verdict on this model is {verdict}: {reason}", path.display());
-            if verdict == Word::Unusable.text() && !self.even_unusable {
+            if !self.even_unusable {
                 bail!("{said}. Plan without it (uplift is then assumed), or say --even-unusable");
             }
-            talk.say(&format!("note: {said}"));
         }
         Ok(Some(model))
     }

@@ -108,7 +108,7 @@ impl UpliftDocument {
     fn assigned(&self) -> String {
         match self.assignment.assignment {
             Assignment::Logged => "propensities as logged".to_owned(),
-            Assignment::Random => "at random: the features tell nothing of who got what".to_owned(),
+            Assignment::Random => "at random, as far as the features tell who got what".to_owned(),
             Assignment::Estimated => {
                 "not at random: the features tell who got what. Uplifts are right only where all that decided is among \
                  the features"
@@ -134,8 +134,8 @@ pub fn uplift_terminal(document: &UpliftDocument, colour: bool) -> String {
         document.features,
         document.assigned(),
         assignment.smallest,
-        match assignment.clipped > 0.0 {
-            true => format!(", {} of rows below 0.02 taken as 0.02", percent(assignment.clipped)),
+        match assignment.thin > 0.0 {
+            true => format!(", {} of rows have one below 0.02", percent(assignment.thin)),
             false => String::new(),
         }
     );

@@ -20,8 +20,8 @@ pub struct CrossFitted {
     pub untreated: Vec<f64>,
     /// By arm, the row's score: its mean over any rows estimates what they would bring with that arm.
     pub scores: Vec<Vec<f64>>,
-    /// The action that was best, in the mean, of the rows that the row's model was learned from.
-    pub best: Vec<usize>,
+    /// By fold and action, the mean effect over the rows that the fold's model was learned from.
+    pub means: Vec<Vec<f64>>,
     /// The row's fold. Predictions of different folds are of different models.
     pub fold: Vec<u8>,
 }
@@ -47,16 +47,16 @@ impl CrossFitted {
             uplift: vec![none(); experiment.actions()],
             untreated: none(),
             scores: vec![none(); experiment.arms.len()],
-            best: vec![0; rows],
+            means: Vec::new(),
             fold: vec![0; rows],
         };
         let place = |row: &u32| {
             experiment.rows.binary_search(row).expect("folds hold the experiment's rows")
         };
         for (number, (fold, answers)) in folds.iter().zip(answers).enumerate() {
+            all.means.push(answers.means);
             for (at, place) in fold.iter().map(place).enumerate() {
                 all.untreated[place] = answers.untreated[at];
-                all.best[place] = answers.best;
                 all.fold[place] = number as u8;
                 for (all, of) in all.uplift.iter_mut().zip(&answers.uplift) {
                     all[place] = of[at];
@@ -75,7 +75,7 @@ struct Answers {
     uplift: Vec<Vec<f64>>,
     untreated: Vec<f64>,
     scores: Vec<Vec<f64>>,
-    best: usize,
+    means: Vec<f64>,
 }
 
 impl Answers {
@@ -105,13 +105,12 @@ impl Answers {
                     .collect()
             })
             .collect();
-        let actions = learned.uplift.actions.iter().enumerate();
-        let best = actions.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean)).map_or(0, |(a, _)| a);
+        let means = learned.uplift.actions.iter().map(|action| action.mean).collect();
         Ok(Answers {
             uplift: learned.uplift.uplifts(&cells),
             untreated: learned.uplift.untreated(&cells),
             scores,
-            best,
+            means,
         })
     }
 }

@@ -237,6 +237,14 @@ impl Judge<'_> {
         best.filter(|(_, profit)| *profit > 0.0).map_or(0, |(arm, _)| arm)
     }
 
+    /// The arm of the action that brings most in the mean, by what was known of the other folds.
+    fn usual(&self, place: usize) -> usize {
+        let means = &self.fitted.means[usize::from(self.fitted.fold[place])];
+        let profit = |action: usize| self.worth.value * means[action] - self.worth.costs[action];
+        let best = (0..means.len()).max_by(|a, b| profit(*a).total_cmp(&profit(*b)));
+        best.map_or(0, |action| action + 1)
+    }
+
     /// The model's policy and those it must beat.
     fn policies(&self) -> Vec<PolicyFigures> {
         let (rows, actions) = (self.experiment.rows.len(), self.experiment.actions());
@@ -286,7 +294,7 @@ impl Judge<'_> {
             order.sort_by(|a, b| by(*a).total_cmp(&by(*b)).then(keys[*a].cmp(&keys[*b])));
             let mut arms = vec![0; rows];
             let contacts = order.iter().take(contacted);
-            contacts.for_each(|place| arms[*place] = self.fitted.best[*place] + 1);
+            contacts.for_each(|place| arms[*place] = self.usual(*place));
             arms
         };
         let risk = first(&|place| self.fitted.untreated[place]);

@@ -113,7 +113,8 @@ fn judged(subjects: &[Subject], logged: bool) -> (Propensities, Figures, UpliftV
     let experiment =
         Experiment::new(&frame, columns(subjects, bought(subjects), Outcome::YesNo)).unwrap();
     let propensities = match logged {
-        true => Propensities::logged(&experiment, subjects.iter().map(|s| s.propensity).collect()),
+        true => Propensities::logged(&experiment, subjects.iter().map(|s| s.propensity).collect())
+            .unwrap(),
         false => Propensities::estimate(&experiment, 1).unwrap(),
     };
     let learning = Learning::usual(Learner::Auto, 3);
@@ -128,7 +129,7 @@ fn judged(subjects: &[Subject], logged: bool) -> (Propensities, Figures, UpliftV
         seed: 5,
     }
     .figures();
-    let verdict = judge(&figures.policies, experiment.rows.len());
+    let verdict = judge(&figures.policies, experiment.rows.len(), propensities.thin);
     (propensities, figures, verdict)
 }
 
@@ -177,6 +178,34 @@ fn targeted_contacts_are_seen_as_such_and_do_not_deceive() {
             assert!(far < 0.025, "{name}: {found:?}, true {}", truth(action));
         }
     }
+}
+
+#[test]
+fn without_overlap_nothing_is_usable() {
+    // Who has x0 above 0 is contacted, the others are not, and nobody buys for it: sides differ by what they are.
+    let mut subjects = world(6_000, 0.0, false);
+    for subject in &mut subjects {
+        subject.arm = usize::from(subject.features[0] > 0.0);
+    }
+    let first = |subjects: &[Subject]| {
+        let frame = frame(subjects);
+        let columns = columns(subjects, bought(subjects), Outcome::YesNo);
+        let experiment = Experiment::new(&frame, columns).unwrap();
+        let propensities = Propensities::estimate(&experiment, 1).unwrap();
+        let ones = vec![1.0; subjects.len()];
+        assert!(Propensities::logged(&experiment, ones).is_err());
+        let wrong = vec![0.05; subjects.len()];
+        let error = Propensities::logged(&experiment, wrong).unwrap_err().to_string();
+        assert!(error.contains("stand for"), "{error}");
+        propensities
+    };
+    let propensities = first(&subjects);
+    assert_eq!(propensities.assignment, Assignment::Estimated);
+    assert!(propensities.thin > 0.5, "{}", propensities.thin);
+    assert_eq!(judge(&[], 6_000, propensities.thin).word, Word::NotEnoughData);
+    // Of few rows, too.
+    let few = first(&subjects[..400]);
+    assert_eq!(few.assignment, Assignment::Estimated);
 }
 
 #[test]

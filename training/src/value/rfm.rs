@@ -70,6 +70,12 @@ impl RfmTable {
             let repeats =
                 Repeats::new(count, recency, age).map_err(|e| bad(format!("line {line}: {e}")))?;
             let mean = money.map_or(Ok(0.0), cell)?;
+            if count > 0 && money.is_some() && mean <= 0.0 {
+                return Err(bad(format!(
+                    "line {line}: monetary_value: found {mean}, expected an amount above 0 of a customer who bought \
+                     again; leave such customers out, or the column"
+                )));
+            }
             let days = if mean > 0.0 { count } else { 0 };
             table.ids.push(id.map_or_else(|| number.to_string(), |id| record[id].to_owned()));
             table.repeats.push(repeats);

@@ -60,7 +60,14 @@ pub fn allocate(problem: &Problem<'_>) -> Result<Allocation> {
     let cells = Cells::new(problem);
     let priced = prices::solve(&cells);
     let charges = cells.charges(&priced.prices);
-    let dealt = deal(&cells, &priced);
+    let dealt = match cells.free {
+        // Nobody takes part: nothing is scarce, and those held out would have had what is best for each.
+        0 => {
+            let free = cells.charges(&vec![0.0; priced.prices.len()]);
+            (0..cells.customers.len()).map(|row| cells.best(row, &free)).collect()
+        }
+        _ => deal(&cells, &priced),
+    };
     let (free, held) = dealt.split_at(cells.free);
     let mut draft = Draft::new(&cells, &charges, free.to_vec());
     draft.settle();

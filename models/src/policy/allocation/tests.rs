@@ -272,6 +272,17 @@ fn those_held_out_are_told_what_they_would_have_had_and_cost_nothing() {
 }
 
 #[test]
+fn where_all_are_held_out_each_would_have_had_its_best() {
+    let mut case = Case::drawn(40, 4, 0, 5);
+    case.held_out = vec![true; 40];
+    let found = allocate(&case.problem()).unwrap();
+    case.check(&found);
+    assert_eq!((found.profit, found.cost), (0.0, 0.0));
+    let some = found.actions.iter().filter(|action| action.is_some()).count();
+    assert!(some > 20, "{some}");
+}
+
+#[test]
 fn numbers_out_of_range_are_refused() {
     let case = Case::drawn(5, 2, 0, 1);
     let refused = |case: &Case, text: &str| {
