@@ -120,7 +120,7 @@ fn without_any_effect_nothing_may_be_planned_by_accident() {
     assert_ne!(report["uplift_model"]["verdict"], "usable");
     assert!(report["notes"][0].as_str().unwrap().contains("the verdict on the model"), "{report}");
     std::fs::write(at.join("c.csv"), table.replacen(",x,", ",y,", 1)).unwrap();
-    check(&[words.as_slice(), &["--even-unusable"]].concat(), "--allow-absent");
+    check(&[words.as_slice(), &["--even-unusable"]].concat(), "has none of the model's");
     std::fs::write(
         at.join("plan.toml"),
         "[plan]\n[[actions]]\nname = \"letter\"\nchannel = \"post\"\ncost = 1.0\n",
