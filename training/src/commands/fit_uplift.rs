@@ -20,7 +20,6 @@ use crate::split::keys;
 use crate::uplift::{
     Columns, CrossFitted, Experiment, Judge, Learner, Learning, Propensities, Worth, judge,
 };
-use crate::verdict::Word;
 
 /// Learn what actions change from an experiment, judge and save it
 #[derive(Debug, Args)]
@@ -138,11 +137,7 @@ impl FitUplift {
             talk.say("fitting on all rows");
             self.save(file, &experiment, &learning, &propensities.of, &document)?;
         }
-        Ok(match verdict.word {
-            Word::Usable => 0,
-            Word::Unusable => 1,
-            Word::NotEnoughData => 2,
-        })
+        Ok(verdict.word.exit_code())
     }
 
     fn read_options(&self) -> rekindle_models::frame::ReadOptions {

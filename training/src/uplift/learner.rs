@@ -110,7 +110,6 @@ impl Learning {
             num_leaves: 6,
             min_data_in_leaf: 100.0,
             feature_fraction: 0.7,
-            max_bin: 63,
             lambda_l2: 5.0,
             seed,
             ..Boosting::default()
