@@ -210,7 +210,24 @@ GOOD_EVENTS = st.fixed_dictionaries({
             "amount": st.floats(0, 99), "product": st.just("p1"), "received_at": WHEN}), max_size=5)},
     optional={"customer_id": st.sampled_from(["a", 7])}).map(as_json)
 
+ACTIONS = [{"name": "reminder", "channel": "email", "cost": 0.02},
+           {"name": "letter", "offer": "voucher", "channel": "post", "cost": 1.1, "offer_cost": 5.0}]
+GOOD_PLAN = st.fixed_dictionaries({
+    "spec": st.fixed_dictionaries({
+        "plan": st.fixed_dictionaries({}, optional={
+            "budget": st.floats(0, 50), "control_share": st.sampled_from([0, 0.1, 0.5]),
+            "consent_default": st.booleans(), "minimum_profit": st.sampled_from([0, 1])}).map(
+                lambda plan: {"value": 30.0, **plan}),
+        "actions": st.just(ACTIONS)}, optional={"channels": st.just({"post": {"capacity": 2}})}),
+    "customers": st.lists(st.fixed_dictionaries(
+        {"customer_id": st.sampled_from(["a", "b", "c", 7]), "lifecycle_stage": st.sampled_from(["lapsed", "repeat"])},
+        optional={"lapse_tier": st.just("dormant"), "grade": st.sampled_from(["A", "C"]),
+                  "predicted_value": st.floats(-5, 90), "uplift": st.just({"letter": 0.1}),
+                  "consent": st.just({"post": True}), "birthday": st.sampled_from(["1990-02-28", "soon"])}),
+        max_size=4, unique_by=lambda customer: customer["customer_id"])}).map(as_json)
+
 BODIES = {
+    "/v1/reactivation/plan": GOOD_PLAN,
     "/v1/score": st.one_of(st.lists(GOOD, max_size=12), CUSTOMERS, GOOD, CUSTOMER).map(as_json),
     "/v1/score/events": st.one_of(EVENTS, GOOD_EVENTS),
     "/invocations": mlflow_body(),
@@ -239,7 +256,9 @@ def nearly(draw, case):
         case.query = {"share": draw(mostly(st.floats(0, 1), st.floats()))}
     if case.method.upper() != "POST" or ":" in path:
         return case
-    if not path.startswith("/v2/"):
+    if path == "/v1/reactivation/plan":
+        case.query = draw(st.sampled_from([{}, {"language": "zh"}, {"language": "xx"}]))
+    elif not path.startswith("/v2/"):
         right = st.just({"model": "churned" if path.endswith("/events") else "churn"})
         case.query = dict(draw(st.one_of(right, right, QUERY, SEVERAL)))
     if path.endswith("/infer"):

@@ -90,6 +90,11 @@ pub enum ApiError {
         /// What was found and what was expected.
         reason: String,
     },
+    /// The body is JSON, but makes no plan.
+    InvalidPlan {
+        /// Where, what was found and what was expected.
+        reason: String,
+    },
     /// The model does not know how its features are made from events.
     NotFromEvents {
         /// The model.
@@ -282,6 +287,7 @@ impl ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid_features")
             }
             ApiError::InvalidEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_events"),
+            ApiError::InvalidPlan { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_plan"),
             ApiError::NotFromEvents { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_from_events"),
             ApiError::NoReasons { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_reasons"),
             ApiError::InvalidTable { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_table"),
@@ -328,6 +334,7 @@ impl ApiError {
             | ApiError::InvalidQuery { .. }
             | ApiError::UnknownRoute { .. }
             | ApiError::MethodNotAllowed { .. }
+            | ApiError::InvalidPlan { .. }
             | ApiError::NotFromEvents { .. }
             | ApiError::NoReasons { .. }
             | ApiError::InvalidTable { .. }
@@ -458,6 +465,7 @@ impl fmt::Display for ApiError {
                 write!(f, "model {model} tells no reasons: {reason}")
             }
             ApiError::InvalidTable { reason } => write!(f, "the table cannot be read: {reason}"),
+            ApiError::InvalidPlan { reason } => write!(f, "the plan cannot be made: {reason}"),
             ApiError::UnsupportedMediaType { found, expected } => {
                 write!(f, "{found} is not taken here; send {expected}")
             }

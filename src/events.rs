@@ -16,7 +16,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use crate::customers::{Customers, History as Told, Warnings};
 use crate::error::ApiError;
 use crate::fields::{Missing, Role};
-use crate::payload::malformed;
+use crate::payload::place_told;
 use crate::values::{Cell, Value, cell, customer_id, shorten};
 
 /// Makes a model's features from events.
@@ -374,24 +374,11 @@ impl<'de> Visitor<'de> for Entries {
 
 /// What is wrong with a body: of JSON that is no customer's events, the place in it too.
 fn unread(body: &[u8], error: &serde_json::Error) -> ApiError {
-    let (line, column, reason) = match malformed(error) {
-        ApiError::MalformedJson { line, column, reason } if error.is_data() => {
-            (line, column, reason)
-        }
-        other => return other,
-    };
-    // Read once more, with an eye on the place.
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let again: Result<Body<'_>, _> = serde_path_to_error::deserialize(&mut json);
-    let path = again.err().map(|error| error.path().to_string()).unwrap_or_default();
-    let reason = reason
-        .replace("invalid type: ", "found ")
-        .replace("invalid value: ", "found ")
-        .replace("expected f64", "expected a number");
-    match path.as_str() {
-        "" | "." => ApiError::InvalidEvents { line, column, reason },
-        _ => ApiError::InvalidEvents { line, column, reason: format!("{path}: {reason}") },
-    }
+    let told = place_told::<Body<'_>>(body, error);
+    told.map_or_else(
+        |other| other,
+        |(line, column, reason)| ApiError::InvalidEvents { line, column, reason },
+    )
 }
 
 fn invalid(reason: String) -> ApiError {

@@ -20,6 +20,7 @@ mod scoring;
 mod customers;
 mod events;
 mod payload;
+mod plans;
 mod rows;
 mod table;
 mod tensors;

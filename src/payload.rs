@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::customers::{Customers, Gathering, Limits};
@@ -71,6 +72,31 @@ pub fn malformed(error: &serde_json::Error) -> ApiError {
     // The place is told apart from the reason, which ends with it.
     let reason = text.split(" at line ").next().unwrap_or_default().to_owned();
     ApiError::MalformedJson { line: error.line(), column: error.column(), reason }
+}
+
+/// Of a body that is JSON but no `T`: line, column and what was found, with its path; else the error that it is.
+pub fn place_told<'b, T: Deserialize<'b>>(
+    body: &'b [u8],
+    error: &serde_json::Error,
+) -> Result<(usize, usize, String), ApiError> {
+    let (line, column, reason) = match malformed(error) {
+        ApiError::MalformedJson { line, column, reason } if error.is_data() => {
+            (line, column, reason)
+        }
+        other => return Err(other),
+    };
+    // Read once more, with an eye on the place.
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let again: Result<T, _> = serde_path_to_error::deserialize(&mut json);
+    let path = again.err().map(|error| error.path().to_string()).unwrap_or_default();
+    let reason = reason
+        .replace("invalid type: ", "found ")
+        .replace("invalid value: ", "found ")
+        .replace("expected f64", "expected a number");
+    Ok(match path.as_str() {
+        "" | "." => (line, column, reason),
+        _ => (line, column, format!("{path}: {reason}")),
+    })
 }
 
 /// A body with `null` wherever it has `NaN` outside texts, as Python's json writes it; `None` where it has none.

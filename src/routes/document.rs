@@ -14,7 +14,7 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 use crate::error::{ApiError, ErrorBody, InferenceError, InvocationError, Protocol};
 use crate::gate;
 use crate::routes::{
-    batch, customers, events, health, inference, invocations, metrics, models, score,
+    batch, customers, events, health, inference, invocations, metrics, models, reactivation, score,
 };
 
 /// The document.
@@ -26,7 +26,7 @@ use crate::routes::{
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
-        score::score, events::score_events, batch::score_batch,
+        score::score, events::score_events, batch::score_batch, reactivation::plan,
         customers::show, models::list, models::show, models::promote, models::rollback, models::shadow, models::end_shadow,
         models::canary, models::end_canary,
         inference::server, inference::live, inference::ready, inference::model, inference::model_version,

@@ -11,6 +11,7 @@ mod invocations;
 mod metrics;
 mod missing;
 mod models;
+mod reactivation;
 mod receive;
 mod score;
 
@@ -27,6 +28,7 @@ pub fn urls(app: &mut ServiceConfig) {
     app.service(post("/v1/score").route(web::post().to(score::score)))
         .service(post("/v1/score/events").route(web::post().to(events::score_events)))
         .service(post("/v1/score/batch").route(web::post().to(batch::score_batch)))
+        .service(post("/v1/reactivation/plan").route(web::post().to(reactivation::plan)))
         .service(get("/v1/customers/{id}").route(read(customers::show)))
         .service(get("/v1/models").route(read(models::list)));
     let of_version =

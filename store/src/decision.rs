@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use rekindle_models::policy::{Action, Decided, date_text};
+
 use crate::cell::{Cell, Fields, Table, Told, Written};
 use crate::check::Check;
 use crate::error::Result;
@@ -131,6 +133,32 @@ pub(crate) fn check(decisions: &[Decision]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl From<Decided<'_>> for Decision {
+    /// A decision of a plan. Of one held out, action, offer, channel and cost are those that it would have had; uplift
+    /// and expected profit are 0.
+    fn from(decided: Decided<'_>) -> Decision {
+        let Decided { decision, planned, .. } = decided;
+        Decision {
+            customer_id: decided.customer_id.to_owned(),
+            action: planned.map_or("none", |action| &action.name).to_owned(),
+            offer: planned.and_then(Action::offered).map(str::to_owned),
+            channel: planned.map(|action| action.channel.clone()),
+            cost: planned.map_or(0.0, |action| action.cost),
+            uplift: decision.uplift,
+            expected_profit: decision.expected_profit,
+            control: decision.control,
+            propensity: decision.propensity,
+            lapse_tier: decided.lapse_tier.map(str::to_owned),
+            lifecycle_stage: decided.lifecycle_stage.map(str::to_owned),
+            grade: decided.grade.map(str::to_owned),
+            score: decided.baseline,
+            predicted_value: decided.value,
+            sentence: Some(decided.reason),
+            contact_on: decision.contact_on.map(date_text),
+        }
+    }
 }
 
 impl Decision {

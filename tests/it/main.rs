@@ -17,6 +17,7 @@ mod object_store;
 mod observation;
 mod overload;
 mod protocols;
+mod reactivation;
 mod security;
 mod service;
 mod shutdown;

@@ -1,0 +1,230 @@
+//! Plans as JSON: what a campaign may do and its customers in, a decision for each out. Decides nothing itself.
+
+use std::collections::BTreeMap;
+
+use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
+use rekindle_models::language::Language;
+use rekindle_models::policy::{
+    Action, Customers, Decided, PlanSpec, Speaker, Totals, date_text, day_of, decide, total,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::customers::Limits;
+use crate::error::ApiError;
+use crate::payload::place_told;
+use crate::values::CustomerId;
+
+/// What is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// As a plan file of `rekindle plan`.
+    spec: PlanSpec,
+    customers: Vec<Customer>,
+}
+
+/// A customer to plan for; what is not known is left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Customer {
+    customer_id: CustomerId,
+    lifecycle_stage: Option<LifecycleStage>,
+    lapse_tier: Option<LapseTier>,
+    grade: Option<Grade>,
+    /// Profit of a success.
+    predicted_value: Option<f64>,
+    /// Probability of the outcome without a contact.
+    baseline: Option<f64>,
+    /// By action, the learned uplift.
+    #[serde(default)]
+    uplift: BTreeMap<String, f64>,
+    /// By channel.
+    #[serde(default)]
+    consent: BTreeMap<String, bool>,
+    /// Within the plan's `within_days`.
+    contacts: Option<f64>,
+    #[serde(default)]
+    excluded: bool,
+    last_purchase: Option<String>,
+    median_gap_days: Option<f64>,
+    birthday: Option<String>,
+    season_month: Option<f64>,
+}
+
+/// A plan.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlanReply {
+    /// In the order of the customers.
+    decisions: Vec<PlanDecision>,
+    /// The plan added up: spent, expected, what limits cost, who is held out.
+    #[schema(value_type = serde_json::Value)]
+    totals: Totals,
+}
+
+/// What is done with a customer.
+#[derive(Debug, Serialize, ToSchema)]
+struct PlanDecision {
+    customer_id: String,
+    /// The action, or `none`.
+    action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
+    /// Of the contact.
+    cost: f64,
+    /// What the offer is expected to cost.
+    offer_cost: f64,
+    uplift: f64,
+    /// Whether the uplift is assumed, not learned.
+    assumed: bool,
+    expected_profit: f64,
+    /// The action, or what a customer who is held out would have had.
+    planned: String,
+    /// Whether the customer is held out at random.
+    control: bool,
+    /// How likely it was to be assigned so.
+    propensity: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact_on: Option<String>,
+    /// What carries the contact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occasion: Option<String>,
+    why: String,
+    /// Why, in a sentence.
+    reason: String,
+}
+
+/// Reads a request's body and plans.
+///
+/// # Errors
+/// When the body is not JSON, or something of it makes no plan: which, what was found, what was expected.
+pub fn plan(body: &[u8], limits: Limits, language: Language) -> Result<PlanReply, ApiError> {
+    let Request { spec, customers } = serde_json::from_slice(body).map_err(|error| {
+        let invalid = |(_, _, reason)| ApiError::InvalidPlan { reason };
+        place_told::<Request>(body, &error).map_or_else(|other| other, invalid)
+    })?;
+    if customers.len() > limits.customers {
+        return Err(ApiError::TooManyCustomers { limit: limits.customers });
+    }
+    let unsound = |error: rekindle_models::Error| invalid(error.to_string());
+    spec.validate().map_err(unsound)?;
+    let customers = columns(&spec, customers, limits)?;
+    let plan = decide(&spec, &customers).map_err(unsound)?;
+    let totals = total(&spec, &customers, &plan);
+    let speaker = Speaker { spec: &spec, customers: &customers, plan: &plan, language };
+    let decisions = (0..customers.ids.len()).map(|place| speaker.decided(place).into()).collect();
+    Ok(PlanReply { decisions, totals })
+}
+
+fn invalid(reason: String) -> ApiError {
+    ApiError::InvalidPlan { reason }
+}
+
+impl From<Decided<'_>> for PlanDecision {
+    fn from(decided: Decided<'_>) -> PlanDecision {
+        let Decided { decision, action, .. } = decided;
+        let name = |action: Option<&Action>| action.map_or("none", |a| &a.name).to_owned();
+        PlanDecision {
+            customer_id: decided.customer_id.to_owned(),
+            action: name(action),
+            offer: action.and_then(Action::offered).map(str::to_owned),
+            channel: action.map(|action| action.channel.clone()),
+            cost: decision.cost,
+            offer_cost: decision.offer_cost,
+            uplift: decision.uplift,
+            assumed: decided.assumed,
+            expected_profit: decision.expected_profit,
+            planned: name(decided.planned),
+            control: decision.control,
+            propensity: decision.propensity,
+            contact_on: decision.contact_on.map(date_text),
+            occasion: decision.occasion.map(|occasion| occasion.text().to_owned()),
+            why: decision.why.text().to_owned(),
+            reason: decided.reason,
+        }
+    }
+}
+
+/// The customers column by column. What nobody has is not known of anybody.
+fn columns(
+    spec: &PlanSpec,
+    customers: Vec<Customer>,
+    limits: Limits,
+) -> Result<Customers, ApiError> {
+    for (place, customer) in customers.iter().enumerate() {
+        customer.check(place, spec, limits)?;
+    }
+    let numbers = |of: &dyn Fn(&Customer) -> Option<f64>| {
+        let some = customers.iter().any(|customer| of(customer).is_some());
+        some.then(|| customers.iter().map(|customer| of(customer).unwrap_or(f64::NAN)).collect())
+    };
+    let days = |name: &str, of: &dyn Fn(&Customer) -> Option<&String>| {
+        let day = |(place, customer): (usize, &Customer)| match of(customer) {
+            None => Ok(f64::NAN),
+            Some(text) => day_of(text).map(f64::from).ok_or_else(|| {
+                invalid(format!(
+                    "customers[{place}].{name}: found {text:?}, expected a date as 2026-03-01"
+                ))
+            }),
+        };
+        let some = customers.iter().any(|customer| of(customer).is_some());
+        some.then(|| customers.iter().enumerate().map(day).collect::<Result<Vec<f64>, _>>())
+            .transpose()
+    };
+    let mut channels: Vec<&str> =
+        customers.iter().flat_map(|c| c.consent.keys().map(String::as_str)).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    let consent = |channel: &str| {
+        customers.iter().map(|customer| customer.consent.get(channel).copied()).collect()
+    };
+    Ok(Customers {
+        ids: customers.iter().map(|customer| customer.customer_id.to_string()).collect(),
+        stages: Some(customers.iter().map(|customer| customer.lifecycle_stage).collect()),
+        tiers: Some(customers.iter().map(|customer| customer.lapse_tier).collect()),
+        grades: Some(customers.iter().map(|customer| customer.grade).collect()),
+        values: numbers(&|customer| customer.predicted_value),
+        baselines: numbers(&|customer| customer.baseline),
+        uplifts: spec
+            .actions
+            .iter()
+            .map(|action| numbers(&|customer| customer.uplift.get(&action.name).copied()))
+            .collect(),
+        consents: channels
+            .into_iter()
+            .map(|channel| (channel.to_owned(), consent(channel)))
+            .collect(),
+        contacts: numbers(&|customer| customer.contacts),
+        excluded: Some(customers.iter().map(|customer| customer.excluded).collect()),
+        last_purchases: days("last_purchase", &|customer| customer.last_purchase.as_ref())?,
+        median_gap_days: numbers(&|customer| customer.median_gap_days),
+        birthdays: days("birthday", &|customer| customer.birthday.as_ref())?,
+        season_months: numbers(&|customer| customer.season_month),
+    })
+}
+
+impl Customer {
+    fn check(&self, place: usize, spec: &PlanSpec, limits: Limits) -> Result<(), ApiError> {
+        let at = |what: String| Err(invalid(format!("customers[{place}].{what}")));
+        let id = self.customer_id.to_string();
+        if id.len() > limits.text_bytes {
+            let (found, most) = (id.len(), limits.text_bytes);
+            return at(format!(
+                "customer_id: found a text of {found} bytes, expected at most {most}"
+            ));
+        }
+        for action in self.uplift.keys() {
+            if !spec.actions.iter().any(|own| own.name == *action) {
+                let names: Vec<&str> = spec.actions.iter().map(|own| own.name.as_str()).collect();
+                let found: String = action.chars().take(64).collect();
+                return at(format!(
+                    "uplift: found {found:?}, expected an action of the plan: {}",
+                    names.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+}
