@@ -159,11 +159,21 @@ pub enum ApiError {
     },
     /// The audit log cannot be written, so that nothing is changed.
     NotAudited,
-    /// No score of the customer is kept.
+    /// Rows of a request that cannot be kept.
+    InvalidRows {
+        /// Where, what was found and what was expected.
+        reason: String,
+    },
+    /// No such campaign.
+    UnknownCampaign {
+        /// The id asked for.
+        campaign: String,
+    },
+    /// Nothing is kept of the customer.
     UnknownCustomer,
-    /// Customers' scores are not kept.
+    /// The service has no store.
     NotKept,
-    /// Customers' scores cannot be read now.
+    /// The store cannot be reached now.
     StoreAway,
     /// The service is asked to end, and finishes what it has begun.
     Draining,
@@ -305,6 +315,8 @@ impl ApiError {
             ApiError::VersionRefused { .. } => (StatusCode::CONFLICT, "version_refused"),
             ApiError::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
             ApiError::NotAudited => (StatusCode::SERVICE_UNAVAILABLE, "not_audited"),
+            ApiError::InvalidRows { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_rows"),
+            ApiError::UnknownCampaign { .. } => (StatusCode::NOT_FOUND, "unknown_campaign"),
             ApiError::UnknownCustomer => (StatusCode::NOT_FOUND, "unknown_customer"),
             ApiError::NotKept => (StatusCode::NOT_FOUND, "not_kept"),
             ApiError::StoreAway => (StatusCode::SERVICE_UNAVAILABLE, "store_away"),
@@ -335,6 +347,8 @@ impl ApiError {
             | ApiError::UnknownRoute { .. }
             | ApiError::MethodNotAllowed { .. }
             | ApiError::InvalidPlan { .. }
+            | ApiError::InvalidRows { .. }
+            | ApiError::UnknownCampaign { .. }
             | ApiError::NotFromEvents { .. }
             | ApiError::NoReasons { .. }
             | ApiError::InvalidTable { .. }
@@ -503,15 +517,24 @@ impl fmt::Display for ApiError {
                     "the audit log cannot be written, and what is not written there is not done"
                 )
             }
+            ApiError::InvalidRows { reason } => write!(f, "nothing was kept: {reason}"),
+            ApiError::UnknownCampaign { campaign } => write!(
+                f,
+                "no campaign {campaign:?}; GET /v1/campaigns tells which there are, POST makes one"
+            ),
             ApiError::UnknownCustomer => {
-                write!(f, "no score of this customer is kept; `rekindle score --store` writes them")
+                write!(
+                    f,
+                    "nothing is kept of this customer; `rekindle score --store` keeps scores, `rekindle plan --store` \
+                     campaigns"
+                )
             }
             ApiError::NotKept => write!(
                 f,
-                "customers' scores are not kept; `rekindle score --store` keeps them, --store says where"
+                "the service has no store; `rekindle score --store` makes one, the setting store says where it is"
             ),
             ApiError::StoreAway => {
-                write!(f, "customers' scores cannot be read now; come again later")
+                write!(f, "the store cannot be reached now; come again later")
             }
             ApiError::Draining => write!(f, "the service ends; ask another one"),
             ApiError::NotReady => {

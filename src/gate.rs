@@ -27,7 +27,7 @@ pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
         _ if path.starts_with("/health/") || path.starts_with("/v2/health/") => None,
         _ if path == "/docs" || path.starts_with("/docs/") => None,
         _ if is_administrative(path) => Some(Scope::Admin),
-        _ if path.starts_with("/v1/reactivation/") => Some(Scope::Plan),
+        _ if path.starts_with("/v1/reactivation/") || changes(method, path) => Some(Scope::Plan),
         _ if method == "POST" => Some(Scope::Score),
         _ => Some(Scope::Read),
     }
@@ -38,23 +38,32 @@ pub fn is_administrative(path: &str) -> bool {
     path.starts_with("/v1/models/") && path.contains(':')
 }
 
+/// Whether a request changes what is served, or what is kept of customers.
+pub fn changes(method: &str, path: &str) -> bool {
+    let campaigns = path == "/v1/campaigns" || path.starts_with("/v1/campaigns/");
+    is_administrative(path) || campaigns && !matches!(method, "GET" | "HEAD")
+}
+
 /// Lets a request in, and says who asks.
 ///
 /// # Errors
 /// When it has no key that is good for what it asks, comes too often, or there is too much to do.
 pub fn admit(request: &ServiceRequest, state: &AppState, now: Instant) -> Result<Asker, ApiError> {
     let path = path_of(request);
-    let needs = scope_of(request.method().as_str(), path);
+    let method = request.method().as_str();
+    let (needs, changes) = (scope_of(method, path), changes(method, path));
     let caller = match (&state.keys, needs) {
         (Some(keys), Some(scope)) => Some(known(request, keys, scope)?),
-        (None, Some(Scope::Admin)) if !state.settings.listen.ip().is_loopback() => {
-            // --allow-without-keys lets anyone score, not change what is served.
-            return Err(ApiError::Forbidden { scope: Scope::Admin.word() });
+        (None, Some(scope)) if changes && !state.settings.listen.ip().is_loopback() => {
+            // --allow-without-keys lets anyone score, not change what is served or kept.
+            return Err(ApiError::Forbidden { scope: scope.word() });
         }
         _ => None,
     };
-    if needs == Some(Scope::Admin) && from_foreign_page(request, state) {
-        return Err(ApiError::Forbidden { scope: Scope::Admin.word() });
+    if let Some(scope) = needs.filter(|_| changes)
+        && from_foreign_page(request, state)
+    {
+        return Err(ApiError::Forbidden { scope: scope.word() });
     }
     let probe = needs.is_none() && !path.starts_with("/docs") && path != "/openapi.json";
     if !probe {

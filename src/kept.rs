@@ -1,11 +1,11 @@
-//! The scores that `rekindle score --store` keeps, read for the service. A store that is away is tried again and again;
+//! The store of what is known of customers, as the service reaches it. A store that is away is tried again and again;
 //! everything else goes on without it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use rekindle_store::{Store, StoredScore};
+use rekindle_store::{Error, Store};
 use tokio::time::timeout;
 
 use crate::background::Background;
@@ -13,8 +13,8 @@ use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::settings::Secret;
 
-/// Customers' latest scores.
-pub struct KeptScores {
+/// What is known of customers.
+pub struct Kept {
     address: Secret,
     background: Background,
     /// Absent until it was reached.
@@ -24,14 +24,14 @@ pub struct KeptScores {
 /// How long the store may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-impl KeptScores {
-    /// Makes ready to read a store; [`KeptScores::look`] reaches it.
+impl Kept {
+    /// Makes ready to ask a store; [`Kept::look`] reaches it.
     ///
     /// # Errors
     /// When there can be no further thread.
-    pub fn start(address: Secret) -> anyhow::Result<KeptScores> {
+    pub fn start(address: Secret) -> anyhow::Result<Kept> {
         let background = Background::start("store")?;
-        Ok(KeptScores { address, background, store: ArcSwapOption::empty() })
+        Ok(Kept { address, background, store: ArcSwapOption::empty() })
     }
 
     /// Looks whether the store is there. Waits for it: not to be called on the event loop.
@@ -59,20 +59,41 @@ impl KeptScores {
         }
     }
 
-    /// The latest scores of a customer, one by each model; none where it is not known.
+    /// What the store says. It goes on with what was asked also where nobody waits for it any more.
     ///
     /// # Errors
-    /// When the store is away.
-    pub async fn of(&self, customer_id: String) -> Result<Vec<StoredScore>, ApiError> {
+    /// When the store is away or refuses.
+    pub async fn ask<T, F>(&self, question: impl FnOnce(Store) -> F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = rekindle_store::Result<T>> + Send + 'static,
+    {
         let Some(store) = self.store.load_full() else { return Err(ApiError::StoreAway) };
-        let read = self.background.spawn(async move { store.scores_of(&customer_id).await });
-        match read.await {
-            Ok(Ok(scores)) => Ok(scores),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the store cannot be read");
-                Err(ApiError::StoreAway)
-            }
+        match self.background.spawn(question(Store::clone(&store))).await {
+            Ok(answer) => answer.map_err(told),
             Err(error) => Err(ApiError::Internal { reason: error.to_string() }),
+        }
+    }
+}
+
+/// What a client is told of an error: nothing of where the store lies.
+fn told(error: Error) -> ApiError {
+    match error {
+        Error::BadRow { .. } => ApiError::InvalidRows { reason: error.to_string() },
+        Error::Differs { .. } => ApiError::Conflict { reason: error.to_string() },
+        Error::NoCampaign { campaign, .. } => ApiError::UnknownCampaign { campaign },
+        Error::CampaignExists { campaign, .. } => ApiError::Conflict {
+            reason: format!("there is a campaign {campaign:?} already; give it another id"),
+        },
+        Error::CampaignState { campaign, from, to, .. } => ApiError::Conflict {
+            reason: format!("campaign {campaign:?} is {from} and cannot become {to}"),
+        },
+        Error::BadAddress { .. }
+        | Error::Missing { .. }
+        | Error::Schema { .. }
+        | Error::Database { .. } => {
+            tracing::error!(%error, "the store failed");
+            ApiError::StoreAway
         }
     }
 }

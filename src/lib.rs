@@ -17,11 +17,14 @@ mod routes;
 mod batch;
 mod scoring;
 
+mod campaigns;
 mod customers;
+mod effects;
 mod events;
 mod payload;
 mod plans;
 mod rows;
+mod submitted;
 mod table;
 mod tensors;
 mod values;
@@ -33,6 +36,7 @@ pub mod tls;
 
 mod background;
 mod counters;
+mod deliveries;
 mod error;
 mod faults;
 mod fields;
@@ -44,3 +48,4 @@ mod model;
 mod registry;
 mod spans;
 mod state;
+mod webhooks;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use rekindle_models::language::Language;
 use rekindle_models::policy::{
-    Action, Customers, Decided, PlanSpec, Speaker, Totals, date_text, day_of, decide, total,
+    Action, Customers, Decided, Plan, PlanSpec, Speaker, Totals, date_text, day_of, decide, total,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,7 +27,7 @@ struct Request {
 /// A customer to plan for; what is not known is left out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Customer {
+pub struct Customer {
     customer_id: CustomerId,
     lifecycle_stage: Option<LifecycleStage>,
     lapse_tier: Option<LapseTier>,
@@ -96,26 +96,71 @@ struct PlanDecision {
     reason: String,
 }
 
+/// A plan that was made.
+pub struct Planned {
+    spec: PlanSpec,
+    customers: Customers,
+    plan: Plan,
+}
+
+impl Planned {
+    /// Plans for customers.
+    ///
+    /// # Errors
+    /// When there are too many, or spec and customers make no plan: where, what was found, what was expected.
+    pub fn new(
+        spec: PlanSpec,
+        customers: Vec<Customer>,
+        limits: Limits,
+    ) -> Result<Planned, ApiError> {
+        if customers.len() > limits.customers {
+            return Err(ApiError::TooManyCustomers { limit: limits.customers });
+        }
+        let unsound = |error: rekindle_models::Error| invalid(error.to_string());
+        spec.validate().map_err(unsound)?;
+        let customers = columns(&spec, customers, limits)?;
+        let plan = decide(&spec, &customers).map_err(unsound)?;
+        Ok(Planned { spec, customers, plan })
+    }
+
+    /// What it was made by.
+    pub fn spec(&self) -> &PlanSpec {
+        &self.spec
+    }
+
+    /// It added up.
+    pub fn totals(&self) -> Totals {
+        total(&self.spec, &self.customers, &self.plan)
+    }
+
+    /// Its decisions in the order of the customers, each as `told` makes it.
+    pub fn decided<T>(&self, language: Language, told: impl Fn(Decided<'_>) -> T) -> Vec<T> {
+        let Planned { spec, customers, plan } = self;
+        let speaker = Speaker { spec, customers, plan, language };
+        (0..customers.ids.len()).map(|place| told(speaker.decided(place))).collect()
+    }
+}
+
+/// A body with a spec, customers and more.
+///
+/// # Errors
+/// When it is not JSON, or not what is expected: where, and what was found.
+pub fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let told = |(_, _, reason)| invalid(reason);
+        place_told::<T>(body, &error).map_or_else(|other| other, told)
+    })
+}
+
 /// Reads a request's body and plans.
 ///
 /// # Errors
 /// When the body is not JSON, or something of it makes no plan: which, what was found, what was expected.
 pub fn plan(body: &[u8], limits: Limits, language: Language) -> Result<PlanReply, ApiError> {
-    let Request { spec, customers } = serde_json::from_slice(body).map_err(|error| {
-        let invalid = |(_, _, reason)| ApiError::InvalidPlan { reason };
-        place_told::<Request>(body, &error).map_or_else(|other| other, invalid)
-    })?;
-    if customers.len() > limits.customers {
-        return Err(ApiError::TooManyCustomers { limit: limits.customers });
-    }
-    let unsound = |error: rekindle_models::Error| invalid(error.to_string());
-    spec.validate().map_err(unsound)?;
-    let customers = columns(&spec, customers, limits)?;
-    let plan = decide(&spec, &customers).map_err(unsound)?;
-    let totals = total(&spec, &customers, &plan);
-    let speaker = Speaker { spec: &spec, customers: &customers, plan: &plan, language };
-    let decisions = (0..customers.ids.len()).map(|place| speaker.decided(place).into()).collect();
-    Ok(PlanReply { decisions, totals })
+    let Request { spec, customers } = read(body)?;
+    let planned = Planned::new(spec, customers, limits)?;
+    let decisions = planned.decided(language, |decided| decided.into());
+    Ok(PlanReply { decisions, totals: planned.totals() })
 }
 
 fn invalid(reason: String) -> ApiError {

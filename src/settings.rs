@@ -24,9 +24,12 @@ pub struct Flags {
     /// How often the registry is looked at for new versions in force [default: 2]
     #[arg(long, env = "REKINDLE_REGISTRY_POLL_SECONDS", value_name = "SECONDS")]
     pub registry_poll_seconds: Option<u64>,
-    /// Where `rekindle score --store` keeps customers' scores: an SQLite file or a PostgreSQL URL
+    /// What is known of customers (`rekindle score --store` makes it): an SQLite file or a PostgreSQL URL
     #[arg(long, env = "REKINDLE_STORE", value_name = "FILE|URL", hide_env_values = true)]
     pub store: Option<String>,
+    /// File of the programs that lists of campaigns may be sent to, with their secrets (TOML)
+    #[arg(long, env = "REKINDLE_WEBHOOKS", value_name = "FILE")]
+    pub webhooks: Option<PathBuf>,
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, env = "REKINDLE_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
@@ -168,9 +171,12 @@ pub struct Settings {
     pub registry_cache: Option<PathBuf>,
     /// Seconds between looks at the registry, 1 to 3,600.
     pub registry_poll_seconds: u64,
-    /// Where customers' scores are kept; it may hold a password.
+    /// Where what is known of customers is kept; it may hold a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<Secret>,
+    /// The file of the programs that lists may be sent to; there is a store as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<PathBuf>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where health and metrics are answered on a thread of their own.
@@ -264,7 +270,7 @@ impl Serialize for Monitor {
 }
 
 /// A setting that may hold a password: it is never printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Secret(pub String);
 
 impl fmt::Debug for Secret {
@@ -334,6 +340,7 @@ impl Settings {
             registry_cache: given!(registry_cache),
             registry_poll_seconds: within!(registry_poll_seconds, 2, 1..=3_600),
             store: given!(store).map(Secret),
+            webhooks: given!(webhooks),
             listen,
             monitor: monitor(given!(monitor).as_deref(), listen)?,
             workers: within!(workers, cores, 1..=1_024),
@@ -378,6 +385,10 @@ impl Settings {
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             let expected = "both tls_certificate and tls_key, or neither";
             return wrong("tls_certificate", "one of two", expected);
+        }
+        if self.webhooks.is_some() && self.store.is_none() {
+            let expected = "a store as well: what is on its way stands there";
+            return wrong("webhooks", "a file, and no store", expected);
         }
         // A body takes up to twice its length while it comes.
         if self.max_bodies_bytes < 2 * self.max_body_bytes {

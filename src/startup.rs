@@ -17,11 +17,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
+use crate::background::Background;
 use crate::counters::Counters;
 use crate::customers::Limits;
+use crate::deliveries;
 use crate::faults::Faults;
 use crate::heavy::Heavy;
-use crate::kept::KeptScores;
+use crate::kept::Kept;
 use crate::keys::KeyRing;
 use crate::lag::Lag;
 use crate::memory::Memory;
@@ -34,6 +36,7 @@ use crate::spans::Spans;
 use crate::state::AppState;
 use crate::telemetry;
 use crate::tls::Tls;
+use crate::webhooks::Webhooks;
 
 /// A service that listens.
 pub struct Service {
@@ -43,6 +46,8 @@ pub struct Service {
     state: web::Data<AppState>,
     /// Ends the thread that looks after what may change, when it is dropped.
     _watch: mpsc::Sender<()>,
+    /// Sends lists to webhooks until it is dropped.
+    _webhooks: Option<Background>,
 }
 
 impl Service {
@@ -53,6 +58,7 @@ impl Service {
     pub fn start(settings: &Settings) -> anyhow::Result<Service> {
         let state = web::Data::new(state(settings)?);
         let watch = watch(state.clone())?;
+        let webhooks = deliveries::start(state.clone())?;
         let monitor = match settings.monitor {
             Monitor::Off => None,
             Monitor::At(address) => Some(monitor(address, state.clone())?),
@@ -90,7 +96,14 @@ impl Service {
             );
         }
         rt::spawn(drain(state.clone()));
-        Ok(Service { server: server.run(), address, monitor, state, _watch: watch })
+        Ok(Service {
+            server: server.run(),
+            address,
+            monitor,
+            state,
+            _watch: watch,
+            _webhooks: webhooks,
+        })
     }
 
     /// Where it listens; tells the port where the settings left it open.
@@ -170,7 +183,8 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
         models: Arc::new(models),
         shadows: Shadows::start()?,
         keys: settings.keys.as_deref().map(KeyRing::open).transpose()?,
-        kept: settings.store.clone().map(KeptScores::start).transpose()?,
+        kept: settings.store.clone().map(Kept::start).transpose()?,
+        webhooks: settings.webhooks.as_deref().map(Webhooks::open).transpose()?,
         rates: RateLimits::new(
             NonZeroU32::new(settings.requests_per_second),
             settings.burst.and_then(NonZeroU32::new),

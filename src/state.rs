@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rekindle_store::Store;
 use tokio::sync::Semaphore;
 
 use crate::audit::{Audit, Entry};
@@ -12,7 +13,7 @@ use crate::customers::Limits;
 use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::heavy::{Deadline, Heavy};
-use crate::kept::KeptScores;
+use crate::kept::Kept;
 use crate::keys::{Caller, KeyRing};
 use crate::memory::Memory;
 use crate::rates::RateLimits;
@@ -21,6 +22,7 @@ use crate::scoring::Shadows;
 use crate::settings::Settings;
 use crate::spans::Spans;
 use crate::tls::Tls;
+use crate::webhooks::Webhooks;
 
 /// The application's one state.
 pub(crate) struct AppState {
@@ -39,8 +41,10 @@ pub(crate) struct AppState {
     /// Who may ask; anyone where there are no keys.
     pub keys: Option<KeyRing>,
     pub rates: RateLimits,
-    /// Scores that are kept, where a store is named.
-    pub kept: Option<KeptScores>,
+    /// What is known of customers, where a store is named.
+    pub kept: Option<Kept>,
+    /// The programs that lists may be sent to, where they are named.
+    pub webhooks: Option<Webhooks>,
     pub audit: Audit,
     /// The certificate, where TLS is spoken.
     pub tls: Option<Arc<Tls>>,
@@ -77,6 +81,23 @@ impl AppState {
     /// When the answer of a request that has just come would be too late.
     pub fn deadline(&self) -> Deadline {
         Deadline::after(Duration::from_millis(self.settings.request_timeout_ms))
+    }
+
+    /// What the store says, in time.
+    ///
+    /// # Errors
+    /// When there is no store, it is away or refuses, or it is too late.
+    pub async fn ask<T, F>(
+        &self,
+        deadline: Deadline,
+        question: impl FnOnce(Store) -> F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = rekindle_store::Result<T>> + Send + 'static,
+    {
+        let kept = self.kept.as_ref().ok_or(ApiError::NotKept)?;
+        deadline.meet(&self.counters, kept.ask(question)).await?
     }
 
     /// Writes an administrative call to the audit log.

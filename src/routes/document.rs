@@ -14,7 +14,8 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 use crate::error::{ApiError, ErrorBody, InferenceError, InvocationError, Protocol};
 use crate::gate;
 use crate::routes::{
-    batch, customers, events, health, inference, invocations, metrics, models, reactivation, score,
+    batch, campaigns, customers, events, health, inference, invocations, metrics, models,
+    reactivation, score,
 };
 
 /// The document.
@@ -27,6 +28,8 @@ use crate::routes::{
     ),
     paths(
         score::score, events::score_events, batch::score_batch, reactivation::plan,
+        campaigns::make, campaigns::list, campaigns::show, campaigns::start, campaigns::finish, campaigns::contact_list,
+        campaigns::deliver, campaigns::record_contacts, campaigns::record_outcomes, campaigns::effect,
         customers::show, models::list, models::show, models::promote, models::rollback, models::shadow, models::end_shadow,
         models::canary, models::end_canary,
         inference::server, inference::live, inference::ready, inference::model, inference::model_version,
@@ -74,11 +77,15 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         ("400", "The body is not JSON, or the query makes no sense.", true),
         ("401", "No valid key.", needs.is_some()),
         ("403", "The key lacks the scope.", needs.is_some()),
-        ("404", "No such model, version or customer.", true),
+        ("404", "No such model, version, campaign or customer.", true),
         ("405", "The method is another one.", true),
-        ("406", "The answer has no form that is accepted.", path.ends_with("/batch")),
+        (
+            "406",
+            "The answer has no form that is accepted.",
+            path.ends_with("/batch") || path.ends_with("/list"),
+        ),
         ("408", "The request came too slowly.", true),
-        ("409", "It cannot be done as things stand.", gate::is_administrative(path)),
+        ("409", "It cannot be done as things stand.", gate::changes(method, path)),
         ("413", "The body is too large, or has too many customers.", method == "POST"),
         ("415", "The body is of a kind that is not taken here.", method == "POST"),
         ("422", "The body holds no customers that the model can read.", method == "POST"),

@@ -15,6 +15,12 @@ pub async fn get(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::MethodNotAllowed { method: request.method().to_string(), allowed: "GET" })
 }
 
+/// A URL that knows GET and POST.
+pub async fn get_or_post(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let method = request.method().to_string();
+    Err(ApiError::MethodNotAllowed { method, allowed: "GET, POST" })
+}
+
 /// A URL that only knows POST.
 pub async fn post(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::MethodNotAllowed { method: request.method().to_string(), allowed: "POST" })

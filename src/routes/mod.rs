@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod campaigns;
 mod customers;
 mod document;
 mod events;
@@ -29,6 +30,7 @@ pub fn urls(app: &mut ServiceConfig) {
         .service(post("/v1/score/events").route(web::post().to(events::score_events)))
         .service(post("/v1/score/batch").route(web::post().to(batch::score_batch)))
         .service(post("/v1/reactivation/plan").route(web::post().to(reactivation::plan)))
+        .configure(of_campaigns)
         .service(get("/v1/customers/{id}").route(read(customers::show)))
         .service(get("/v1/models").route(read(models::list)));
     let of_version =
@@ -61,6 +63,23 @@ pub fn urls(app: &mut ServiceConfig) {
         .service(web::redirect("/docs", "/docs/"))
         .configure(monitor)
         .default_service(web::to(missing::route));
+}
+
+/// The URLs of campaigns.
+fn of_campaigns(app: &mut ServiceConfig) {
+    let get = |path: &str| web::resource(path.to_owned()).default_service(web::to(missing::get));
+    let post = |path: &str| web::resource(path.to_owned()).default_service(web::to(missing::post));
+    let all = web::resource("/v1/campaigns").default_service(web::to(missing::get_or_post));
+    let one = "/v1/campaigns/{id}";
+    app.service(all.route(read(campaigns::list)).route(web::post().to(campaigns::make)))
+        .service(post(&format!("{one}:start")).route(web::post().to(campaigns::start)))
+        .service(post(&format!("{one}:finish")).route(web::post().to(campaigns::finish)))
+        .service(post(&format!("{one}:deliver")).route(web::post().to(campaigns::deliver)))
+        .service(get(&format!("{one}/list")).route(read(campaigns::contact_list)))
+        .service(post(&format!("{one}/contacts")).route(web::post().to(campaigns::record_contacts)))
+        .service(post(&format!("{one}/outcomes")).route(web::post().to(campaigns::record_outcomes)))
+        .service(get(&format!("{one}/effect")).route(read(campaigns::effect)))
+        .service(get(one).route(read(campaigns::show)));
 }
 
 /// GET, and HEAD: the same without the body.

@@ -20,7 +20,7 @@ pub struct PlanQuery {
     /// The language of reasons: `en` or `zh`.
     #[serde(default)]
     #[param(value_type = String, example = "en")]
-    language: Language,
+    pub language: Language,
 }
 
 /// Plans a campaign: for each customer one action or none, so that all together are expected to bring most within the

@@ -32,7 +32,7 @@ impl CampaignState {
 /// A campaign to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewCampaign {
-    /// What it is known by; not empty.
+    /// What it is known by: 1 to 64 letters, digits, `-`, `_` and `.`, for it stands in addresses and file names.
     pub campaign_id: String,
     /// What people call it; not empty.
     pub name: String,
@@ -72,7 +72,7 @@ impl Store {
     ) -> Result<()> {
         const ACTION: &str = "make a campaign";
         let check = Check { noun: "campaign", place: 1 };
-        check.text("campaign_id", &campaign.campaign_id)?;
+        check.id("campaign_id", &campaign.campaign_id)?;
         check.text("name", &campaign.name)?;
         check.text("settings", &campaign.settings)?;
         decision::check(decisions)?;
@@ -97,12 +97,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn campaigns(&self) -> Result<Vec<Campaign>> {
         let text = format!("SELECT {COLUMNS} FROM campaigns");
-        let mut campaigns: Vec<Campaign> = self.read("read campaigns", &text, &[]).await?;
-        campaigns.sort_by(|a, b| {
-            let newer = b.made.created_at_micros.cmp(&a.made.created_at_micros);
-            newer.then_with(|| a.made.campaign_id.cmp(&b.made.campaign_id))
-        });
-        Ok(campaigns)
+        Ok(newest_first(self.read("read campaigns", &text, &[]).await?))
     }
 
     /// The campaign of an id; `None` where there is none.
@@ -161,6 +156,22 @@ impl Store {
     pub(crate) fn no_campaign(&self, campaign_id: &str) -> Error {
         Error::NoCampaign { store: self.shown().to_owned(), campaign: campaign_id.to_owned() }
     }
+}
+
+/// The statement for all campaigns that a customer is in.
+pub(crate) fn of_customer() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM campaigns WHERE campaign_id IN (SELECT campaign_id FROM decisions WHERE customer_id = $1)"
+    )
+}
+
+/// The newest first, of equally new ones by id.
+pub(crate) fn newest_first(mut campaigns: Vec<Campaign>) -> Vec<Campaign> {
+    campaigns.sort_by(|a, b| {
+        let newer = b.made.created_at_micros.cmp(&a.made.created_at_micros);
+        newer.then_with(|| a.made.campaign_id.cmp(&b.made.campaign_id))
+    });
+    campaigns
 }
 
 /// Whether it could be made: of two that make it at once, one can.

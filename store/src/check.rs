@@ -34,6 +34,22 @@ impl Check {
         }
     }
 
+    /// What something is known by in addresses.
+    pub fn id(self, field: &'static str, id: &str) -> Result<()> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        match (1..=64).contains(&id.len()) && id.bytes().all(fits) && id != "." && id != ".." {
+            true => Ok(()),
+            false => {
+                let found: String = id.chars().take(80).collect();
+                self.bad(
+                    field,
+                    &format!("{found:?}"),
+                    "1 to 64 letters (a to z), digits, '-', '_' and '.'",
+                )
+            }
+        }
+    }
+
     /// A text that may be missing. PostgreSQL keeps none with a NUL.
     pub fn may_be_text(self, field: &'static str, text: Option<&str>) -> Result<()> {
         match text {

@@ -1,10 +1,12 @@
 //! All that is held of one customer: read at once, and erased at once.
 
+use crate::campaign::{self, Campaign};
 use crate::cell::{Cell, Fields, Table, Told};
 use crate::contact::{CONTACTS, Contact};
 use crate::customer_state::{self, STATES, StateSpan};
 use crate::database::Transaction;
 use crate::decision::{DECISIONS, Decision};
+use crate::delivery;
 use crate::error::Result;
 use crate::outcome::{OUTCOMES, Outcome};
 use crate::score::{self, SCORES, StoredScore};
@@ -17,6 +19,8 @@ pub struct Customer {
     pub scores: Vec<StoredScore>,
     /// What it was and is, the oldest first.
     pub states: Vec<StateSpan>,
+    /// The campaigns that it was or is in, the newest first.
+    pub campaigns: Vec<Campaign>,
     /// What campaigns decided for it, by campaign.
     pub decisions: Vec<InCampaign<Decision>>,
     /// The contacts made, by time.
@@ -84,6 +88,10 @@ impl Store {
         let nobody = customer_id.contains('\0');
         let mut erased = Erased { rows: Vec::new(), log_remains: false };
         let mut all = self.write("erase a customer").await?;
+        if !nobody {
+            let forgotten = all.execute(delivery::FORGET, &[Cell::Text(customer_id)]).await;
+            forgotten.map_err(|source| self.failed("erase a customer", source))?;
+        }
         for table in TABLES {
             let text = format!("DELETE FROM {} WHERE customer_id = $1", table.name);
             let rows = match nobody {
@@ -109,6 +117,10 @@ async fn read(mut moment: Transaction, customer_id: &str) -> sqlx::Result<Custom
     let mut decisions: Vec<InCampaign<Decision>> = moment.fetch(&of(&DECISIONS), &cells).await?;
     let mut contacts: Vec<InCampaign<Contact>> = moment.fetch(&of(&CONTACTS), &cells).await?;
     let mut outcomes: Vec<InCampaign<Outcome>> = moment.fetch(&of(&OUTCOMES), &cells).await?;
+    let campaigns = match decisions.is_empty() {
+        true => Vec::new(),
+        false => moment.fetch(&campaign::of_customer(), &cells).await?,
+    };
     moment.commit().await?;
     // Here, not in SQL: the databases order text differently.
     decisions.sort_by(|a, b| a.campaign_id.cmp(&b.campaign_id));
@@ -125,6 +137,7 @@ async fn read(mut moment: Transaction, customer_id: &str) -> sqlx::Result<Custom
     Ok(Customer {
         scores: score::in_order(scores),
         states: customer_state::joined(states),
+        campaigns: campaign::newest_first(campaigns),
         decisions,
         contacts,
         outcomes,

@@ -55,6 +55,8 @@ pub struct Choice {
     pub channel: Option<String>,
     /// Controls alone, or all others alone.
     pub control: Option<bool>,
+    /// Those with an action other than `none` alone.
+    pub planned: bool,
 }
 
 pub(crate) const DECISIONS: Table = Table {
@@ -95,8 +97,7 @@ impl Store {
         most: u32,
     ) -> Result<Vec<Decision>> {
         let texts = [Some(campaign_id), Some(after), choice.action.as_deref()];
-        let mut texts = texts.into_iter().chain([choice.channel.as_deref()]).flatten();
-        if texts.any(|text| text.contains('\0')) {
+        if unkept(texts) || unkept([choice.channel.as_deref()]) {
             return Ok(Vec::new());
         }
         let mut text = format!(
@@ -116,9 +117,17 @@ impl Store {
                 text.push_str(&format!(" AND {column} = ${}", cells.len()));
             }
         }
+        if choice.planned {
+            text.push_str(" AND action <> 'none'");
+        }
         text.push_str(" ORDER BY customer_id LIMIT $3");
         self.read("read decisions", &text, &cells).await
     }
+}
+
+/// Whether one of some texts is none that is kept anywhere.
+fn unkept<const N: usize>(texts: [Option<&str>; N]) -> bool {
+    texts.into_iter().flatten().any(|text| text.contains('\0'))
 }
 
 /// Whether these can be the decisions of one campaign.

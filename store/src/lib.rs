@@ -29,10 +29,12 @@ mod score;
 
 mod campaign;
 mod decision;
+mod delivery;
 
 mod contact;
 mod outcome;
 mod record;
+mod tally;
 mod trial;
 
 mod customer;
@@ -43,9 +45,11 @@ pub use contact::Contact;
 pub use customer::{Customer, Erased, InCampaign};
 pub use customer_state::{CustomerState, PutStates, StateSpan};
 pub use decision::{Choice, Decision};
+pub use delivery::{Delivery, DeliveryState};
 pub use error::{Error, Result};
 pub use outcome::Outcome;
 pub use record::Recorded;
 pub use score::StoredScore;
 pub use store::Store;
+pub use tally::{Tally, TallyLine};
 pub use trial::{Counted, Trial, TrialsOf};

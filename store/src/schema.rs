@@ -50,6 +50,7 @@ fn steps() -> Vec<Migration> {
         step(1, "customer scores", include_str!("../migrations/0001_customer_scores.sql")),
         step(2, "campaigns", include_str!("../migrations/0002_campaigns.sql")),
         step(3, "customer states", include_str!("../migrations/0003_customer_states.sql")),
+        step(4, "deliveries", include_str!("../migrations/0004_deliveries.sql")),
     ]
 }
 

@@ -66,6 +66,8 @@ pub struct PlanRules {
     pub end: Option<String>,
     /// What may carry a contact.
     pub occasions: Vec<Occasion>,
+    /// Days that the campaign's effect is watched, from its start; said before it begins, 1 to 3,650.
+    pub watch_days: u32,
 }
 
 /// What uplift is in.
@@ -145,6 +147,7 @@ impl Default for PlanRules {
             start: None,
             end: None,
             occasions: Vec::new(),
+            watch_days: 30,
         }
     }
 }
@@ -224,6 +227,8 @@ impl PlanRules {
             (_, Some(0)) => check(false, "[plan] within_days", "0".to_owned(), "at least 1"),
             _ => Ok(()),
         }?;
+        let fits = (1..=3_650).contains(&self.watch_days);
+        check(fits, "[plan] watch_days", self.watch_days, "1 to 3650")?;
         let window = self.window()?;
         let timed = window.is_some() || self.occasions.is_empty();
         let found = "occasions without start and end".to_owned();

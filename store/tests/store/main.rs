@@ -5,6 +5,7 @@
 
 mod both;
 mod campaigns;
+mod deliveries;
 mod erasure;
 mod killed;
 mod migrations;

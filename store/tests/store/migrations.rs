@@ -63,6 +63,6 @@ fn of_many_who_bring_a_store_up_to_date_each_finds_all_tables() {
             opener.await.unwrap();
         }
         let steps = dump(&address).await;
-        assert_eq!(steps.iter().filter(|row| row.starts_with("rekindle_migrations")).count(), 3);
+        assert_eq!(steps.iter().filter(|row| row.starts_with("rekindle_migrations")).count(), 4);
     });
 }

@@ -1,0 +1,447 @@
+//! What a campaign changed, from its decisions and what came of them: customers who were to be contacted against those
+//! held out, in all and by action, tier and grade. Asks no store, reads no clock.
+
+use std::collections::BTreeMap;
+
+use rekindle_models::effect::{Effect, FEWEST, FEWEST_OUTCOMES, Sides, daily_quantile};
+use rekindle_models::language::Language;
+use rekindle_models::metrics::Interval;
+use rekindle_models::policy::{Action, Outcome, PlanSpec};
+use rekindle_store::{Campaign, Trial};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::campaigns::told_time;
+
+/// How sure intervals are, on all days together.
+pub const CONFIDENCE: f64 = 0.95;
+const DAY: i64 = 86_400_000_000;
+
+/// What a campaign changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EffectReply {
+    campaign_id: String,
+    /// `running` or `finished`.
+    state: &'static str,
+    /// The kind of outcomes that count; all where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// Outcomes from here on count.
+    since: String,
+    /// Outcomes before it count.
+    until: String,
+    /// The day of the campaign, from 1.
+    day: u32,
+    /// How many days it was to be watched, as was said before it began (`watch_days` of the plan).
+    planned_days: u32,
+    /// Of the intervals of all days together: looking every day misleads with a probability of 1 less it at most. The
+    /// intervals of groups hold each for itself.
+    confidence: f64,
+    /// Whether costs are of `recorded` contacts or, as none was recorded, `planned`: a contact for each customer.
+    costs: &'static str,
+    /// Customers who were to be contacted and of whom no contact was recorded. They count as treated: who can be reached
+    /// is not who can be compared.
+    not_reached: u64,
+    /// Customers held out who were contacted against the plan. They count as held out, which makes effects look smaller.
+    contacted_controls: u64,
+    /// All who were planned to be contacted.
+    all: GroupEffect,
+    /// By action; of those held out, the one they would have had.
+    actions: Vec<GroupEffect>,
+    /// By lapse tier when it was planned.
+    lapse_tiers: Vec<GroupEffect>,
+    /// By grade when it was planned.
+    grades: Vec<GroupEffect>,
+    /// What it means.
+    sentence: String,
+}
+
+/// What changed for some customers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GroupEffect {
+    /// The action, tier or grade; `all`.
+    name: String,
+    /// Customers who were to be contacted.
+    treated: usize,
+    /// Customers held out.
+    control: usize,
+    /// Shares of customers with an outcome; missing while it is too early to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<Measured>,
+    /// Money a customer, as outcomes brought it; missing while it is too early to say, or none brought any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<Measured>,
+    /// Profit after the costs of contacts and offers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profit: Option<ProfitEffect>,
+}
+
+/// Treated against held out, a customer.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+struct Measured {
+    /// Mean of those held out.
+    control_mean: f64,
+    /// Mean of the treated, less what they were more likely to do anyway.
+    treated_mean: f64,
+    /// The difference.
+    absolute: Between,
+    /// The difference over the mean of those held out.
+    relative: Ratio,
+    /// The share of the differences between customers that was known before (CUPED): by so much fewer customers it took.
+    known_before: f64,
+}
+
+/// A number between its bounds.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+struct Between {
+    value: f64,
+    low: f64,
+    high: f64,
+}
+
+/// A ratio between its bounds; `null` where it has none, as those held out may have had next to nothing.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+struct Ratio {
+    value: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+/// Profit that there would not have been.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+struct ProfitEffect {
+    /// A treated customer.
+    a_customer: Between,
+    /// All treated customers.
+    total: Between,
+    /// What contacts and offers cost, which is taken off.
+    cost: f64,
+}
+
+impl From<Interval> for Between {
+    fn from(Interval { value, low, high }: Interval) -> Between {
+        Between { value, low, high }
+    }
+}
+
+impl From<Interval> for Ratio {
+    fn from(Interval { value, low, high }: Interval) -> Ratio {
+        let known = |bound: f64| Some(bound).filter(|bound| bound.is_finite());
+        Ratio { value: known(value), low: known(low), high: known(high) }
+    }
+}
+
+impl From<Effect> for Measured {
+    fn from(effect: Effect) -> Measured {
+        Measured {
+            control_mean: effect.control_mean,
+            treated_mean: effect.treated_mean,
+            absolute: effect.absolute.into(),
+            relative: effect.relative.into(),
+            known_before: effect.known_before,
+        }
+    }
+}
+
+/// A campaign being judged.
+pub struct Watched<'a> {
+    /// The campaign, which has begun.
+    pub campaign: &'a Campaign,
+    /// What it was made by.
+    pub spec: &'a PlanSpec,
+    /// The kind of outcomes that count.
+    pub kind: Option<String>,
+    /// When it began, in microseconds.
+    pub since_micros: i64,
+    /// Until when outcomes count: its end, or now.
+    pub until_micros: i64,
+}
+
+/// Its customers who were planned to be contacted, column by column.
+#[derive(Default)]
+pub struct Columns {
+    treated: Vec<bool>,
+    propensity: Vec<f64>,
+    score: Vec<f64>,
+    value: Vec<f64>,
+    responded: Vec<f64>,
+    amount: Vec<f64>,
+    contacts: Vec<u64>,
+    /// Places in `names`.
+    action: Vec<u32>,
+    tier: Vec<u32>,
+    grade: Vec<u32>,
+    names: Vec<String>,
+    places: BTreeMap<String, u32>,
+}
+
+impl Columns {
+    /// Adds what came of a decision. Those of customers who were not drawn for a side are left out.
+    pub fn add(&mut self, trial: &Trial) {
+        let decision = &trial.decision;
+        if decision.action == "none" {
+            return;
+        }
+        self.treated.push(!decision.control);
+        // Without a draw there is but one side.
+        self.propensity.push(if decision.propensity > 0.0 { decision.propensity } else { 1.0 });
+        self.score.push(decision.score.unwrap_or(f64::NAN));
+        self.value.push(decision.predicted_value.unwrap_or(f64::NAN));
+        self.responded.push(f64::from(u8::from(trial.outcomes > 0)));
+        self.amount.push(trial.amount);
+        self.contacts.push(trial.contacts);
+        let unknown = "unknown";
+        let action = self.place(&decision.action);
+        let tier = self.place(decision.lapse_tier.as_deref().unwrap_or(unknown));
+        let grade = self.place(decision.grade.as_deref().unwrap_or(unknown));
+        self.action.push(action);
+        self.tier.push(tier);
+        self.grade.push(grade);
+    }
+
+    fn place(&mut self, name: &str) -> u32 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = self.names.len() as u32;
+        self.names.push(name.to_owned());
+        self.places.insert(name.to_owned(), place);
+        place
+    }
+
+    /// What was known of each before: its score or, where nobody has one, its value.
+    fn before(&self) -> &[f64] {
+        match self.score.iter().all(|score| score.is_nan()) {
+            true => &self.value,
+            false => &self.score,
+        }
+    }
+}
+
+/// What customers brought, and cost.
+struct Money {
+    /// Profit of each after costs; NaN where what an outcome is worth is not known.
+    profit: Vec<f64>,
+    cost: Vec<f64>,
+    recorded: bool,
+}
+
+impl Watched<'_> {
+    /// What it changed, told in a language.
+    pub fn judge(&self, columns: &Columns, language: Language) -> EffectReply {
+        let planned_days = self.spec.plan.watch_days;
+        let passed = (self.until_micros - self.since_micros).max(0) / DAY;
+        let day = u32::try_from(passed).unwrap_or(u32::MAX).saturating_add(1);
+        let group = Group {
+            columns,
+            money: self.money(columns),
+            quantile: daily_quantile(CONFIDENCE, day, planned_days),
+        };
+        let all = group.effect("all".to_owned(), |_| true);
+        let count = |side: bool, contacted: bool| {
+            let rows = columns.treated.iter().zip(&columns.contacts);
+            rows.filter(|(t, c)| **t == side && (**c > 0) == contacted).count() as u64
+        };
+        EffectReply {
+            campaign_id: self.campaign.made.campaign_id.clone(),
+            state: self.campaign.state.text(),
+            kind: self.kind.clone(),
+            since: told_time(self.since_micros),
+            until: told_time(self.until_micros),
+            day,
+            planned_days,
+            confidence: CONFIDENCE,
+            costs: if group.money.recorded { "recorded" } else { "planned" },
+            not_reached: if group.money.recorded { count(true, false) } else { 0 },
+            contacted_controls: count(false, true),
+            sentence: sentence(&all, self.campaign.made.assumed, language),
+            all,
+            actions: group.by(&columns.action),
+            lapse_tiers: group.by(&columns.tier),
+            grades: group.by(&columns.grade),
+        }
+    }
+
+    fn money(&self, columns: &Columns) -> Money {
+        let recorded = columns.contacts.iter().any(|contacts| *contacts > 0);
+        let rules = &self.spec.plan;
+        let actions: Vec<Option<&Action>> = (columns.names.iter())
+            .map(|name| self.spec.actions.iter().find(|action| action.name == *name))
+            .collect();
+        let cost = |row: usize| {
+            let Some(action) = actions[columns.action[row] as usize] else { return 0.0 };
+            let contacts = match (recorded, columns.treated[row]) {
+                (true, _) => columns.contacts[row] as f64,
+                (false, treated) => f64::from(u8::from(treated)),
+            };
+            let redeemed = columns.treated[row] && columns.responded[row] > 0.0;
+            contacts * action.cost + if redeemed { action.offer_cost } else { 0.0 }
+        };
+        let worth = |row: usize| match (rules.outcome, columns.responded[row] > 0.0) {
+            (Outcome::Money, _) => rules.margin * columns.amount[row],
+            (Outcome::YesNo, false) => 0.0,
+            (Outcome::YesNo, true) => match columns.value[row].is_nan() {
+                true => rules.value.unwrap_or(f64::NAN),
+                false => columns.value[row],
+            },
+        };
+        let rows = 0..columns.treated.len();
+        let cost: Vec<f64> = rows.clone().map(cost).collect();
+        Money { profit: rows.map(|row| worth(row) - cost[row]).collect(), cost, recorded }
+    }
+}
+
+/// Groups of customers being compared.
+struct Group<'a> {
+    columns: &'a Columns,
+    money: Money,
+    quantile: f64,
+}
+
+impl Group<'_> {
+    /// An effect for each name, in the order of names.
+    fn by(&self, names: &[u32]) -> Vec<GroupEffect> {
+        let mut places = names.to_vec();
+        places.sort_unstable();
+        places.dedup();
+        places.sort_by_key(|place| &self.columns.names[*place as usize]);
+        let effect = |place: u32| {
+            let name = self.columns.names[place as usize].clone();
+            self.effect(name, |row| names[row] == place)
+        };
+        places.into_iter().map(effect).collect()
+    }
+
+    fn effect(&self, name: String, member: impl Fn(usize) -> bool) -> GroupEffect {
+        let columns = self.columns;
+        let rows: Vec<usize> = (0..columns.treated.len()).filter(|row| member(*row)).collect();
+        let of = |numbers: &[f64]| rows.iter().map(|row| numbers[*row]).collect::<Vec<f64>>();
+        let treated: Vec<bool> = rows.iter().map(|row| columns.treated[*row]).collect();
+        let (propensity, before) = (of(&columns.propensity), of(columns.before()));
+        let compared = |numbers: &[f64]| {
+            let outcome = of(numbers);
+            let sides = Sides {
+                treated: &treated,
+                propensity: &propensity,
+                before: &before,
+                outcome: &outcome,
+            };
+            sides.effect(self.quantile)
+        };
+        let response = compared(&columns.responded);
+        let count = treated.iter().filter(|treated| **treated).count();
+        let profit = response.as_ref().and_then(|_| compared(&self.money.profit));
+        let profit = profit.filter(|effect| effect.absolute.value.is_finite()).map(|effect| {
+            let times = count as f64;
+            let a_customer = Between::from(effect.absolute);
+            let total = Between {
+                value: times * a_customer.value,
+                low: times * a_customer.low,
+                high: times * a_customer.high,
+            };
+            ProfitEffect { a_customer, total, cost: of(&self.money.cost).iter().sum() }
+        });
+        GroupEffect {
+            name,
+            treated: count,
+            control: treated.len() - count,
+            response: response.map(Measured::from),
+            amount: compared(&columns.amount).map(Measured::from),
+            profit,
+        }
+    }
+}
+
+/// What an effect means.
+fn sentence(all: &GroupEffect, assumed: bool, language: Language) -> String {
+    let Some(response) = all.response else { return too_early(all, language) };
+    let hundred = |share: f64| format!("{:.1}", 100.0 * share);
+    let Between { value, low, high } = response.absolute;
+    let (value, low_text, high_text) = (hundred(value), hundred(low), hundred(high));
+    let english = language == Language::English;
+    let effect = match (low > 0.0, high < 0.0, english) {
+        (true, _, true) => {
+            format!(
+                "It works: of 100 customers {value} more responded than without it ({low_text} to {high_text})."
+            )
+        }
+        (true, _, false) => {
+            format!("有效：每 100 位客户比不联系时多 {value} 位响应（{low_text} 至 {high_text}）。")
+        }
+        (_, true, true) => {
+            format!(
+                "It does harm: of 100 customers {value} more responded than without it ({low_text} to {high_text}); end it."
+            )
+        }
+        (_, true, false) => {
+            format!(
+                "有害：每 100 位客户的响应变化为 {value} 位（{low_text} 至 {high_text}），应停止。"
+            )
+        }
+        (_, _, true) => {
+            format!(
+                "Nothing is shown yet: of 100 customers {value} more responded than without it, which may be chance ({low_text} to {high_text})."
+            )
+        }
+        (_, _, false) => {
+            format!(
+                "尚无定论：每 100 位客户多 {value} 位响应，可能出于偶然（{low_text} 至 {high_text}）。"
+            )
+        }
+    };
+    let money = match (&all.profit, english) {
+        (None, true) => " What that is worth is not known: the plan has no value.".to_owned(),
+        (None, false) => "收益未知：计划没有给出价值。".to_owned(),
+        (Some(profit), _) => money(&profit.total, english),
+    };
+    let learned = match (assumed, english) {
+        (false, _) => "",
+        (true, true) => {
+            " The plan's uplift was assumed; finish the campaign and learn from it (rekindle fit-uplift --store)."
+        }
+        (true, false) => {
+            "计划中的提升为假设值；结束活动后可由此学习（rekindle fit-uplift --store）。"
+        }
+    };
+    format!("{effect}{money}{learned}")
+}
+
+fn money(total: &Between, english: bool) -> String {
+    let Between { value, low, high } = total;
+    match (*low > 0.0, *high < 0.0, english) {
+        (true, _, true) => {
+            format!(" After costs it has earned {value:.0} ({low:.0} to {high:.0}).")
+        }
+        (true, _, false) => format!("扣除成本后盈利 {value:.0}（{low:.0} 至 {high:.0}）。"),
+        (_, true, true) => {
+            format!(" After costs it has lost {:.0} ({low:.0} to {high:.0}).", -value)
+        }
+        (_, true, false) => format!("扣除成本后亏损 {:.0}（{low:.0} 至 {high:.0}）。", -value),
+        (_, _, true) => {
+            format!(" Whether it pays is open: {value:.0} after costs ({low:.0} to {high:.0}).")
+        }
+        (_, _, false) => {
+            format!("是否盈利尚不确定：扣除成本后 {value:.0}（{low:.0} 至 {high:.0}）。")
+        }
+    }
+}
+
+fn too_early(all: &GroupEffect, language: Language) -> String {
+    let (treated, control) = (all.treated, all.control);
+    match (control, language) {
+        (0, Language::English) => {
+            "What it does cannot be told: nobody was held out (control_share of the plan)."
+                .to_owned()
+        }
+        (0, Language::Chinese) => {
+            "无法得知效果：没有留出对照组（计划的 control_share）。".to_owned()
+        }
+        (_, Language::English) => format!(
+            "Too early to say: it takes {FEWEST} customers and {FEWEST_OUTCOMES} with an outcome on each side; {treated} \
+             were to be contacted, {control} are held out."
+        ),
+        (_, Language::Chinese) => format!(
+            "为时过早：每一侧至少需要 {FEWEST} 位客户、{FEWEST_OUTCOMES} 位有响应；计划联系 {treated} 位，对照 {control} 位。"
+        ),
+    }
+}
