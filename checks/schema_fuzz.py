@@ -239,8 +239,8 @@ def made(campaign, customers=None):
 IDS = st.sampled_from(["p1", "p2", "p77", "nobody", 7])
 GOOD_CAMPAIGN = st.builds(made, st.sampled_from(["c1", "c2", "c-3", "no/no", ""]), st.just(PLANNED[:4])).map(as_json)
 CONTACTS = st.lists(st.fixed_dictionaries(
-    {"customer_id": IDS, "action": st.sampled_from(["letter", "reminder"]), "contacted_at": WHEN},
-    optional={"channel": st.just("post"), "propensity": st.sampled_from([0.7, 2])}), max_size=4).map(as_json)
+    {"customer_id": IDS, "action": st.sampled_from(["letter", "letter", "call"]), "contacted_at": WHEN},
+    optional={"channel": st.just("post")}), max_size=4).map(as_json)
 OUTCOMES = st.lists(st.fixed_dictionaries(
     {"outcome_id": st.uuids().map(str), "customer_id": IDS, "occurred_at": WHEN},
     optional={"kind": st.sampled_from(["purchase", "visit"]), "amount": st.floats(0, 99)}), max_size=4).map(as_json)

@@ -30,6 +30,8 @@ pub struct Entry {
     pub action: &'static str,
     /// The model that it is about.
     pub model: Option<String>,
+    /// The campaign that it is about.
+    pub campaign: Option<String>,
     /// The model's version.
     pub version: Option<u32>,
     /// `done`, or the `code` of the error.
@@ -46,6 +48,8 @@ struct Line<'a> {
     caller_name: &'a str,
     action: &'a str,
     model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    campaign: Option<&'a str>,
     version: Option<u32>,
     outcome: &'a str,
     request_id: &'a str,
@@ -79,6 +83,7 @@ impl Audit {
             caller_name = &*entry.caller_name,
             action = entry.action,
             model = entry.model.as_deref(),
+            campaign = entry.campaign.as_deref(),
             version = entry.version,
             outcome = entry.outcome,
             request_id = entry.request_id,
@@ -104,6 +109,7 @@ impl<'a> From<&'a Entry> for Line<'a> {
             caller_name: &entry.caller_name,
             action: entry.action,
             model: entry.model.as_deref(),
+            campaign: entry.campaign.as_deref(),
             version: entry.version,
             outcome: entry.outcome,
             request_id: &entry.request_id,
@@ -146,6 +152,7 @@ mod tests {
             caller_name: "ops".into(),
             action: "promote",
             model: Some("churn".to_owned()),
+            campaign: None,
             version: Some(3),
             outcome: "done",
             request_id: request_id.to_owned(),

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::customers::Limits;
 use crate::error::ApiError;
 use crate::plans::{Customer, Planned, read};
-use crate::submitted::{id, instant, may_be_number, number};
+use crate::submitted::{id, instant, number};
 
 /// What a campaign is made of.
 #[derive(Debug, Deserialize)]
@@ -48,7 +48,8 @@ pub fn draft(
     language: Language,
     now_micros: i64,
 ) -> Result<Draft, ApiError> {
-    let Request { campaign_id, name, spec, customers } = read(body)?;
+    let Request { campaign_id, name, mut spec, customers } = read(body)?;
+    spec.draw_for(&campaign_id);
     let planned = Planned::new(spec, customers, limits)?;
     let totals = planned.totals();
     let settings = serde_json::to_string(planned.spec()).expect("names and numbers are JSON");
@@ -309,10 +310,6 @@ pub struct ContactRow {
     #[serde(deserialize_with = "instant")]
     #[schema(value_type = String, example = "2026-03-01T10:30:00Z")]
     contacted_at: i64,
-    /// How likely the customer was to be contacted so, 0 to 1, where the program that contacts knows better than the plan.
-    #[serde(default, deserialize_with = "may_be_number")]
-    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
-    propensity: Option<f64>,
 }
 
 impl From<ContactRow> for Contact {
@@ -322,8 +319,15 @@ impl From<ContactRow> for Contact {
             action: row.action,
             channel: row.channel,
             contacted_at_micros: row.contacted_at,
-            propensity: row.propensity,
+            propensity: None,
         }
+    }
+}
+
+impl ContactRow {
+    /// What the customer got.
+    pub fn action(&self) -> &str {
+        &self.action
     }
 }
 
@@ -386,10 +390,23 @@ impl From<Recorded> for RecordedReply {
     }
 }
 
+/// The plan that a campaign was made by.
+///
+/// # Errors
+/// When its settings are none.
+pub fn spec_of(campaign: &Campaign) -> Result<PlanSpec, ApiError> {
+    serde_json::from_str(&campaign.made.settings).map_err(|error| ApiError::Conflict {
+        reason: format!(
+            "the settings of campaign {:?} are no plan: {error}",
+            campaign.made.campaign_id
+        ),
+    })
+}
+
 /// That contacts and outcomes of a campaign can come in.
 ///
 /// # Errors
-/// While it is a draft.
+/// While it is a draft, or when it never ran.
 pub fn begun(campaign: &Campaign) -> Result<(), ApiError> {
     match campaign.state {
         CampaignState::Draft => Err(ApiError::Conflict {
@@ -398,6 +415,11 @@ pub fn begun(campaign: &Campaign) -> Result<(), ApiError> {
                 campaign.made.campaign_id, campaign.made.campaign_id
             ),
         }),
+        CampaignState::Finished if campaign.started_at_micros.is_none() => {
+            let id = &campaign.made.campaign_id;
+            let reason = format!("campaign {id:?} was finished before it was started");
+            Err(ApiError::Conflict { reason })
+        }
         CampaignState::Running | CampaignState::Finished => Ok(()),
     }
 }

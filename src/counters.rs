@@ -19,6 +19,7 @@ pub struct Counters {
     pub in_flight: IntGauge,
     shed: IntCounterVec,
     batches: IntCounterVec,
+    deliveries: IntCounterVec,
     customers: IntCounterVec,
     positive: IntCounterVec,
     cells: IntCounterVec,
@@ -104,6 +105,11 @@ impl Counters {
                 "rekindle_requests_shed_total",
                 "Requests refused because there were too many, or answered too late, by reason.",
                 &["reason"],
+            ),
+            deliveries: counters(
+                "rekindle_deliveries_total",
+                "Pages of campaigns' lists sent to webhooks, by what became of the list: `sending`, `sent`, `failed`.",
+                &["state"],
             ),
             batches: counters(
                 "rekindle_batches_total",
@@ -213,6 +219,11 @@ impl Counters {
     /// Counts a request that was refused or dropped: `queue`, `lag`, `rate`, `deadline`, `batches`, `memory`.
     pub fn shed(&self, reason: &str) {
         self.shed.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a try to send a page, by where its delivery stands then.
+    pub fn delivery(&self, state: &str) {
+        self.deliveries.with_label_values(&[state]).inc();
     }
 
     /// Counts a batch that ended.

@@ -16,10 +16,10 @@ use crate::webhooks::Untaken;
 const PAGE: u32 = 500;
 /// How long a page is ours: longer than it takes to read and to send it.
 const HELD: Duration = Duration::from_secs(60);
-/// How often a page is tried.
-const TRIES: u64 = 8;
-/// Longest pause between two tries.
-const LONGEST: Duration = Duration::from_secs(3_600);
+/// Seconds from a try in vain to the next: for about a day, then a person must look.
+const PAUSES: [u64; 10] = [1, 5, 30, 120, 600, 1_800, 3_600, 7_200, 21_600, 43_200];
+/// The longest pause that a program may ask for.
+const LONGEST: Duration = Duration::from_secs(86_400);
 /// Pause between looks at what is due.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -69,17 +69,26 @@ async fn next(state: &AppState) -> Result<bool, ApiError> {
             }
         }
     }
-    if noted.state != taken.state || noted.fault.is_some() {
-        let Delivery { campaign_id, webhook, customers, attempts, fault, state, .. } = &noted;
-        tracing::info!(
-            campaign_id,
-            webhook,
-            customers,
-            attempts,
-            fault,
-            state = state.text(),
-            "delivery"
-        );
+    state.counters.delivery(noted.state.text());
+    let Delivery { campaign_id, webhook, customers, attempts, fault, .. } = &noted;
+    match noted.state {
+        DeliveryState::Failed => {
+            tracing::warn!(campaign_id, webhook, customers, attempts, fault, "a list is given up");
+        }
+        DeliveryState::Sent => {
+            tracing::info!(campaign_id, webhook, customers, "a list has arrived")
+        }
+        DeliveryState::Sending if fault.is_some() => {
+            tracing::info!(
+                campaign_id,
+                webhook,
+                customers,
+                attempts,
+                fault,
+                "a page was not taken"
+            );
+        }
+        DeliveryState::Sending => {}
     }
     kept.ask(move |store| async move { store.note_delivery(&taken, &noted).await }).await?;
     Ok(true)
@@ -88,13 +97,13 @@ async fn next(state: &AppState) -> Result<bool, ApiError> {
 /// A delivery whose page was not taken: it waits for its next try, or is given up.
 fn postponed(taken: &Delivery, untaken: Untaken) -> Delivery {
     let attempts = taken.attempts + 1;
-    let pause = Duration::from_secs(1 << attempts.saturating_sub(1).min(12));
-    let pause = untaken.after.unwrap_or(pause).min(LONGEST);
+    let pause = PAUSES.get(taken.attempts as usize).filter(|_| untaken.again);
+    let state = if pause.is_some() { DeliveryState::Sending } else { DeliveryState::Failed };
+    // A program may ask for more patience, not for less.
+    let pause = Duration::from_secs(pause.copied().unwrap_or_default());
+    let pause = pause.max(untaken.after.unwrap_or_default()).min(LONGEST);
     Delivery {
-        state: match untaken.again && attempts < TRIES {
-            true => DeliveryState::Sending,
-            false => DeliveryState::Failed,
-        },
+        state,
         attempts,
         due_at_micros: now_micros() + pause.as_micros() as i64,
         fault: Some(untaken.reason),
@@ -124,10 +133,10 @@ mod tests {
         let id = page_id(&delivery);
         let untaken = |again, after| Untaken { reason: "503".to_owned(), again, after };
         let mut last = 0;
-        for _ in 1..TRIES {
+        for _ in PAUSES {
             delivery = postponed(&delivery, untaken(true, None));
             let pause = delivery.due_at_micros - now_micros();
-            assert!(delivery.state == DeliveryState::Sending && pause > last, "{pause}");
+            assert!(delivery.state == DeliveryState::Sending && pause >= last, "{pause}");
             assert_eq!((page_id(&delivery), delivery.customers), (id.clone(), 500));
             last = pause;
         }
@@ -136,5 +145,7 @@ mod tests {
         assert_eq!(postponed(&fresh, untaken(false, None)).state, DeliveryState::Failed);
         let later = postponed(&fresh, untaken(true, Some(Duration::from_secs(90))));
         assert!(later.due_at_micros > now_micros() + 80_000_000);
+        let hasty = postponed(&fresh, untaken(true, Some(Duration::ZERO)));
+        assert!(hasty.due_at_micros > now_micros() + 500_000);
     }
 }

@@ -7,7 +7,7 @@ use rekindle_models::effect::{Effect, FEWEST, FEWEST_OUTCOMES, Sides, daily_quan
 use rekindle_models::language::Language;
 use rekindle_models::metrics::Interval;
 use rekindle_models::policy::{Action, Outcome, PlanSpec};
-use rekindle_store::{Campaign, Trial};
+use rekindle_store::{Campaign, CampaignState, Trial};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,10 +23,9 @@ pub struct EffectReply {
     campaign_id: String,
     /// `running` or `finished`.
     state: &'static str,
-    /// The kind of outcomes that count; all where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    /// Outcomes from here on count.
+    /// The kind of outcomes that count.
+    kind: String,
+    /// Outcomes from here on count: from the beginning (UTC) of the day of the start, for many are known by day alone.
     since: String,
     /// Outcomes before it count.
     until: String,
@@ -34,13 +33,14 @@ pub struct EffectReply {
     day: u32,
     /// How many days it was to be watched, as was said before it began (`watch_days` of the plan).
     planned_days: u32,
-    /// Of the intervals of all days together: looking every day misleads with a probability of 1 less it at most. The
-    /// intervals of groups hold each for itself.
+    /// Of a figure's intervals on all days together: who looks at it every day is misled with a probability of 1 less
+    /// it at most. Each figure and group holds for itself.
     confidence: f64,
-    /// Whether costs are of `recorded` contacts or, as none was recorded, `planned`: a contact for each customer.
-    costs: &'static str,
-    /// Customers who were to be contacted and of whom no contact was recorded. They count as treated: who can be reached
-    /// is not who can be compared.
+    /// Actions of which contacts were recorded, so that those count as costs. Of the others a contact with each customer
+    /// is taken to have been made.
+    recorded: Vec<String>,
+    /// Customers of these actions of whom no contact was recorded. They count as treated: who can be reached is not who
+    /// can be compared.
     not_reached: u64,
     /// Customers held out who were contacted against the plan. They count as held out, which makes effects look smaller.
     contacted_controls: u64,
@@ -71,7 +71,7 @@ pub struct GroupEffect {
     /// Money a customer, as outcomes brought it; missing while it is too early to say, or none brought any.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount: Option<Measured>,
-    /// Profit after the costs of contacts and offers.
+    /// Profit after the costs of contacts and offers; missing, too, where the kind is not the plan's success.
     #[serde(skip_serializing_if = "Option::is_none")]
     profit: Option<ProfitEffect>,
 }
@@ -114,7 +114,7 @@ struct ProfitEffect {
     a_customer: Between,
     /// All treated customers.
     total: Between,
-    /// What contacts and offers cost, which is taken off.
+    /// What contacts with the treated, and their offers, cost: it is taken off.
     cost: f64,
 }
 
@@ -150,9 +150,9 @@ pub struct Watched<'a> {
     /// What it was made by.
     pub spec: &'a PlanSpec,
     /// The kind of outcomes that count.
-    pub kind: Option<String>,
+    pub kind: String,
     /// When it began, in microseconds.
-    pub since_micros: i64,
+    pub started_micros: i64,
     /// Until when outcomes count: its end, or now.
     pub until_micros: i64,
 }
@@ -209,9 +209,10 @@ impl Columns {
         place
     }
 
-    /// What was known of each before: its score or, where nobody has one, its value.
+    /// What was known of each before: score or value, whichever is known of more.
     fn before(&self) -> &[f64] {
-        match self.score.iter().all(|score| score.is_nan()) {
+        let known = |column: &[f64]| column.iter().filter(|number| !number.is_nan()).count();
+        match known(&self.value) > known(&self.score) {
             true => &self.value,
             false => &self.score,
         }
@@ -223,38 +224,43 @@ struct Money {
     /// Profit of each after costs; NaN where what an outcome is worth is not known.
     profit: Vec<f64>,
     cost: Vec<f64>,
-    recorded: bool,
+    /// By place of the name of an action: whether contacts of it were recorded.
+    recorded: Vec<bool>,
 }
 
 impl Watched<'_> {
     /// What it changed, told in a language.
     pub fn judge(&self, columns: &Columns, language: Language) -> EffectReply {
         let planned_days = self.spec.plan.watch_days;
-        let passed = (self.until_micros - self.since_micros).max(0) / DAY;
+        let passed = (self.until_micros - self.started_micros).max(0) / DAY;
         let day = u32::try_from(passed).unwrap_or(u32::MAX).saturating_add(1);
         let group = Group {
             columns,
             money: self.money(columns),
             quantile: daily_quantile(CONFIDENCE, day, planned_days),
+            valued: self.kind == self.spec.plan.success,
         };
         let all = group.effect("all".to_owned(), |_| true);
-        let count = |side: bool, contacted: bool| {
-            let rows = columns.treated.iter().zip(&columns.contacts);
-            rows.filter(|(t, c)| **t == side && (**c > 0) == contacted).count() as u64
-        };
+        let rows = 0..columns.treated.len();
+        let recorded = |row: &usize| group.money.recorded[columns.action[*row] as usize];
+        let missed = |row: &usize| columns.treated[*row] && columns.contacts[*row] == 0;
+        let against = |row: &usize| !columns.treated[*row] && columns.contacts[*row] > 0;
+        let not_reached = rows.clone().filter(recorded).filter(missed).count() as u64;
         EffectReply {
             campaign_id: self.campaign.made.campaign_id.clone(),
             state: self.campaign.state.text(),
             kind: self.kind.clone(),
-            since: told_time(self.since_micros),
+            since: told_time(self.since_micros()),
             until: told_time(self.until_micros),
             day,
             planned_days,
             confidence: CONFIDENCE,
-            costs: if group.money.recorded { "recorded" } else { "planned" },
-            not_reached: if group.money.recorded { count(true, false) } else { 0 },
-            contacted_controls: count(false, true),
-            sentence: sentence(&all, self.campaign.made.assumed, language),
+            recorded: (columns.names.iter().zip(&group.money.recorded))
+                .filter_map(|(name, recorded)| recorded.then(|| name.clone()))
+                .collect(),
+            not_reached,
+            contacted_controls: rows.filter(against).count() as u64,
+            sentence: self.sentence(&all, not_reached, language),
             all,
             actions: group.by(&columns.action),
             lapse_tiers: group.by(&columns.tier),
@@ -262,19 +268,27 @@ impl Watched<'_> {
         }
     }
 
+    /// From when on outcomes count: the beginning of the day of the start, in UTC.
+    pub fn since_micros(&self) -> i64 {
+        self.started_micros.div_euclid(DAY) * DAY
+    }
+
     fn money(&self, columns: &Columns) -> Money {
-        let recorded = columns.contacts.iter().any(|contacts| *contacts > 0);
+        let mut recorded = vec![false; columns.names.len()];
+        for row in 0..columns.treated.len() {
+            recorded[columns.action[row] as usize] |=
+                columns.treated[row] && columns.contacts[row] > 0;
+        }
         let rules = &self.spec.plan;
         let actions: Vec<Option<&Action>> = (columns.names.iter())
             .map(|name| self.spec.actions.iter().find(|action| action.name == *name))
             .collect();
         let cost = |row: usize| {
-            let Some(action) = actions[columns.action[row] as usize] else { return 0.0 };
-            let contacts = match (recorded, columns.treated[row]) {
-                (true, _) => columns.contacts[row] as f64,
-                (false, treated) => f64::from(u8::from(treated)),
-            };
-            let redeemed = columns.treated[row] && columns.responded[row] > 0.0;
+            let place = columns.action[row] as usize;
+            // What is done with those held out against the plan is none of the plan's costs.
+            let Some(action) = actions[place].filter(|_| columns.treated[row]) else { return 0.0 };
+            let contacts = if recorded[place] { columns.contacts[row] as f64 } else { 1.0 };
+            let redeemed = columns.responded[row] > 0.0;
             contacts * action.cost + if redeemed { action.offer_cost } else { 0.0 }
         };
         let worth = |row: usize| match (rules.outcome, columns.responded[row] > 0.0) {
@@ -296,6 +310,8 @@ struct Group<'a> {
     columns: &'a Columns,
     money: Money,
     quantile: f64,
+    /// Whether what is counted is what the plan's value is of.
+    valued: bool,
 }
 
 impl Group<'_> {
@@ -330,7 +346,8 @@ impl Group<'_> {
         };
         let response = compared(&columns.responded);
         let count = treated.iter().filter(|treated| **treated).count();
-        let profit = response.as_ref().and_then(|_| compared(&self.money.profit));
+        let known = response.as_ref().filter(|_| self.valued);
+        let profit = known.and_then(|_| compared(&self.money.profit));
         let profit = profit.filter(|effect| effect.absolute.value.is_finite()).map(|effect| {
             let times = count as f64;
             let a_customer = Between::from(effect.absolute);
@@ -352,96 +369,134 @@ impl Group<'_> {
     }
 }
 
-/// What an effect means.
-fn sentence(all: &GroupEffect, assumed: bool, language: Language) -> String {
-    let Some(response) = all.response else { return too_early(all, language) };
-    let hundred = |share: f64| format!("{:.1}", 100.0 * share);
+impl Watched<'_> {
+    /// What an effect means.
+    fn sentence(&self, all: &GroupEffect, not_reached: u64, language: Language) -> String {
+        let english = language == Language::English;
+        let running = self.campaign.state == CampaignState::Running;
+        let Some(response) = all.response else { return too_early(all, running, language) };
+        let mut told = if english {
+            response_english(&response, running)
+        } else {
+            response_chinese(&response)
+        };
+        match &all.profit {
+            Some(profit) => told += &money(&profit.total, english),
+            None if self.kind == self.spec.plan.success => {
+                told += match english {
+                    true => " What it brings after costs is not known: there are too few amounts.",
+                    false => "扣除成本后的收益未知：金额太少。",
+                };
+            }
+            None => {}
+        }
+        if not_reached > 0 {
+            told += &match english {
+                true => {
+                    format!(" No contact was recorded of {not_reached} who were to be contacted.")
+                }
+                false => format!("计划联系的客户中有 {not_reached} 位没有联系记录。"),
+            };
+        }
+        if self.campaign.made.assumed {
+            told += match (running, english) {
+                (true, true) => {
+                    " The plan's uplift was assumed: once finished, it can be learned (rekindle fit-uplift --store)."
+                }
+                (true, false) => {
+                    "计划的增量是假设的：活动结束后可由此学习（rekindle fit-uplift --store）。"
+                }
+                (false, true) => {
+                    " The plan's uplift was assumed: now it can be learned (rekindle fit-uplift --store)."
+                }
+                (false, false) => {
+                    "计划的增量是假设的：现在可由此学习（rekindle fit-uplift --store）。"
+                }
+            };
+        }
+        told
+    }
+}
+
+/// A share as so many of 100.
+fn hundred(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+fn response_english(response: &Measured, running: bool) -> String {
     let Between { value, low, high } = response.absolute;
-    let (value, low_text, high_text) = (hundred(value), hundred(low), hundred(high));
-    let english = language == Language::English;
-    let effect = match (low > 0.0, high < 0.0, english) {
-        (true, _, true) => {
-            format!(
-                "It works: of 100 customers {value} more responded than without it ({low_text} to {high_text})."
-            )
+    let word = if value < 0.0 { "fewer" } else { "more" };
+    let many =
+        format!("of 100 customers {} {word} responded than without it", hundred(value.abs()));
+    let between = format!("between {} and {}", hundred(low), hundred(high));
+    match (low > 0.0, high < 0.0) {
+        (true, _) => format!("It works: {many} ({between})."),
+        (_, true) if running => format!("It does harm: {many} ({between}); end it."),
+        (_, true) => format!("It did harm: {many} ({between})."),
+        _ => {
+            let so_far = if running { "Nothing is shown yet" } else { "Nothing is shown" };
+            format!("{so_far}: {many}, which may be chance ({between}).")
         }
-        (true, _, false) => {
-            format!("有效：每 100 位客户比不联系时多 {value} 位响应（{low_text} 至 {high_text}）。")
-        }
-        (_, true, true) => {
-            format!(
-                "It does harm: of 100 customers {value} more responded than without it ({low_text} to {high_text}); end it."
-            )
-        }
-        (_, true, false) => {
-            format!(
-                "有害：每 100 位客户的响应变化为 {value} 位（{low_text} 至 {high_text}），应停止。"
-            )
-        }
-        (_, _, true) => {
-            format!(
-                "Nothing is shown yet: of 100 customers {value} more responded than without it, which may be chance ({low_text} to {high_text})."
-            )
-        }
-        (_, _, false) => {
-            format!(
-                "尚无定论：每 100 位客户多 {value} 位响应，可能出于偶然（{low_text} 至 {high_text}）。"
-            )
-        }
-    };
-    let money = match (&all.profit, english) {
-        (None, true) => " What that is worth is not known: the plan has no value.".to_owned(),
-        (None, false) => "收益未知：计划没有给出价值。".to_owned(),
-        (Some(profit), _) => money(&profit.total, english),
-    };
-    let learned = match (assumed, english) {
-        (false, _) => "",
-        (true, true) => {
-            " The plan's uplift was assumed; finish the campaign and learn from it (rekindle fit-uplift --store)."
-        }
-        (true, false) => {
-            "计划中的提升为假设值；结束活动后可由此学习（rekindle fit-uplift --store）。"
-        }
-    };
-    format!("{effect}{money}{learned}")
+    }
+}
+
+fn response_chinese(response: &Measured) -> String {
+    let Between { value, low, high } = response.absolute;
+    let word = if value < 0.0 { "少" } else { "多" };
+    let many = format!("每 100 位客户比不联系时{word} {} 位响应", hundred(value.abs()));
+    let between = format!("介于 {} 与 {} 之间", hundred(low), hundred(high));
+    match (low > 0.0, high < 0.0) {
+        (true, _) => format!("有效：{many}（{between}）。"),
+        (_, true) => format!("有害：{many}（{between}）。"),
+        _ => format!("尚无定论：{many}，可能出于偶然（{between}）。"),
+    }
 }
 
 fn money(total: &Between, english: bool) -> String {
     let Between { value, low, high } = total;
     match (*low > 0.0, *high < 0.0, english) {
         (true, _, true) => {
-            format!(" After costs it has earned {value:.0} ({low:.0} to {high:.0}).")
+            format!(" After costs it has earned {value:.2} (between {low:.2} and {high:.2}).")
         }
-        (true, _, false) => format!("扣除成本后盈利 {value:.0}（{low:.0} 至 {high:.0}）。"),
-        (_, true, true) => {
-            format!(" After costs it has lost {:.0} ({low:.0} to {high:.0}).", -value)
+        (true, _, false) => {
+            format!("扣除成本后盈利 {value:.2}（介于 {low:.2} 与 {high:.2} 之间）。")
         }
-        (_, true, false) => format!("扣除成本后亏损 {:.0}（{low:.0} 至 {high:.0}）。", -value),
-        (_, _, true) => {
-            format!(" Whether it pays is open: {value:.0} after costs ({low:.0} to {high:.0}).")
+        (_, true, true) => format!(
+            " After costs it has lost {:.2} (between {:.2} and {:.2}).",
+            -value, -high, -low
+        ),
+        (_, true, false) => {
+            format!("扣除成本后亏损 {:.2}（介于 {:.2} 与 {:.2} 之间）。", -value, -high, -low)
         }
+        (_, _, true) => format!(
+            " Whether it pays is open: {value:.2} after costs (between {low:.2} and {high:.2})."
+        ),
         (_, _, false) => {
-            format!("是否盈利尚不确定：扣除成本后 {value:.0}（{low:.0} 至 {high:.0}）。")
+            format!("是否盈利尚不确定：扣除成本后 {value:.2}（介于 {low:.2} 与 {high:.2} 之间）。")
         }
     }
 }
 
-fn too_early(all: &GroupEffect, language: Language) -> String {
+fn too_early(all: &GroupEffect, running: bool, language: Language) -> String {
     let (treated, control) = (all.treated, all.control);
-    match (control, language) {
-        (0, Language::English) => {
-            "What it does cannot be told: nobody was held out (control_share of the plan)."
+    let early = if running { "Too early to say" } else { "It cannot be said" };
+    match (treated + control, control, language) {
+        (0, _, Language::English) => "Nobody was planned to be contacted.".to_owned(),
+        (0, _, Language::Chinese) => "没有计划联系任何客户。".to_owned(),
+        (_, 0, Language::English) => {
+            "What it does cannot be told: nobody is held out (control_share of the plan)."
                 .to_owned()
         }
-        (0, Language::Chinese) => {
-            "无法得知效果：没有留出对照组（计划的 control_share）。".to_owned()
+        (_, 0, Language::Chinese) => {
+            "无法得知效果：没有对照组（计划的 control_share）。".to_owned()
         }
-        (_, Language::English) => format!(
-            "Too early to say: it takes {FEWEST} customers and {FEWEST_OUTCOMES} with an outcome on each side; {treated} \
-             were to be contacted, {control} are held out."
+        (_, _, Language::English) => format!(
+            "{early}: it takes {FEWEST} customers on each side, {FEWEST_OUTCOMES} of them with an outcome and some \
+             without; {treated} were to be contacted, {control} are held out."
         ),
-        (_, Language::Chinese) => format!(
-            "为时过早：每一侧至少需要 {FEWEST} 位客户、{FEWEST_OUTCOMES} 位有响应；计划联系 {treated} 位，对照 {control} 位。"
+        (_, _, Language::Chinese) => format!(
+            "尚不能判断：每一侧至少需要 {FEWEST} 位客户，其中至少 {FEWEST_OUTCOMES} 位有响应，也须有无响应的；计划联系 \
+             {treated} 位，对照 {control} 位。"
         ),
     }
 }

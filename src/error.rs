@@ -123,6 +123,8 @@ pub enum ApiError {
     NotAcceptable {
         /// The forms that the client takes.
         found: String,
+        /// Those that there are.
+        expected: &'static str,
     },
     /// No key, or none that is good.
     Unauthorized,
@@ -483,12 +485,8 @@ impl fmt::Display for ApiError {
             ApiError::UnsupportedMediaType { found, expected } => {
                 write!(f, "{found} is not taken here; send {expected}")
             }
-            ApiError::NotAcceptable { found } => {
-                write!(
-                    f,
-                    "{found:?} cannot be answered; accept text/csv, application/x-ndjson or \
-                     application/vnd.apache.arrow.stream"
-                )
+            ApiError::NotAcceptable { found, expected } => {
+                write!(f, "{found:?} cannot be answered; accept {expected}")
             }
             ApiError::Unauthorized => {
                 write!(f, "no valid key; send one as Authorization: Bearer KEY")

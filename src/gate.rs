@@ -28,6 +28,8 @@ pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
         _ if path == "/docs" || path.starts_with("/docs/") => None,
         _ if is_administrative(path) => Some(Scope::Admin),
         _ if path.starts_with("/v1/reactivation/") || changes(method, path) => Some(Scope::Plan),
+        // Whole lists of customers are for those who contact them.
+        _ if path.starts_with("/v1/campaigns/") && path.ends_with("/list") => Some(Scope::Plan),
         _ if method == "POST" => Some(Scope::Score),
         _ => Some(Scope::Read),
     }
@@ -121,4 +123,26 @@ fn limited(
         state.counters.shed("rate");
         ApiError::TooManyRequests { wait }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_campaigns_or_lists_customers_takes_the_scope_plan() {
+        let check = |method, path, scope| assert_eq!(scope_of(method, path), Some(scope), "{path}");
+        check("POST", "/v1/reactivation/plan", Scope::Plan);
+        check("POST", "/v1/campaigns", Scope::Plan);
+        check("POST", "/v1/campaigns/spring:start", Scope::Plan);
+        check("POST", "/v1/campaigns/spring/outcomes", Scope::Plan);
+        check("GET", "/v1/campaigns/spring/list", Scope::Plan);
+        check("GET", "/v1/campaigns/spring/effect", Scope::Read);
+        check("GET", "/v1/campaigns", Scope::Read);
+        check("POST", "/v1/score", Scope::Score);
+        check("POST", "/v1/models/churn:rollback", Scope::Admin);
+        assert!(changes("POST", "/v1/campaigns/spring:deliver"));
+        assert!(changes("POST", "/v1/models/churn:rollback"));
+        assert!(!changes("HEAD", "/v1/campaigns") && !changes("POST", "/v1/score"));
+    }
 }

@@ -83,7 +83,10 @@ fn told(error: Error) -> ApiError {
         Error::Differs { .. } => ApiError::Conflict { reason: error.to_string() },
         Error::NoCampaign { campaign, .. } => ApiError::UnknownCampaign { campaign },
         Error::CampaignExists { campaign, .. } => ApiError::Conflict {
-            reason: format!("there is a campaign {campaign:?} already; give it another id"),
+            reason: format!(
+                "there is a campaign {campaign:?} already, perhaps the one you have just made: GET \
+                 /v1/campaigns/{campaign} shows it; another one needs an id of its own"
+            ),
         },
         Error::CampaignState { campaign, from, to, .. } => ApiError::Conflict {
             reason: format!("campaign {campaign:?} is {from} and cannot become {to}"),

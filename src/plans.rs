@@ -218,10 +218,11 @@ fn columns(
         some.then(|| customers.iter().enumerate().map(day).collect::<Result<Vec<f64>, _>>())
             .transpose()
     };
-    let mut channels: Vec<&str> =
-        customers.iter().flat_map(|c| c.consent.keys().map(String::as_str)).collect();
+    let mut channels: Vec<&str> = spec.actions.iter().map(|a| a.channel.as_str()).collect();
     channels.sort_unstable();
     channels.dedup();
+    // Where nobody says anything of a channel, the plan says so.
+    channels.retain(|channel| customers.iter().any(|c| c.consent.contains_key(*channel)));
     let consent = |channel: &str| {
         customers.iter().map(|customer| customer.consent.get(channel).copied()).collect()
     };

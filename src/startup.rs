@@ -195,6 +195,7 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
             _ => None,
         },
         heavy: Heavy::new(settings.workers, settings.queue, counters.clone()),
+        effects: Semaphore::new(1),
         batches: Arc::new(Semaphore::new(settings.max_batches)),
         spans: settings.otlp_endpoint.as_deref().map(Spans::start).transpose()?,
         counters,

@@ -36,6 +36,8 @@ pub(crate) struct AppState {
     pub models: Arc<LoadedModels>,
     pub shadows: Shadows,
     pub heavy: Heavy,
+    /// Effects of campaigns that may be read still.
+    pub effects: Semaphore,
     /// Batches that may be read still.
     pub batches: Arc<Semaphore>,
     /// Who may ask; anyone where there are no keys.
@@ -61,6 +63,15 @@ pub struct Asker {
     pub caller: Option<Caller>,
     /// The request's id.
     pub request_id: String,
+}
+
+/// What an administrative call is about.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    /// A model, and a version of it.
+    Model(&'a str, Option<u32>),
+    /// A campaign.
+    Campaign(&'a str),
 }
 
 impl AppState {
@@ -108,17 +119,21 @@ impl AppState {
         &self,
         asker: &Asker,
         action: &'static str,
-        model: &str,
-        version: Option<u32>,
+        about: About<'_>,
         outcome: &'static str,
     ) -> Result<(), ApiError> {
+        let (model, version, campaign) = match about {
+            About::Model(name, version) => (Some(name), version, None),
+            About::Campaign(id) => (None, None, Some(id)),
+        };
         let caller = asker.caller.as_ref();
         let entry = Entry {
             at: SystemTime::now(),
             caller_id: caller.map_or_else(|| "-".into(), |caller| Arc::clone(&caller.id)),
             caller_name: caller.map_or_else(|| "-".into(), |caller| Arc::clone(&caller.name)),
             action,
-            model: Some(model.to_owned()),
+            model: model.map(str::to_owned),
+            campaign: campaign.map(str::to_owned),
             version,
             outcome,
             request_id: asker.request_id.clone(),

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use rekindle_models::policy::day_of;
 use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
 
 use crate::error::ApiError;
 use crate::payload::malformed;
@@ -40,12 +41,19 @@ impl Form {
 pub fn rows<T: DeserializeOwned>(form: Form, body: &[u8]) -> Result<Vec<T>, ApiError> {
     match form {
         Form::Json => {
-            let rows: Vec<Value> = serde_json::from_slice(body).map_err(|error| {
-                let array = "expected an array of objects".to_owned();
-                if error.is_data() { invalid(array) } else { malformed(&error) }
+            // Row by row: one that is wrong ends it before the others take room.
+            let mut json = serde_json::Deserializer::from_slice(body);
+            let rows = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+                let path = error.path().clone();
+                let error = error.into_inner();
+                if error.is_data() {
+                    wrong_at(&path, &error.to_string())
+                } else {
+                    malformed(&error)
+                }
             })?;
-            let rows = rows.into_iter().enumerate();
-            rows.map(|(place, row)| read(&format!("row {}", place + 1), row)).collect()
+            json.end().map_err(|error| malformed(&error))?;
+            Ok(rows)
         }
         Form::Ndjson => {
             let lines = body.split(|byte| *byte == b'\n').enumerate();
@@ -82,10 +90,23 @@ fn read<T: DeserializeOwned>(at: &str, row: Value) -> Result<T, ApiError> {
         let path = error.path().to_string();
         let field = if path == "." { String::new() } else { format!(", {path}") };
         let reason = error.into_inner().to_string();
-        let reason =
-            reason.replace("invalid type: ", "found ").replace("invalid value: ", "found ");
-        invalid(format!("{at}{field}: {reason}"))
+        invalid(format!("{at}{field}: {}", plain(&reason)))
     })
+}
+
+/// What is wrong at a path of an array of rows, as `[2].amount`.
+fn wrong_at(path: &Path, reason: &str) -> ApiError {
+    let mut segments = path.iter();
+    let Some(Segment::Seq { index }) = segments.next() else {
+        return invalid("expected an array of objects".to_owned());
+    };
+    let field: String = segments.map(|segment| format!(", {segment}")).collect();
+    invalid(format!("row {}{field}: {}", index + 1, plain(reason)))
+}
+
+/// What serde says, in our words.
+fn plain(reason: &str) -> String {
+    reason.replace("invalid type: ", "found ").replace("invalid value: ", "found ")
 }
 
 fn invalid(reason: String) -> ApiError {
@@ -136,15 +157,6 @@ pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
         }
     }
     deserializer.deserialize_any(Number)
-}
-
-/// A number that may be missing.
-pub fn may_be_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let value: Value = serde::Deserialize::deserialize(deserializer)?;
-    match value {
-        Value::Null => Ok(None),
-        value => number(value).map(Some).map_err(D::Error::custom),
-    }
 }
 
 /// An instant in microseconds since 1970: RFC 3339, or a date, which is its beginning in UTC.
@@ -205,6 +217,10 @@ mod tests {
         assert!(text.contains("row 1, at: found string \"2026-02-30\", expected a time"), "{text}");
         let text = said(Form::Ndjson, "{\"customer_id\": \"a\", \"when\": 1}");
         assert!(text.contains("line 1, when: unknown field `when`, expected"), "{text}");
+        let text =
+            said(Form::Json, r#"[{"customer_id": "a", "at": "2026-02-03"}, {"customer_id": []}]"#);
+        assert!(text.contains("row 2, customer_id: found sequence, expected a text"), "{text}");
+        assert!(said(Form::Json, "[] x").starts_with("the body is not JSON"));
         assert!(said(Form::Json, "{}").contains("expected an array of objects"));
         assert!(said(Form::Json, "[{").starts_with("the body is not JSON"));
         assert!(said(Form::Csv, "customer_id,amount,at\na,1\n").contains("found record with 2"));

@@ -86,7 +86,7 @@ pub(crate) async fn observe<B: MessageBody>(
     let response = match gate::admit(&request, &state, start) {
         Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
         Ok(asker) => {
-            if gate::is_administrative(gate::path_of(&request)) {
+            if gate::changes(request.method().as_str(), gate::path_of(&request)) {
                 let request_id = id.to_str().unwrap_or_default().to_owned();
                 request.extensions_mut().insert(Asker { request_id, ..asker });
             }

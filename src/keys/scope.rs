@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Scope {
     /// Ask for scores.
     Score,
-    /// See what there is: models, versions, metrics.
+    /// See what there is: models, versions, metrics, what is kept of a customer, campaigns and their effects.
     Read,
-    /// Make plans: who is contacted.
+    /// Make plans and campaigns, get their lists, tell what came of them.
     Plan,
     /// Change what is served; includes the other three.
     Admin,

@@ -161,11 +161,15 @@ fn form_in(request: &HttpRequest) -> Result<Form, ApiError> {
     })
 }
 
+/// What can be answered.
+const FORMS: &str = "text/csv, application/x-ndjson or application/vnd.apache.arrow.stream";
+
 /// The form that `Accept` likes best; that of the body where it takes anything.
 fn form_out(request: &HttpRequest, form_in: Form) -> Result<Form, ApiError> {
     let Some(given) = request.headers().get(ACCEPT) else { return Ok(form_in) };
     let accept = Accept::parse(request).map_err(|_| ApiError::NotAcceptable {
         found: String::from_utf8_lossy(given.as_bytes()).into_owned(),
+        expected: FORMS,
     })?;
     if accept.is_empty() {
         return Ok(form_in);
@@ -182,7 +186,7 @@ fn form_out(request: &HttpRequest, form_in: Form) -> Result<Form, ApiError> {
         ("application", "*") => Some(form_in),
         _ => Form::of(media.essence_str()),
     });
-    form.ok_or_else(|| ApiError::NotAcceptable { found: accept.to_string() })
+    form.ok_or_else(|| ApiError::NotAcceptable { found: accept.to_string(), expected: FORMS })
 }
 
 /// Bytes that must come in a second, of the time that the body is waited for.

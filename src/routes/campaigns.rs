@@ -2,30 +2,32 @@
 
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, ContentType};
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::{StreamExt, stream};
-use rekindle_models::policy::PlanSpec;
-use rekindle_store::{Campaign, CampaignState, Choice, Contact, Counted, TrialsOf};
+use rekindle_models::policy::{Action, PlanSpec};
+use rekindle_store::{
+    Campaign, CampaignState, Choice, Contact, Counted, Delivery, DeliveryState, Trial, TrialsOf,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use crate::campaigns::{
     self, CampaignLine, CampaignList, CampaignPage, ContactRow, DeliveryLine, LIST_COLUMNS,
-    ListRow, MadeCampaign, OutcomeRow, RecordedReply, begun, now_micros,
+    ListRow, MadeCampaign, OutcomeRow, RecordedReply, begun, now_micros, spec_of,
 };
 use crate::effects::{Columns, EffectReply, Watched};
 use crate::error::ApiError;
 use crate::heavy::Deadline;
 use crate::routes::reactivation::PlanQuery;
 use crate::routes::receive::receive;
-use crate::state::AppState;
+use crate::state::{About, AppState, Asker};
 use crate::submitted::{Form, rows};
 
 /// Decisions read at a time.
 const PAGE: u32 = 5_000;
 /// Trials read at a time.
-const TRIALS: u32 = 20_000;
+const TRIALS: u32 = 5_000;
 
 /// Makes a campaign, a draft, from a plan for its customers. What was decided for each, and who is held out at random,
 /// is kept: the campaign's effect is measured by it.
@@ -69,7 +71,7 @@ pub async fn make(
     let keep = |store: rekindle_store::Store| async move {
         store.create_campaign(&campaign, &decisions).await
     };
-    state.ask(deadline, keep).await?;
+    changed(&state, &request, "make-campaign", &campaign_id, state.ask(deadline, keep)).await?;
     let state = CampaignState::Draft.text();
     Ok(HttpResponse::Created().json(MadeCampaign { campaign_id, state, totals: draft.totals }))
 }
@@ -102,8 +104,9 @@ pub async fn show(
 pub async fn start(
     state: web::Data<AppState>,
     id: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    moved(&state, id.into_inner(), CampaignState::Running).await
+    moved(&state, &request, "start-campaign", id.into_inner(), CampaignState::Running).await
 }
 
 /// Finishes a campaign: later outcomes do not count, and uplift is learned from it (`rekindle fit-uplift --store`).
@@ -113,17 +116,26 @@ pub async fn start(
 pub async fn finish(
     state: web::Data<AppState>,
     id: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    moved(&state, id.into_inner(), CampaignState::Finished).await
+    moved(&state, &request, "finish-campaign", id.into_inner(), CampaignState::Finished).await
 }
 
-async fn moved(state: &AppState, id: String, to: CampaignState) -> Result<HttpResponse, ApiError> {
-    let (deadline, campaign) = (state.deadline(), id.clone());
-    let now = now_micros();
+async fn moved(
+    state: &web::Data<AppState>,
+    request: &HttpRequest,
+    action: &'static str,
+    id: String,
+    to: CampaignState,
+) -> Result<HttpResponse, ApiError> {
+    let deadline = state.deadline();
+    // Nothing is written down of a campaign that is not there.
+    found(state, deadline, &id).await?;
+    let (campaign, now) = (id.clone(), now_micros());
     let go = move |store: rekindle_store::Store| async move {
         store.move_campaign(&campaign, to, now).await
     };
-    state.ask(deadline, go).await?;
+    changed(state, request, action, &id, state.ask(deadline, go)).await?;
     page(state, deadline, id).await
 }
 
@@ -158,14 +170,26 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    fn choice(self) -> Choice {
-        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-        Choice {
-            action: some(self.action),
-            channel: some(self.channel),
-            control: Some(false),
-            planned: true,
-        }
+    /// The decisions of a campaign's part.
+    fn choice(self, spec: &PlanSpec) -> Result<Choice, ApiError> {
+        let known = |what: &str, found: &Option<String>, of: fn(&Action) -> &String| {
+            let Some(found) = found else { return Ok(()) };
+            if spec.actions.iter().any(|action| of(action) == found) {
+                return Ok(());
+            }
+            let mut names: Vec<&str> =
+                spec.actions.iter().map(|action| of(action).as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            let found: String = found.chars().take(80).collect();
+            let reason =
+                format!("{what} is {found:?}, expected one of the plan: {}", names.join(", "));
+            Err(ApiError::InvalidQuery { reason })
+        };
+        known("action", &self.action, |action| &action.name)?;
+        known("channel", &self.channel, |action| &action.channel)?;
+        let (action, channel) = (self.action, self.channel);
+        Ok(Choice { action, channel, control: Some(false), planned: true })
     }
 }
 
@@ -198,12 +222,17 @@ pub async fn contact_list(
         {
             ListForm::Csv
         }
-        other => return Err(ApiError::NotAcceptable { found: other.to_owned() }),
+        other => {
+            let expected = "text/csv or application/x-ndjson";
+            return Err(ApiError::NotAcceptable { found: other.to_owned(), expected });
+        }
     };
     let id = id.into_inner();
     let campaign = found(&state, state.deadline(), &id).await?;
+    // Contacts before the start would come before its days.
+    begun(&campaign)?;
+    let choice = query.into_inner().choice(&spec_of(&campaign)?)?;
     let file = format!("attachment; filename=\"{}.{}\"", campaign.made.campaign_id, form.ending());
-    let choice = query.into_inner().choice();
     let pages = stream::unfold(Some(String::new()), move |after| {
         let (state, id, choice) = (state.clone(), id.clone(), choice.clone());
         async move {
@@ -302,6 +331,7 @@ pub async fn deliver(
     state: web::Data<AppState>,
     id: web::Path<String>,
     query: web::Query<DeliverQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let (deadline, id, query) = (state.deadline(), id.into_inner(), query.into_inner());
     let campaign = found(&state, deadline, &id).await?;
@@ -319,13 +349,65 @@ pub async fn deliver(
         let reason = format!("campaign {id:?} is {state}; lists of running ones are delivered");
         return Err(ApiError::Conflict { reason });
     }
+    let spec = spec_of(&campaign)?;
+    let choice = ListQuery { action: query.action, channel: query.channel }.choice(&spec)?;
+    let (of, webhook) = (id.clone(), query.webhook.clone());
+    let read = |store: rekindle_store::Store| async move { store.deliveries(&of).await };
+    let there = state.ask(deadline, read).await?;
+    if let Some(other) = there.iter().find(|other| overlap(other, &webhook, &choice)) {
+        let part = |text: &Option<String>| text.clone().unwrap_or_else(|| "all".to_owned());
+        return Err(ApiError::Conflict {
+            reason: format!(
+                "a list with some of these customers ({}, {}) is {} to {webhook} already; the same ones are not sent twice",
+                part(&other.action),
+                part(&other.channel),
+                other.state.text()
+            ),
+        });
+    }
     let now = now_micros();
-    let begin = |store: rekindle_store::Store| async move {
-        let choice = ListQuery { action: query.action, channel: query.channel }.choice();
-        store.begin_delivery(&id, &query.webhook, &choice, now).await
+    let delivery =
+        changed(&state, &request, "deliver-campaign", &campaign.made.campaign_id, async {
+            let begin = |store: rekindle_store::Store| async move {
+                store.begin_delivery(&id, &webhook, &choice, now).await
+            };
+            state.ask(deadline, begin).await
+        });
+    Ok(HttpResponse::Accepted().json(DeliveryLine::from(delivery.await?)))
+}
+
+/// Whether another delivery to a webhook has customers of a part, and is not given up with none sent.
+fn overlap(other: &Delivery, webhook: &str, choice: &Choice) -> bool {
+    let apart = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+    let same = other.action == choice.action && other.channel == choice.channel;
+    let sent = other.state != DeliveryState::Failed || other.customers > 0;
+    let together = !apart(&other.action, &choice.action) && !apart(&other.channel, &choice.channel);
+    other.webhook == webhook && !same && sent && together
+}
+
+/// Writes what is asked for to the audit log, does it, and writes what came of it.
+async fn changed<T>(
+    state: &web::Data<AppState>,
+    request: &HttpRequest,
+    action: &'static str,
+    campaign: &str,
+    work: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let asker = request.extensions().get::<Asker>().cloned().unwrap_or_default();
+    // Files block.
+    let write = |outcome: &'static str| {
+        let (data, asker, campaign) = (state.clone(), asker.clone(), campaign.to_owned());
+        state.heavy.run(state.deadline(), move || {
+            data.audited(&asker, action, About::Campaign(&campaign), outcome)
+        })
     };
-    let delivery = state.ask(deadline, begin).await?;
-    Ok(HttpResponse::Accepted().json(DeliveryLine::from(delivery)))
+    // What cannot be written down is not done.
+    write("asked").await??;
+    let done = work.await;
+    let outcome = done.as_ref().map_or_else(ApiError::code, |_| "done");
+    // It is done all the same: that the line is not there degrades the service and is in its log.
+    drop(write(outcome).await);
+    done
 }
 
 /// Records contacts that were made, of a running or finished campaign: a JSON array, an object a line, or CSV. The same
@@ -345,7 +427,22 @@ pub async fn record_contacts(
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let deadline = state.deadline();
-    let (id, contacts) = submitted::<ContactRow>(&state, deadline, id, &request, body).await?;
+    let (campaign, contacts) =
+        submitted::<ContactRow>(&state, deadline, id, &request, body).await?;
+    let spec = spec_of(&campaign)?;
+    let known = |row: &ContactRow| spec.actions.iter().any(|action| action.name == row.action());
+    if let Some(place) = contacts.iter().position(|row| !known(row)) {
+        let found: String = contacts[place].action().chars().take(80).collect();
+        let names: Vec<&str> = spec.actions.iter().map(|action| action.name.as_str()).collect();
+        let expected = names.join(", ");
+        return Err(ApiError::InvalidRows {
+            reason: format!(
+                "contact {}: action is {found:?}, expected one of the plan: {expected}",
+                place + 1
+            ),
+        });
+    }
+    let id = campaign.made.campaign_id;
     let keep = |store: rekindle_store::Store| async move {
         let contacts: Vec<Contact> = contacts.into_iter().map(Contact::from).collect();
         store.record_contacts(&id, &contacts).await
@@ -372,7 +469,9 @@ pub async fn record_outcomes(
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let deadline = state.deadline();
-    let (id, outcomes) = submitted::<OutcomeRow>(&state, deadline, id, &request, body).await?;
+    let (campaign, outcomes) =
+        submitted::<OutcomeRow>(&state, deadline, id, &request, body).await?;
+    let id = campaign.made.campaign_id;
     let now = now_micros();
     let keep = move |store: rekindle_store::Store| async move {
         let outcomes: Vec<_> = outcomes.into_iter().map(|row| row.received(now)).collect();
@@ -389,14 +488,14 @@ async fn submitted<T: DeserializeOwned + Send + 'static>(
     id: web::Path<String>,
     request: &HttpRequest,
     body: web::Payload,
-) -> Result<(String, Vec<T>), ApiError> {
-    let id = id.into_inner();
-    begun(&found(state, deadline, &id).await?)?;
+) -> Result<(Campaign, Vec<T>), ApiError> {
+    let campaign = found(state, deadline, &id).await?;
+    begun(&campaign)?;
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let form = Form::of(kind.unwrap_or_default());
     let body = receive(state, deadline, request, body).await?;
     let rows = state.heavy.run(deadline, move || rows::<T>(form, &body)).await??;
-    Ok((id, rows))
+    Ok((campaign, rows))
 }
 
 /// Which outcomes count.
@@ -404,7 +503,7 @@ async fn submitted<T: DeserializeOwned + Send + 'static>(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EffectQuery {
-    /// The kind of outcomes that count; all where it is not said.
+    /// The kind of outcomes that count; the plan's `success` where it is not said. Of others no profit is told.
     #[param(example = "purchase")]
     kind: Option<String>,
     /// The language of the sentence: `en` or `zh`.
@@ -414,7 +513,7 @@ pub struct EffectQuery {
 }
 
 /// Tells what a campaign changed: customers who were to be contacted against those held out, in all and by action, lapse
-/// tier and grade; with intervals that hold however often one looks, and what it means.
+/// tier and grade; with intervals that hold for who looks every day, and what it means.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/effect", operation_id = "campaign_effect", tag = "campaigns",
     params(("id" = String, Path, description = "The campaign.", example = "spring-2026"), EffectQuery),
     responses((status = 200, description = "What it changed so far.", body = EffectReply)))]
@@ -427,35 +526,68 @@ pub async fn effect(
     let EffectQuery { kind, language } = query.into_inner();
     let campaign = found(&state, deadline, &id).await?;
     begun(&campaign)?;
-    let Some(since_micros) = campaign.started_at_micros else {
-        let reason = format!("campaign {id:?} was finished before it was started");
-        return Err(ApiError::Conflict { reason });
-    };
+    let spec = spec_of(&campaign)?;
+    let Some(started_micros) = campaign.started_at_micros else { return Err(ApiError::StoreAway) };
     let until_micros = campaign.finished_at_micros.unwrap_or_else(now_micros);
-    let counted = Counted { kind: kind.clone(), from_micros: since_micros, until_micros };
-    let read = |store: rekindle_store::Store| async move {
-        let mut columns = Columns::default();
-        let mut last = None;
-        loop {
-            let of = TrialsOf::Campaign(&id);
-            let page = store.trials(of, &counted, last.as_ref(), TRIALS).await?;
-            page.iter().for_each(|trial| columns.add(trial));
-            match page.into_iter().last() {
-                None => return Ok(columns),
-                page => last = page,
-            }
-        }
-    };
-    let columns = state.ask(deadline, read).await?;
+    let kind = kind.unwrap_or_else(|| spec.plan.success.clone());
+    let judging = Judging { campaign, spec, kind, started_micros, until_micros };
+    // One at a time: each reads a whole campaign.
+    let turn = deadline.meet(&state.counters, state.effects.acquire()).await?;
+    let _turn = turn.map_err(|error| ApiError::Internal { reason: error.to_string() })?;
+    let columns = came_of(&state, deadline, &id, &judging).await?;
     let judge = move || {
-        let spec: PlanSpec = serde_json::from_str(&campaign.made.settings).map_err(|error| {
-            ApiError::Conflict { reason: format!("the campaign's settings are no plan: {error}") }
-        })?;
-        let campaign = &campaign;
-        let watched = Watched { campaign, spec: &spec, kind, since_micros, until_micros };
-        let reply = watched.judge(&columns, language);
+        let reply = judging.watched().judge(&columns, language);
         Ok::<_, ApiError>(serde_json::to_vec(&reply).expect("names and numbers are JSON"))
     };
     let reply = state.heavy.run(deadline, judge).await??;
     Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(reply))
+}
+
+/// A campaign that is judged.
+struct Judging {
+    campaign: Campaign,
+    spec: PlanSpec,
+    kind: String,
+    started_micros: i64,
+    until_micros: i64,
+}
+
+impl Judging {
+    fn watched(&self) -> Watched<'_> {
+        Watched {
+            campaign: &self.campaign,
+            spec: &self.spec,
+            kind: self.kind.clone(),
+            started_micros: self.started_micros,
+            until_micros: self.until_micros,
+        }
+    }
+}
+
+/// What came of a campaign, read page by page, so that nothing is read for a client whose answer is too late.
+async fn came_of(
+    state: &AppState,
+    deadline: Deadline,
+    id: &str,
+    judging: &Judging,
+) -> Result<Columns, ApiError> {
+    let counted = Counted {
+        kind: Some(judging.kind.clone()),
+        from_micros: judging.watched().since_micros(),
+        until_micros: judging.until_micros,
+    };
+    let mut columns = Columns::default();
+    let mut last: Option<Trial> = None;
+    loop {
+        let (id, counted, after) = (id.to_owned(), counted.clone(), last.take());
+        let read = |store: rekindle_store::Store| async move {
+            store.trials(TrialsOf::Campaign(&id), &counted, after.as_ref(), TRIALS).await
+        };
+        let page = state.ask(deadline, read).await?;
+        page.iter().for_each(|trial| columns.add(trial));
+        match page.into_iter().last() {
+            None => return Ok(columns),
+            page => last = page,
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub struct CustomerPage {
     scores: Vec<KeptScore>,
     /// What it was and is, the newest first; of value and probability, what was seen last.
     states: Vec<KeptState>,
-    /// What is advised now: the decision of the newest campaign that is not finished.
+    /// What is advised now: the decision of the newest campaign that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<KeptDecision>,
     /// What campaigns decided, the newest first.
@@ -84,12 +84,14 @@ struct KeptDecision {
     campaign_id: String,
     /// `draft`, `running` or `finished`.
     campaign_state: &'static str,
-    /// The action, or `none`; of a customer who is held out, the one it would have had.
+    /// The action, or `none`.
     action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     offer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<String>,
+    /// The action, or what a customer who is held out would have had.
+    planned: String,
     /// Whether it is held out at random: not to be contacted.
     control: bool,
     uplift: f64,
@@ -141,12 +143,12 @@ pub async fn show(
 fn page(customer_id: String, customer: Customer) -> CustomerPage {
     let now = SystemTime::now();
     let decisions = newest_first(&customer);
-    let over = CampaignState::Finished.text();
+    let runs = CampaignState::Running.text();
     CustomerPage {
         customer_id,
         scores: customer.scores.into_iter().map(|score| kept_score(score, now)).collect(),
         states: customer.states.into_iter().rev().map(KeptState::from).collect(),
-        advice: decisions.iter().find(|decision| decision.campaign_state != over).cloned(),
+        advice: decisions.iter().find(|decision| decision.campaign_state == runs).cloned(),
         decisions,
         contacts: customer.contacts.into_iter().map(KeptContact::from).collect(),
         outcomes: customer.outcomes.into_iter().map(KeptOutcome::from).collect(),
@@ -169,9 +171,10 @@ fn kept_decision(decision: &InCampaign<Decided>, state: CampaignState) -> KeptDe
     KeptDecision {
         campaign_id: campaign_id.clone(),
         campaign_state: state.text(),
-        action: of.action.clone(),
-        offer: of.offer.clone(),
-        channel: of.channel.clone(),
+        action: if of.control { "none".to_owned() } else { of.action.clone() },
+        offer: of.offer.clone().filter(|_| !of.control),
+        channel: of.channel.clone().filter(|_| !of.control),
+        planned: of.action.clone(),
         control: of.control,
         uplift: of.uplift,
         expected_profit: of.expected_profit,

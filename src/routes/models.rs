@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::ApiError;
 use crate::model::Served;
 use crate::registry::Change;
-use crate::state::{AppState, Asker};
+use crate::state::{About, AppState, Asker};
 
 /// What is served.
 #[derive(Serialize, ToSchema)]
@@ -244,11 +244,12 @@ async fn change(
     let data = state.clone();
     let done = state.heavy.run(deadline, move || {
         // What cannot be written down is not done.
-        data.audited(&asker, action, &name, version, "asked")?;
+        let about = About::Model(&name, version);
+        data.audited(&asker, action, about, "asked")?;
         let done = data.models.change(&name, change);
         let outcome = done.as_ref().map_or_else(ApiError::code, |_| "done");
         // It is done all the same: that the line is not there degrades the service and is in its log.
-        drop(data.audited(&asker, action, &name, version, outcome));
+        drop(data.audited(&asker, action, about, outcome));
         done
     });
     let served = done.await??;

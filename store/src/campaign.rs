@@ -4,6 +4,7 @@ use crate::cell::{Batch, Cell, Fields, Told, misfit};
 use crate::check::Check;
 use crate::database::Transaction;
 use crate::decision::{self, DECISIONS, Decision};
+use crate::delivery;
 use crate::error::{Error, Result};
 use crate::store::Store;
 
@@ -73,7 +74,7 @@ impl Store {
         const ACTION: &str = "make a campaign";
         let check = Check { noun: "campaign", place: 1 };
         check.id("campaign_id", &campaign.campaign_id)?;
-        check.text("name", &campaign.name)?;
+        check.key("name", &campaign.name)?;
         check.text("settings", &campaign.settings)?;
         decision::check(decisions)?;
         let mut all = self.write(ACTION).await?;
@@ -138,6 +139,10 @@ impl Store {
         let mut all = self.write("move a campaign").await?;
         let moved = all.execute(&text, &cells).await;
         let moved = moved.map_err(|source| self.failed("move a campaign", source))?;
+        if to == CampaignState::Finished {
+            let ended = all.execute(delivery::END, &[Cell::Text(campaign_id)]).await;
+            ended.map_err(|source| self.failed("move a campaign", source))?;
+        }
         all.commit().await.map_err(|source| self.failed("move a campaign", source))?;
         // Another may have moved it since it was looked at.
         let now = if moved == 0 { self.campaign(campaign_id).await? } else { None };

@@ -34,6 +34,22 @@ impl Check {
         }
     }
 
+    /// A text that something is found by: one that must be there, and short, for indices of databases take no long ones.
+    pub fn key(self, field: &'static str, text: &str) -> Result<()> {
+        match text.len() <= 1_000 {
+            true => self.text(field, text),
+            false => self.bad(field, &format!("a text of {} bytes", text.len()), "at most 1000"),
+        }
+    }
+
+    /// An amount of money. Sums of these are finite.
+    pub fn money(self, field: &'static str, amount: f64) -> Result<()> {
+        match amount.abs() <= 1e15 {
+            true => Ok(()),
+            false => self.bad(field, &amount, "a number from -1e15 to 1e15"),
+        }
+    }
+
     /// What something is known by in addresses.
     pub fn id(self, field: &'static str, id: &str) -> Result<()> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

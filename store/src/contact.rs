@@ -54,8 +54,8 @@ impl Store {
     ) -> Result<Recorded> {
         for (row, contact) in contacts.iter().enumerate() {
             let check = Check { noun: "contact", place: row + 1 };
-            check.text("customer_id", &contact.customer_id)?;
-            check.text("action", &contact.action)?;
+            check.key("customer_id", &contact.customer_id)?;
+            check.key("action", &contact.action)?;
             check.may_be_text("channel", contact.channel.as_deref())?;
             check.may_be_share("propensity", contact.propensity)?;
         }

@@ -88,6 +88,11 @@ impl Store {
         let nobody = customer_id.contains('\0');
         let mut erased = Erased { rows: Vec::new(), log_remains: false };
         let mut all = self.write("erase a customer").await?;
+        if let Transaction::Postgres(_) = &all {
+            // No page of a list is noted meanwhile. (In SQLite one writes at a time.)
+            let lock = all.execute("LOCK TABLE deliveries IN SHARE ROW EXCLUSIVE MODE", &[]).await;
+            lock.map_err(|source| self.failed("erase a customer", source))?;
+        }
         if !nobody {
             let forgotten = all.execute(delivery::FORGET, &[Cell::Text(customer_id)]).await;
             forgotten.map_err(|source| self.failed("erase a customer", source))?;

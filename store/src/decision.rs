@@ -172,8 +172,8 @@ impl From<Decided<'_>> for Decision {
 
 impl Decision {
     fn check(&self, check: Check) -> Result<()> {
-        check.text("customer_id", &self.customer_id)?;
-        check.text("action", &self.action)?;
+        check.key("customer_id", &self.customer_id)?;
+        check.key("action", &self.action)?;
         check.may_be_text("offer", self.offer.as_deref())?;
         check.may_be_text("channel", self.channel.as_deref())?;
         check.number("cost", self.cost)?;

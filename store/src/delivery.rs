@@ -80,10 +80,11 @@ impl Delivery {
 
 impl Store {
     /// Begins to deliver a campaign's list to a webhook, or goes on with what was given up; one that is under way or has
-    /// arrived stays as it is. `choice` says which part: its action and channel count.
+    /// arrived stays as it is. `choice` says which part: its action and channel count. Nothing goes out before the campaign
+    /// runs.
     ///
     /// # Errors
-    /// When there is no such campaign, or the database refuses.
+    /// When the database refuses.
     pub async fn begin_delivery(
         &self,
         campaign_id: &str,
@@ -92,9 +93,6 @@ impl Store {
         at_micros: i64,
     ) -> Result<Delivery> {
         const ACTION: &str = "begin a delivery";
-        if self.campaign(campaign_id).await?.is_none() {
-            return Err(self.no_campaign(campaign_id));
-        }
         let cells = [
             Cell::Text(campaign_id),
             Cell::Text(webhook),
@@ -202,6 +200,10 @@ impl Store {
         Ok(all)
     }
 }
+
+/// Ends the deliveries of a campaign that is finished.
+pub(crate) const END: &str = "UPDATE deliveries SET state = 'failed', fault = 'the campaign was finished' \
+     WHERE campaign_id = $1 AND state = 'sending'";
 
 /// Lets no delivery stand at a customer who is erased: at the one before.
 pub(crate) const FORGET: &str = "UPDATE deliveries SET after_customer = coalesce((SELECT max(d.customer_id) FROM decisions AS d \

@@ -27,9 +27,10 @@ mod store;
 mod check;
 mod score;
 
-mod campaign;
 mod decision;
 mod delivery;
+
+mod campaign;
 
 mod contact;
 mod outcome;

@@ -58,10 +58,10 @@ impl Store {
     ) -> Result<Recorded> {
         for (row, outcome) in outcomes.iter().enumerate() {
             let check = Check { noun: "outcome", place: row + 1 };
-            check.text("outcome_id", &outcome.outcome_id)?;
-            check.text("customer_id", &outcome.customer_id)?;
-            check.text("kind", &outcome.kind)?;
-            check.number("amount", outcome.amount)?;
+            check.key("outcome_id", &outcome.outcome_id)?;
+            check.key("customer_id", &outcome.customer_id)?;
+            check.key("kind", &outcome.kind)?;
+            check.money("amount", outcome.amount)?;
         }
         self.record(&KIND, campaign_id, outcomes).await
     }

@@ -164,7 +164,9 @@ fn a_campaign_goes_from_plan_to_effect() {
 
     let effect = app.get("/v1/campaigns/spring/effect").json();
     assert_eq!((&effect["day"], &effect["planned_days"]), (&json!(1), &json!(20)));
-    assert_eq!((&effect["costs"], &effect["not_reached"]), (&json!("recorded"), &json!(0)));
+    assert_eq!((&effect["not_reached"], &effect["contacted_controls"]), (&json!(0), &json!(0)));
+    assert_eq!(effect["recorded"].as_array().unwrap().len(), 2);
+    assert_eq!(effect["kind"], "purchase");
     let all = &effect["all"];
     assert_eq!((&all["treated"], &all["control"]), (&json!(contacted), &json!(held)));
     let figure = |of: &Value, part: &str| of["response"]["absolute"][part].as_f64().unwrap();
@@ -214,6 +216,7 @@ fn a_campaign_goes_from_plan_to_effect() {
     );
     let chinese = app.get("/v1/campaigns/spring/effect?language=zh").json();
     assert!(chinese["sentence"].as_str().unwrap().starts_with("有效"), "{chinese}");
+    assert!(all["profit"].is_object());
     let other = app.get("/v1/campaigns/spring/effect?kind=visit").json();
     assert!(other["sentence"].as_str().unwrap().starts_with("Too early"), "{other}");
 
@@ -224,14 +227,23 @@ fn a_campaign_goes_from_plan_to_effect() {
     assert_eq!(customer["contacts"][0]["action"], rows[0][1].as_str());
     assert_eq!(customer["outcomes"].as_array().unwrap().len(), usize::from(buys(place(&rows[0]))));
 
-    // Once finished, it is told still, and later outcomes do not count.
+    // What came before the start's day, or comes after the end, does not count: of contacted customers who bought nothing.
+    let idle = rows.iter().map(|row| place(row)).find(|place| !buys(*place)).unwrap();
+    let one = |id: &str, at: &str| json!([{"outcome_id": id, "customer_id": format!("c{idle:04}"), "amount": 9e5, "occurred_at": at}]);
+    let outcomes = "/v1/campaigns/spring/outcomes";
+    assert_eq!(app.post(outcomes, &one("early", "2020-01-01").to_string()).json()["new"], 1);
+    assert_eq!(app.get("/v1/campaigns/spring/effect").json()["all"], effect["all"]);
+    // One held out who is contacted all the same is told, and stays where it was drawn.
+    let held_out =
+        (0..1_100).find(|place| !treated.contains(format!("c{place:04}").as_str())).unwrap();
+    let against =
+        json!([{"customer_id": format!("c{held_out:04}"), "action": "letter", "contacted_at": at}]);
+    app.post("/v1/campaigns/spring/contacts", &against.to_string());
+    let told = app.get("/v1/campaigns/spring/effect").json();
+    assert_eq!((&told["contacted_controls"], &told["all"]), (&json!(1), &effect["all"]));
     assert_eq!(app.post("/v1/campaigns/spring:finish", "").json()["state"], "finished");
-    let late = json!([{"outcome_id": "late", "customer_id": "c0001", "occurred_at": "2999-01-01"}]);
-    let (status, _) =
-        send(&app, "/v1/campaigns/spring/outcomes", "application/json", &late.to_string());
-    assert_eq!(status, 200);
-    let last = app.get("/v1/campaigns/spring/effect").json();
-    assert_eq!(last["all"], effect["all"]);
+    assert_eq!(app.post(outcomes, &one("late", "2999-01-01").to_string()).json()["new"], 1);
+    assert_eq!(app.get("/v1/campaigns/spring/effect").json()["all"], effect["all"]);
     assert_eq!(app.post("/v1/campaigns/spring:start", "").code(), "conflict");
     assert!(app.get(&format!("/v1/customers/{}", rows[0][0])).json().get("advice").is_none());
     assert_eq!(app.get("/v1/campaigns").json()["campaigns"][0]["state"], "finished");
@@ -283,10 +295,21 @@ fn what_is_no_campaign_or_no_row_is_told() {
     assert_eq!(differs.code(), "conflict");
     assert!(differs.text.contains("amount is 2, but 1"), "{}", differs.text);
     assert_eq!(app.get("/v1/campaigns/spring").json()["outcomes"], 1);
-    // An empty list has its header; one in no known form is refused.
-    assert_eq!(listed(&app, "/v1/campaigns/spring/list?action=call").len(), 0);
+    let typed = json!([{"customer_id": "c0001", "action": "leter", "contacted_at": "2026-01-02"}])
+        .to_string();
+    let typed = app.post("/v1/campaigns/spring/contacts", &typed);
+    assert!(
+        typed.status == 422 && typed.text.contains("expected one of the plan: reminder, letter"),
+        "{}",
+        typed.text
+    );
+    let none = app.get("/v1/campaigns/spring/list?action=call");
+    assert!(none.code() == "invalid_query" && none.text.contains("action is"), "{}", none.text);
+    assert_eq!(app.get("/v1/campaigns/spring/list?channel=").code(), "invalid_query");
     let url = format!("{}/v1/campaigns/spring/list", app.url);
     assert_eq!(client::get(&url, &[("accept", "image/png")]).status, 406);
+    made(&app, "winter");
+    assert_eq!(app.get("/v1/campaigns/winter/list").code(), "conflict");
     let page = client::post(
         &format!("{}/v1/campaigns/spring:finish", app.url),
         &[("origin", "https://evil.example")],
@@ -295,14 +318,30 @@ fn what_is_no_campaign_or_no_row_is_told() {
     assert_eq!(page.status, 403);
 }
 
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// A request as a program gets it.
 #[derive(Debug, Clone)]
 struct Got {
     headers: Vec<String>,
+    text: Vec<u8>,
     body: Value,
 }
 
 impl Got {
+    /// What the signature must be, by the secret of these tests.
+    fn signature(&self) -> String {
+        use base64::Engine;
+        use hmac::{KeyInit, Mac};
+        let base64 = base64::engine::general_purpose::STANDARD;
+        let key = base64.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
+        let lead = format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp"));
+        mac.update(lead.as_bytes());
+        mac.update(&self.text);
+        format!("v1,{}", base64.encode(mac.finalize().into_bytes()))
+    }
+
     fn header(&self, name: &str) -> &str {
         let lead = format!("{name}: ");
         self.headers.iter().find_map(|line| line.strip_prefix(&lead)).unwrap()
@@ -331,8 +370,9 @@ fn program(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<Got>>>) {
             let length = headers.iter().find_map(|line| line.strip_prefix("content-length: "));
             let mut body = vec![0; length.unwrap().parse().unwrap()];
             reader.read_exact(&mut body).unwrap();
-            let body = serde_json::from_slice(&body).unwrap();
-            kept.lock().unwrap().push(Got { headers, body });
+            let text = body;
+            let body = serde_json::from_slice(&text).unwrap();
+            kept.lock().unwrap().push(Got { headers, text, body });
             let status = statuses.next().unwrap_or(204);
             let answer = format!(
                 "HTTP/1.1 {status} X\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -346,8 +386,7 @@ fn program(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<Got>>>) {
 #[test]
 fn a_list_is_delivered_whole_signed_and_once_although_the_program_fails_at_first() {
     let (url, got) = program(vec![503, 200, 500]);
-    let hooks =
-        format!("[crm]\nurl = \"{url}\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n");
+    let hooks = format!("[crm]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n");
     let (app, folder) = app(Some(&hooks));
     made(&app, "spring");
     let deliver = "/v1/campaigns/spring:deliver?webhook=crm";
@@ -357,6 +396,13 @@ fn a_list_is_delivered_whole_signed_and_once_although_the_program_fails_at_first
     let begun = app.post(deliver, "");
     assert_eq!((begun.status, &begun.json()["state"]), (202, &json!("sending")));
     assert_eq!(app.post(deliver, "").status, 202);
+    // A part of what is on its way is not sent a second time.
+    let part = app.post("/v1/campaigns/spring:deliver?webhook=crm&action=letter", "");
+    assert!(part.code() == "conflict" && part.text.contains("not sent twice"), "{}", part.text);
+    assert_eq!(
+        app.post("/v1/campaigns/spring:deliver?webhook=crm&action=leter", "").code(),
+        "invalid_query"
+    );
     let state = |app: &App| app.get("/v1/campaigns/spring").json()["deliveries"][0].clone();
     until("the list has arrived", || state(&app)["state"] == "sent");
     let expected: Vec<String> =
@@ -377,8 +423,9 @@ fn a_list_is_delivered_whole_signed_and_once_although_the_program_fails_at_first
     assert_eq!(arrived, expected);
     assert_eq!(got[0].body, got[1].body);
     for one in &got {
-        assert!(one.header("webhook-signature").starts_with("v1,"), "{one:?}");
-        assert!(one.header("webhook-timestamp").parse::<i64>().is_ok());
+        assert_eq!(one.header("webhook-signature"), one.signature());
+        let sent: i64 = one.header("webhook-timestamp").parse().unwrap();
+        assert!((0..60).contains(&(chrono::Utc::now().timestamp() - sent)), "{sent}");
         assert_eq!(one.body["campaign_id"], "spring");
     }
     drop((app, folder));
@@ -387,8 +434,7 @@ fn a_list_is_delivered_whole_signed_and_once_although_the_program_fails_at_first
 #[test]
 fn a_delivery_that_is_refused_is_given_up_and_goes_on_when_it_is_begun_again() {
     let (url, got) = program(vec![200, 400]);
-    let hooks =
-        format!("[crm]\nurl = \"{url}\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n");
+    let hooks = format!("[crm]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n");
     let (app, folder) = app(Some(&hooks));
     made(&app, "spring");
     app.post("/v1/campaigns/spring:start", "");
@@ -407,4 +453,25 @@ fn a_delivery_that_is_refused_is_given_up_and_goes_on_when_it_is_begun_again() {
     let got = got.lock().unwrap();
     assert_eq!(got.len(), 3);
     assert_eq!(got[1].header("webhook-id"), got[2].header("webhook-id"));
+}
+
+#[test]
+fn campaigns_hold_out_others_each() {
+    let (app, _folder) = app(None);
+    let held = |id: &str| -> Vec<bool> {
+        made(&app, id);
+        let held_out = |place: usize| {
+            let page = app.get(&format!("/v1/customers/c{place:04}")).json();
+            let decisions = page["decisions"].as_array().unwrap();
+            let own = decisions.iter().find(|decision| decision["campaign_id"] == id).unwrap();
+            let control = own["control"] == true;
+            assert!(!control || (own["action"] == "none" && own["planned"] != "none"), "{own}");
+            control
+        };
+        (0..100).map(held_out).collect()
+    };
+    let (spring, autumn) = (held("spring"), held("autumn"));
+    let both = spring.iter().zip(&autumn).filter(|(a, b)| **a && **b).count();
+    let one = spring.iter().filter(|held| **held).count();
+    assert!(one > 15 && both < one / 2 + 5, "{both} of {one}");
 }

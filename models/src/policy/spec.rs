@@ -10,6 +10,10 @@ use crate::frame::nearest_name;
 use crate::policy::allocation::{MOST_ACTIONS, MOST_MONEY};
 use crate::policy::assumed::AssumedRate;
 use crate::policy::occasion::{Occasion, Window, day_of};
+use crate::seed::{hash_text, mix2};
+
+/// Most assumed rates.
+const MOST_RATES: usize = 1_000;
 
 /// All that a plan is made by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +48,7 @@ pub struct PlanRules {
     pub control_share: f64,
     /// Actions expected to bring less are not done; at least 0.
     pub minimum_profit: f64,
-    /// Decides who is held out.
+    /// Decides who is held out, together with the id of the campaign where there is one.
     pub seed: u64,
     /// The most contacts within `within_days`, this one counted; at least 1.
     pub max_contacts: Option<u32>,
@@ -66,6 +70,8 @@ pub struct PlanRules {
     pub end: Option<String>,
     /// What may carry a contact.
     pub occasions: Vec<Occasion>,
+    /// The kind of outcomes that is a success; not empty.
+    pub success: String,
     /// Days that the campaign's effect is watched, from its start; said before it begins, 1 to 3,650.
     pub watch_days: u32,
 }
@@ -147,6 +153,7 @@ impl Default for PlanRules {
             start: None,
             end: None,
             occasions: Vec::new(),
+            success: "purchase".to_owned(),
             watch_days: 30,
         }
     }
@@ -163,6 +170,8 @@ impl PlanSpec {
         known("channels", self.channels.keys(), &used(|action| &action.channel))?;
         known("offers", self.offers.keys(), &used(|action| &action.offer))?;
         let names: BTreeSet<&str> = self.actions.iter().map(|a| a.name.as_str()).collect();
+        let count = self.assumed.len();
+        check(count <= MOST_RATES, "[[assumed]]", format!("{count} of them"), "at most 1000")?;
         for (place, rate) in self.assumed.iter().enumerate() {
             let place = format!("[[assumed]] {}", place + 1);
             known(&format!("{place}: action"), rate.action.iter(), &names)?;
@@ -170,6 +179,12 @@ impl PlanSpec {
             check(fits, &format!("{place}: success"), rate.success, "a share, 0 to 1")?;
         }
         self.plan.validate()
+    }
+
+    /// Lets a campaign hold out others than any other campaign does, by its id: who was held out before must not be so for
+    /// ever, nor what one campaign did be counted for the next.
+    pub fn draw_for(&mut self, campaign_id: &str) {
+        self.plan.seed = mix2(self.plan.seed, hash_text(campaign_id));
     }
 
     /// The days of contacts of a sound plan.
@@ -227,6 +242,13 @@ impl PlanRules {
             (_, Some(0)) => check(false, "[plan] within_days", "0".to_owned(), "at least 1"),
             _ => Ok(()),
         }?;
+        let named = !self.success.trim().is_empty();
+        check(
+            named,
+            "[plan] success",
+            format!("{:?}", self.success),
+            "a kind of outcomes, as purchase",
+        )?;
         let fits = (1..=3_650).contains(&self.watch_days);
         check(fits, "[plan] watch_days", self.watch_days, "1 to 3650")?;
         let window = self.window()?;
