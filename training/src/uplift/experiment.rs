@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rekindle_models::classifiers::boosting::BinnedTable;
+use rekindle_models::classifiers::boosting::{BinnedTable, Boosting};
 use rekindle_models::dataset::Dataset;
 use rekindle_models::frame::{Frame, Rows, Schema};
 use rekindle_models::seed::mix2;
@@ -13,8 +13,6 @@ use crate::error::{Error, Result};
 
 /// Fewest rows with an action, and fewest left alone: below, nothing can be learned of it.
 pub const FEWEST_ROWS: usize = 100;
-/// Bins of a feature: finer cuts cost time, and a faint signal has nothing to tell between them.
-const MOST_BINS: usize = 63;
 /// Most actions besides `none`.
 const MOST_ACTIONS: usize = 64;
 
@@ -96,7 +94,7 @@ impl<'a> Experiment<'a> {
         let all: Vec<u32> = (0..frame.rows() as u32).collect();
         let data =
             Dataset { frame, features: &features, rows: &rows, target: &happened, weight: &ones };
-        let table = BinnedTable::new(&data, MOST_BINS);
+        let table = BinnedTable::new(&data, Boosting::default().max_bin);
         let cells = data.with_rows(&all).to_rows();
         Ok(Experiment {
             frame,

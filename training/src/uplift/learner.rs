@@ -11,8 +11,7 @@
 //! (Robins, Rotnitzky, Zhao 1994). How much of a learner's differences between customers is to be believed is measured
 //! by such scores: each half's model is asked about the other half, and scores are regressed on its answers.
 //!
-//! What is learned is the mean of both halves' models (Chernozhukov et al. 2018, their "DML1"): no model is fitted again on
-//! all rows.
+//! No model of the outcome is fitted again on all rows: what is expected is the mean of both halves' margins. Effects are.
 
 use rayon::prelude::*;
 use rekindle_models::classifiers::boosting::tree::Tree;
@@ -138,23 +137,24 @@ impl Learning {
         for (half, expected) in halves.iter().zip(&expected) {
             at.score(&half.rows, expected, &mut scores);
         }
+        let outcomes: Vec<Expected> = (0..experiment.arms.len())
+            .map(|arm| between(&halves[0].outcomes[arm], &halves[1].outcomes[arm]))
+            .collect();
+        let cells = experiment.cells_of(rows);
         let action = |action: usize| {
             let difference = apart(&scores[action + 1], &scores[0]);
-            let Tried { addends, centre, believed } =
-                at.choose(action, &halves, &expected, &difference)?;
+            let (way, slope) = at.choose(action, &halves, &expected, &difference)?;
+            let addends = at.effect(way, action, rows, &outcomes, &difference)?;
             Ok(ActionEffect {
                 name: experiment.arms[action + 1].clone(),
-                addends,
-                centre,
+                centre: mean(sum(&addends, &cells).into_iter()),
                 mean: mean(rows.iter().map(|&row| difference[row as usize])),
-                slope: believed.slope,
+                slope,
+                addends,
             })
         };
         let actions: Vec<ActionEffect> =
             (0..experiment.actions()).into_par_iter().map(action).collect::<Result<_>>()?;
-        let outcomes: Vec<Expected> = (0..experiment.arms.len())
-            .map(|arm| between(&halves[0].outcomes[arm], &halves[1].outcomes[arm]))
-            .collect();
         let untreated = outcomes[0].clone();
         let uplift =
             Uplift { schema: experiment.schema(), outcome: experiment.kind, untreated, actions };
@@ -179,15 +179,6 @@ struct Half {
     cells: Rows,
     /// By arm, the outcome, learned from these rows.
     outcomes: Vec<Expected>,
-}
-
-/// A way that was tried for an action.
-struct Tried {
-    /// The mean of both halves' models.
-    addends: Addends,
-    /// Their mean, each over the half that it was not learned from.
-    centre: f64,
-    believed: Believed,
 }
 
 impl At<'_> {
@@ -258,49 +249,49 @@ impl At<'_> {
         }
     }
 
-    /// The way to learn an action's effect whose answers explain most of the scores: each half's models are asked about
-    /// the other half.
+    /// The way to learn an action's effect and how much of its answers is believed: each half's models are asked about the
+    /// other half, and the way whose answers explain most of the scores is taken.
     fn choose(
         &self,
         action: usize,
         halves: &[Half],
         expected: &[Vec<Vec<f64>>],
         difference: &[f64],
-    ) -> Result<Tried> {
+    ) -> Result<(Way, f64)> {
         let one = |way: &Way| {
             let ask = |half: usize| {
-                let other = 1 - half;
-                let addends = self.effect(*way, action, &halves[half], difference)?;
-                let answers = match way {
+                let (asked, Half { rows, outcomes, .. }) = (1 - half, &halves[half]);
+                if *way == Way::T {
                     // Nothing but what is known already.
-                    Way::T => apart(&expected[other][action + 1], &expected[other][0]),
-                    Way::X | Way::Dr => sum(&addends, &halves[other].cells),
-                };
-                Ok::<_, crate::Error>((addends, answers))
+                    let of = &expected[asked];
+                    return Ok::<_, crate::Error>(apart(&of[action + 1], &of[0]));
+                }
+                let addends = self.effect(*way, action, rows, outcomes, difference)?;
+                Ok(sum(&addends, &halves[asked].cells))
             };
-            let (first, second) = rayon::join(|| ask(0), || ask(1));
-            let ((first, of_second), (second, of_first)) = (first?, second?);
-            let centre = 0.5 * (mean(of_first.iter().copied()) + mean(of_second.iter().copied()));
-            let answers = [(&halves[0].rows[..], of_first), (&halves[1].rows[..], of_second)];
-            let both = first.into_iter().chain(second);
-            Ok(Tried {
-                addends: both.map(|(factor, model)| (0.5 * factor, model)).collect(),
-                centre,
-                believed: Believed::new(&answers, difference),
-            })
+            let (of_second, of_first) = rayon::join(|| ask(0), || ask(1));
+            let answers = [(&halves[1].rows[..], of_second?), (&halves[0].rows[..], of_first?)];
+            Ok((*way, Believed::new(&answers, difference)))
         };
         let ways = self.learning.learner.ways();
-        let tried: Vec<Tried> = ways.par_iter().map(one).collect::<Result<_>>()?;
+        let tried: Vec<(Way, Believed)> = ways.par_iter().map(one).collect::<Result<_>>()?;
         // The first among equals.
-        let best = tried.into_iter().reduce(|a, b| {
-            if b.believed.explained > a.believed.explained { b } else { a }
-        });
-        Ok(best.expect("a learner has one way at least"))
+        let best =
+            tried.into_iter().reduce(|a, b| if b.1.explained > a.1.explained { b } else { a });
+        let (way, believed) = best.expect("a learner has one way at least");
+        Ok((way, believed.slope))
     }
 
-    /// The models of one action learned from a half in a way.
-    fn effect(&self, way: Way, action: usize, half: &Half, difference: &[f64]) -> Result<Addends> {
-        let Half { rows, outcomes, .. } = half;
+    /// The models of one action learned from some rows in a way; `outcomes` expect the rows of an arm without having seen
+    /// those of the others.
+    fn effect(
+        &self,
+        way: Way,
+        action: usize,
+        rows: &[u32],
+        outcomes: &[Expected],
+        difference: &[f64],
+    ) -> Result<Addends> {
         match way {
             Way::T => Ok(vec![(1.0, outcomes[action + 1].clone()), (-1.0, outcomes[0].clone())]),
             Way::X => self.crossed(rows, &outcomes[0], (action + 1, &outcomes[action + 1])),
