@@ -325,12 +325,15 @@ impl At<'_> {
     }
 }
 
-/// The model whose margin is the mean of two models' margins.
+/// The model whose margin is the mean of two models' margins: all trees of both, each halved.
 fn between(first: &Expected, second: &Expected) -> Expected {
-    let features = first.model.features();
-    let trees = [first, second].into_iter().flat_map(|half| half.model.trees().iter().cloned());
-    let model = FittedBoosting::new(features, trees.collect(), false, 0.5);
-    let model = model.expect("trees of sound models are sound");
+    let mut trees: Vec<Tree> = [first, second].map(|half| half.model.trees().to_vec()).concat();
+    for tree in &mut trees {
+        tree.leaves.iter_mut().for_each(|leaf| leaf.value *= 0.5);
+        tree.nodes.iter_mut().for_each(|node| node.value *= 0.5);
+    }
+    let model = FittedBoosting::new(first.model.features(), trees, false, 1.0);
+    let model = model.expect("halved trees of sound models are sound");
     Expected { model, log_odds: first.log_odds }
 }
 
