@@ -1,6 +1,8 @@
 //! How well a ranking finds those whom an action changes: Qini and area under the uplift curve, where some rows were
 //! treated and some left alone. Rankings by probability are judged elsewhere.
 
+use rayon::prelude::*;
+
 use crate::metrics::Interval;
 use crate::metrics::bootstrap::times_drawn;
 
@@ -50,14 +52,13 @@ impl Treated<'_> {
     /// The areas that each draw of a bootstrap of customers gives.
     fn drawn(&self, seed: u64) -> Vec<UpliftAreas> {
         let order = self.order();
-        let mut weight = vec![0.0; self.weight.len()];
         let one = |draw| {
-            for ((drawn, weight), key) in weight.iter_mut().zip(self.weight).zip(self.key) {
-                *drawn = weight * times_drawn(seed, draw, *key);
-            }
+            let both = self.weight.iter().zip(self.key);
+            let weight: Vec<f64> =
+                both.map(|(weight, key)| weight * times_drawn(seed, draw, *key)).collect();
             self.areas_of(&order, &weight)
         };
-        (0..DRAWS).map(one).collect()
+        (0..DRAWS).into_par_iter().map(one).collect()
     }
 
     fn areas_of(&self, order: &[u32], weight: &[f64]) -> UpliftAreas {

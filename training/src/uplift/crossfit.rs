@@ -91,14 +91,14 @@ impl Answers {
         rows.sort_unstable();
         let learned = learning.fit(experiment, &rows, propensity)?;
         let cells = experiment.cells_of(&folds[fold]);
-        let scores = learned
-            .outcomes(&cells)
-            .into_iter()
+        let mut outcomes = learned.outcomes(&cells);
+        let scores = outcomes
+            .iter()
             .enumerate()
             .map(|(arm, expected)| {
                 let rows = folds[fold].iter().map(|row| *row as usize);
                 rows.zip(expected)
-                    .map(|(row, expected)| {
+                    .map(|(row, &expected)| {
                         let had = usize::from(experiment.arm[row]) == arm;
                         score(expected, had, experiment.outcome[row], propensity[row])
                     })
@@ -108,7 +108,7 @@ impl Answers {
         let means = learned.uplift.actions.iter().map(|action| action.mean).collect();
         Ok(Answers {
             uplift: learned.uplift.uplifts(&cells),
-            untreated: learned.uplift.untreated(&cells),
+            untreated: outcomes.swap_remove(0),
             scores,
             means,
         })

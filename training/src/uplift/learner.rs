@@ -10,6 +10,8 @@
 //! with `m` from the half that the row is not in, has the arm's mean outcome as its mean whether `m` is right or not
 //! (Robins, Rotnitzky, Zhao 1994). How much of a learner's differences between customers is to be believed is measured
 //! by such scores: each half's model is asked about the other half, and scores are regressed on its answers.
+//!
+//! No model of the outcome is fitted again on all rows: what is expected is the mean of both halves' margins. Effects are.
 
 use rayon::prelude::*;
 use rekindle_models::classifiers::boosting::tree::Tree;
@@ -76,23 +78,14 @@ pub struct Learning {
 pub struct Learned {
     /// The model.
     pub uplift: Uplift,
-    /// By half, the outcome of each arm.
-    outcomes: Vec<Vec<Expected>>,
+    /// By arm, the outcome.
+    outcomes: Vec<Expected>,
 }
 
 impl Learned {
-    /// By arm, the outcome expected of each row.
+    /// By arm, the outcome expected of each row; the first is the model's own of customers left alone.
     pub fn outcomes(&self, rows: &Rows) -> Vec<Vec<f64>> {
-        let arms = self.outcomes[0].len();
-        let mean = |arm: usize| {
-            let mut mean = vec![0.0; rows.len()];
-            for half in &self.outcomes {
-                let share = 1.0 / self.outcomes.len() as f64;
-                mean.iter_mut().zip(half[arm].of(rows)).for_each(|(mean, x)| *mean += share * x);
-            }
-            mean
-        };
-        (0..arms).into_par_iter().map(mean).collect()
+        self.outcomes.par_iter().map(|arm| arm.of(rows)).collect()
     }
 }
 
@@ -102,11 +95,11 @@ pub fn score(expected: f64, had: bool, outcome: f64, propensity: f64) -> f64 {
 }
 
 impl Learning {
-    /// The usual way: small trees, slowly; an uplift is a faint signal.
+    /// The usual way: few small trees; an uplift is a faint signal.
     pub fn usual(learner: Learner, seed: u64) -> Learning {
         let small = Boosting {
-            num_iterations: 100,
-            learning_rate: 0.05,
+            num_iterations: 50,
+            learning_rate: 0.1,
             num_leaves: 6,
             min_data_in_leaf: 100.0,
             feature_fraction: 0.7,
@@ -115,7 +108,7 @@ impl Learning {
             ..Boosting::default()
         };
         let effect = Boosting {
-            num_iterations: 60,
+            num_iterations: 30,
             num_leaves: 4,
             min_data_in_leaf: 200.0,
             seed: seed ^ 1,
@@ -136,35 +129,33 @@ impl Learning {
         propensity: &[f64],
     ) -> Result<Learned> {
         let at = At { learning: self, experiment, propensity };
-        let halves = experiment.parts(rows, 2, mix2(self.seed, 0x4a1f));
-        let outcomes: Vec<Vec<Expected>> =
-            halves.par_iter().map(|half| at.outcomes(half)).collect::<Result<_>>()?;
+        let parts = experiment.parts(rows, 2, mix2(self.seed, 0x4a1f));
+        let halves: Vec<Half> =
+            parts.into_par_iter().map(|rows| at.half(rows)).collect::<Result<_>>()?;
+        let expected = at.expected(&halves);
         let mut scores = vec![vec![f64::NAN; experiment.frame.rows()]; experiment.arms.len()];
-        for (half, other) in halves.iter().zip(outcomes.iter().rev()) {
-            at.score(half, other, &mut scores);
+        for (half, expected) in halves.iter().zip(&expected) {
+            at.score(&half.rows, expected, &mut scores);
         }
-        let differences: Vec<Vec<f64>> =
-            scores[1..].iter().map(|arm| apart(arm, &scores[0])).collect();
-        let chosen = at.choose(&halves, &outcomes, &differences)?;
-        let doubly_robust = chosen.iter().all(|(way, _)| *way == Way::Dr);
-        let whole = if doubly_robust {
-            vec![at.outcome(&experiment.of_arm(rows, 0))?]
-        } else {
-            at.outcomes(rows)?
-        };
+        let outcomes: Vec<Expected> = (0..experiment.arms.len())
+            .map(|arm| between(&halves[0].outcomes[arm], &halves[1].outcomes[arm]))
+            .collect();
         let cells = experiment.cells_of(rows);
-        let actions = chosen.into_par_iter().enumerate().map(|(action, (way, slope))| {
-            let addends = at.effect(way, action, rows, &whole, &differences[action])?;
+        let action = |action: usize| {
+            let difference = apart(&scores[action + 1], &scores[0]);
+            let (way, slope) = at.choose(action, &halves, &expected, &difference)?;
+            let addends = at.effect(way, action, rows, &outcomes, &difference)?;
             Ok(ActionEffect {
                 name: experiment.arms[action + 1].clone(),
                 centre: mean(sum(&addends, &cells).into_iter()),
-                mean: mean(rows.iter().map(|&row| differences[action][row as usize])),
+                mean: mean(rows.iter().map(|&row| difference[row as usize])),
                 slope,
                 addends,
             })
-        });
-        let actions = actions.collect::<Result<_>>()?;
-        let untreated = whole[0].clone();
+        };
+        let actions: Vec<ActionEffect> =
+            (0..experiment.actions()).into_par_iter().map(action).collect::<Result<_>>()?;
+        let untreated = outcomes[0].clone();
         let uplift =
             Uplift { schema: experiment.schema(), outcome: experiment.kind, untreated, actions };
         Ok(Learned { uplift, outcomes })
@@ -182,11 +173,31 @@ struct At<'a> {
 /// By factor, the models that add up to an effect.
 type Addends = Vec<(f64, Expected)>;
 
+/// Half of the rows.
+struct Half {
+    rows: Vec<u32>,
+    cells: Rows,
+    /// By arm, the outcome, learned from these rows.
+    outcomes: Vec<Expected>,
+}
+
 impl At<'_> {
-    /// The outcome by arm, learned from some rows.
-    fn outcomes(&self, rows: &[u32]) -> Result<Vec<Expected>> {
+    /// Some rows with their models of the outcome by arm.
+    fn half(&self, rows: Vec<u32>) -> Result<Half> {
         let arms = (0..self.experiment.arms.len()).into_par_iter();
-        arms.map(|arm| self.outcome(&self.experiment.of_arm(rows, arm))).collect()
+        let outcomes = arms
+            .map(|arm| self.outcome(&self.experiment.of_arm(&rows, arm)))
+            .collect::<Result<_>>()?;
+        Ok(Half { cells: self.experiment.cells_of(&rows), rows, outcomes })
+    }
+
+    /// By half and arm, the outcomes that the other half's models expect.
+    fn expected(&self, halves: &[Half]) -> Vec<Vec<Vec<f64>>> {
+        let one = |half: usize| {
+            let of = |arm: &Expected| arm.of(&halves[half].cells);
+            halves[1 - half].outcomes.par_iter().map(of).collect()
+        };
+        (0..2).into_par_iter().map(one).collect()
     }
 
     /// The outcome of rows of one arm.
@@ -226,53 +237,53 @@ impl At<'_> {
             .expect("a constant tree is sound")
     }
 
-    /// Writes the scores of some rows, by models that were not learned from them.
-    fn score(&self, rows: &[u32], outcomes: &[Expected], scores: &mut [Vec<f64>]) {
-        let cells = self.experiment.cells_of(rows);
-        scores.par_iter_mut().enumerate().for_each(|(arm, scores)| {
-            for (&row, expected) in rows.iter().zip(outcomes[arm].of(&cells)) {
+    /// Writes the scores of some rows, by what is expected of them by arm.
+    fn score(&self, rows: &[u32], expected: &[Vec<f64>], scores: &mut [Vec<f64>]) {
+        for (arm, (scores, expected)) in scores.iter_mut().zip(expected).enumerate() {
+            for (&row, expected) in rows.iter().zip(expected) {
                 let row = row as usize;
                 let had = usize::from(self.experiment.arm[row]) == arm;
                 let outcome = self.experiment.outcome[row];
-                scores[row] = score(expected, had, outcome, self.propensity[row]);
+                scores[row] = score(*expected, had, outcome, self.propensity[row]);
             }
-        });
+        }
     }
 
-    /// By action, the way to learn it and how much of its answers is believed: each half's models are asked about the
+    /// The way to learn an action's effect and how much of its answers is believed: each half's models are asked about the
     /// other half, and the way whose answers explain most of the scores is taken.
     fn choose(
         &self,
-        halves: &[Vec<u32>],
-        outcomes: &[Vec<Expected>],
-        differences: &[Vec<f64>],
-    ) -> Result<Vec<(Way, f64)>> {
-        let cells: Vec<Rows> = halves.iter().map(|half| self.experiment.cells_of(half)).collect();
-        let ways = self.learning.learner.ways();
-        let tried = |(action, way): (usize, Way)| {
+        action: usize,
+        halves: &[Half],
+        expected: &[Vec<Vec<f64>>],
+        difference: &[f64],
+    ) -> Result<(Way, f64)> {
+        let one = |way: &Way| {
             let ask = |half: usize| {
-                let difference = &differences[action];
-                let addends =
-                    self.effect(way, action, &halves[half], &outcomes[half], difference)?;
-                Ok::<_, crate::Error>(sum(&addends, &cells[1 - half]))
+                let (asked, Half { rows, outcomes, .. }) = (1 - half, &halves[half]);
+                if *way == Way::T {
+                    // Nothing but what is known already.
+                    let of = &expected[asked];
+                    return Ok::<_, crate::Error>(apart(&of[action + 1], &of[0]));
+                }
+                let addends = self.effect(*way, action, rows, outcomes, difference)?;
+                Ok(sum(&addends, &halves[asked].cells))
             };
-            let (first, second) = rayon::join(|| ask(0), || ask(1));
-            let answers = [(halves[1].as_slice(), first?), (halves[0].as_slice(), second?)];
-            Ok((way, Believed::new(&answers, &differences[action])))
+            let (of_second, of_first) = rayon::join(|| ask(0), || ask(1));
+            let answers = [(&halves[1].rows[..], of_second?), (&halves[0].rows[..], of_first?)];
+            Ok((*way, Believed::new(&answers, difference)))
         };
-        let one = |action: usize| {
-            let tried: Vec<(Way, Believed)> =
-                ways.par_iter().map(|way| tried((action, *way))).collect::<Result<_>>()?;
-            // The first among equals.
-            let best =
-                tried.into_iter().reduce(|a, b| if b.1.explained > a.1.explained { b } else { a });
-            let (way, believed) = best.expect("a learner has one way at least");
-            Ok((way, believed.slope))
-        };
-        (0..self.experiment.actions()).into_par_iter().map(one).collect()
+        let ways = self.learning.learner.ways();
+        let tried: Vec<(Way, Believed)> = ways.par_iter().map(one).collect::<Result<_>>()?;
+        // The first among equals.
+        let best =
+            tried.into_iter().reduce(|a, b| if b.1.explained > a.1.explained { b } else { a });
+        let (way, believed) = best.expect("a learner has one way at least");
+        Ok((way, believed.slope))
     }
 
-    /// The models of one action learned from some rows in a way; `outcomes` were learned from the same rows.
+    /// The models of one action learned from some rows in a way; `outcomes` expect the rows of an arm without having seen
+    /// those of the others.
     fn effect(
         &self,
         way: Way,
@@ -312,6 +323,18 @@ impl At<'_> {
         let share = contacts as f64 / (contacts + without).max(1) as f64;
         Ok(vec![(share, left), (1.0 - share, contacted)])
     }
+}
+
+/// The model whose margin is the mean of two models' margins: all trees of both, each halved.
+fn between(first: &Expected, second: &Expected) -> Expected {
+    let mut trees: Vec<Tree> = [first, second].map(|half| half.model.trees().to_vec()).concat();
+    for tree in &mut trees {
+        tree.leaves.iter_mut().for_each(|leaf| leaf.value *= 0.5);
+        tree.nodes.iter_mut().for_each(|node| node.value *= 0.5);
+    }
+    let model = FittedBoosting::new(first.model.features(), trees, false, 1.0);
+    let model = model.expect("halved trees of sound models are sound");
+    Expected { model, log_odds: first.log_odds }
 }
 
 fn apart(arm: &[f64], none: &[f64]) -> Vec<f64> {

@@ -85,8 +85,8 @@ impl Propensities {
     pub fn estimate(experiment: &Experiment<'_>, seed: u64) -> Result<Propensities> {
         let rows = &experiment.rows;
         let params = Boosting {
-            num_iterations: 60,
-            learning_rate: 0.1,
+            num_iterations: 30,
+            learning_rate: 0.2,
             num_leaves: 4,
             min_data_in_leaf: (rows.len() as f64 / 40.0).min(100.0),
             feature_fraction: 0.7,

@@ -9,7 +9,8 @@
 //!
 //! A comparison with NaN is false, so a missing cell goes to the first child: that is the left one where
 //! missing goes left, and the right one, with cell and threshold negated, where it goes right. A leaf
-//! is its own child. Questions that are no such comparison (sets of levels, zeros that count as
+//! is its own child. In a batch, small trees are not walked: all their nodes are answered for some rows at a time, from
+//! below, and each takes what the child that is chosen has. Questions that are no such comparison (sets of levels, zeros that count as
 //! missing) are asked once a row and become cells of their own.
 
 use std::cell::RefCell;
@@ -20,6 +21,8 @@ use crate::classifiers::boosting::tree::{Child, LevelSet, Missing, Node, Test, T
 pub const LANES: usize = 8;
 /// Trees that a single row walks at a time.
 const TREES: usize = 8;
+/// Nodes of a tree, leaves among them, up to which it is small.
+const SMALL: usize = 31;
 /// In [`FlatNode::feature`]: the cell is negated.
 const FLIP: u32 = 1 << 31;
 
@@ -37,6 +40,10 @@ pub struct Engine {
     values: Vec<f64>,
     /// By tree: the root.
     roots: Vec<u32>,
+    /// Nodes that are no leaves, tree after tree, in each those below first.
+    splits: Vec<u32>,
+    /// By tree: where its splits end.
+    splits_end: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +92,8 @@ impl Engine {
             nodes: Vec::new(),
             values: Vec::new(),
             roots: Vec::new(),
+            splits: Vec::new(),
+            splits_end: Vec::new(),
         };
         for tree in trees {
             engine.add(tree);
@@ -122,6 +131,10 @@ impl Engine {
                 }
             }
         }
+        // Places rise from parent to child.
+        at.sort_unstable();
+        self.splits.extend(at[..tree.nodes.len()].iter().rev());
+        self.splits_end.push(self.splits.len() as u32);
     }
 
     fn push_leaf(&mut self) {
@@ -208,13 +221,51 @@ impl Engine {
 
     /// The sums of many rows (row-major cells): the same as [`Engine::sum`] of each.
     pub fn sums(&self, rows: &[f64], out: &mut Vec<f64>) {
-        let mut cells = vec![0.0; (self.width + self.derived.len()) * LANES];
-        let mut groups = rows.chunks_exact(self.width * LANES);
-        for group in &mut groups {
-            self.turn(group, &mut cells);
-            out.extend_from_slice(&self.sum_lanes(&cells));
+        let groups = rows.chunks_exact(self.width * LANES);
+        let rest = groups.remainder().chunks_exact(self.width);
+        self.sum_groups(groups, out);
+        out.extend(rest.map(|row| self.sum(row)));
+    }
+
+    fn sum_groups(&self, groups: std::slice::ChunksExact<'_, f64>, out: &mut Vec<f64>) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+                // SAFETY: the processor has what the function is compiled for.
+                return unsafe { self.sum_groups_avx512(groups, out) };
+            }
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has what the function is compiled for.
+                return unsafe { self.sum_groups_avx2(groups, out) };
+            }
         }
-        out.extend(groups.remainder().chunks_exact(self.width).map(|row| self.sum(row)));
+        self.sum_groups_portable::<0>(groups, out);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn sum_groups_avx512(&self, groups: std::slice::ChunksExact<'_, f64>, out: &mut Vec<f64>) {
+        self.sum_groups_portable::<SMALL>(groups, out);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn sum_groups_avx2(&self, groups: std::slice::ChunksExact<'_, f64>, out: &mut Vec<f64>) {
+        self.sum_groups_portable::<SMALL>(groups, out);
+    }
+
+    /// `MOST` are the nodes up to which a tree is answered as a whole: it takes wide registers to be worth it.
+    #[inline(always)]
+    fn sum_groups_portable<const MOST: usize>(
+        &self,
+        groups: std::slice::ChunksExact<'_, f64>,
+        out: &mut Vec<f64>,
+    ) {
+        let mut cells = vec![0.0; (self.width + self.derived.len()) * LANES];
+        for group in groups {
+            self.turn(group, &mut cells);
+            out.extend_from_slice(&self.sum_lanes::<MOST>(&cells));
+        }
     }
 
     /// Brings the same cell of all rows side by side.
@@ -248,26 +299,65 @@ impl Engine {
         }
     }
 
-    fn sum_lanes(&self, cells: &[f64]) -> [f64; LANES] {
+    #[inline(always)]
+    fn sum_lanes<const MOST: usize>(&self, cells: &[f64]) -> [f64; LANES] {
         assert!(cells.len() == (self.width + self.derived.len()) * LANES, "all cells are there");
         let mut sums = [0.0; LANES];
+        let mut splits = 0;
         for (tree, &root) in self.roots.iter().enumerate() {
-            self.fetch(tree + 1);
-            let mut at = [root; LANES];
-            walk(&mut at, |lane, at| {
-                // SAFETY: places of nodes and cells were made by `add` and lie within both.
-                let (node, cell) = unsafe {
-                    let node = self.nodes.get_unchecked(at as usize);
-                    let place = (node.feature & !FLIP) as usize * LANES + lane;
-                    (node, *cells.get_unchecked(place))
-                };
-                node.next(cell)
-            });
-            for (sum, at) in sums.iter_mut().zip(at) {
-                *sum += self.values[at as usize];
+            let splits_end = self.splits_end[tree] as usize;
+            let nodes = 2 * (splits_end - splits) + 1;
+            if nodes <= MOST {
+                self.add_small(root as usize, &self.splits[splits..splits_end], cells, &mut sums);
+            } else {
+                self.fetch(tree + 1);
+                self.add_walked(root, cells, &mut sums);
             }
+            splits = splits_end;
         }
         sums
+    }
+
+    /// Adds a tree of at most [`SMALL`] nodes, answered from below.
+    #[inline(always)]
+    fn add_small(&self, root: usize, splits: &[u32], cells: &[f64], sums: &mut [f64; LANES]) {
+        let mut values = [[0.0; LANES]; SMALL];
+        let leaves = &self.values[root..=root + 2 * splits.len()];
+        for (values, value) in values.iter_mut().zip(leaves) {
+            *values = [*value; LANES];
+        }
+        for &split in splits {
+            let node = &self.nodes[split as usize];
+            let flip = u64::from(node.feature & FLIP) << 32;
+            let place = (node.feature & !FLIP) as usize * LANES;
+            let cells = &cells[place..place + LANES];
+            let child = node.child as usize - root;
+            let (first, second) = (values[child], values[child + 1]);
+            let value = &mut values[split as usize - root];
+            for lane in 0..LANES {
+                let cell = f64::from_bits(cells[lane].to_bits() ^ flip);
+                value[lane] = if cell >= node.threshold { second[lane] } else { first[lane] };
+            }
+        }
+        sums.iter_mut().zip(values[0]).for_each(|(sum, value)| *sum += value);
+    }
+
+    /// Adds a tree of any size, walked.
+    #[inline(always)]
+    fn add_walked(&self, root: u32, cells: &[f64], sums: &mut [f64; LANES]) {
+        let mut at = [root; LANES];
+        walk(&mut at, |lane, at| {
+            // SAFETY: places of nodes and cells were made by `add` and lie within both.
+            let (node, cell) = unsafe {
+                let node = self.nodes.get_unchecked(at as usize);
+                let place = (node.feature & !FLIP) as usize * LANES + lane;
+                (node, *cells.get_unchecked(place))
+            };
+            node.next(cell)
+        });
+        for (sum, at) in sums.iter_mut().zip(at) {
+            *sum += self.values[at as usize];
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::classifiers::boosting::histogram::{Histogram, fill, subtract};
 use crate::classifiers::boosting::loss::{Packed, Scale};
 use crate::classifiers::boosting::params::Boosting;
 use crate::classifiers::boosting::splitting::{Leaf, Rules, Split, Sums, has};
-use crate::classifiers::boosting::table::{BinnedTable, Block, Place};
+use crate::classifiers::boosting::table::{BinnedTable, Block, Cells, Place, WIDTH};
 use crate::classifiers::boosting::tree::Child;
 use crate::seed::{mix2, unit};
 
@@ -431,19 +431,18 @@ impl Growth<'_, '_> {
             .par_chunks_mut(CHUNK)
             .zip(spare.par_chunks_mut(CHUNK))
             .map(|(rows, spare)| {
-                // Left ones close up in place, right ones wait.
-                let (mut left, mut right) = (0, 0);
-                for i in 0..rows.len() {
-                    let row = rows[i];
-                    let goes_left =
-                        has(&split.left_bins, block.bin(place.lane, to_row[row as usize]));
-                    rows[left] = row;
-                    spare[right] = row;
-                    left += usize::from(goes_left);
-                    right += usize::from(!goes_left);
+                let left = |bin: u8| has(&split.left_bins, bin);
+                match &block.cells {
+                    Cells::Bytes(cells) => {
+                        let (part, byte) = (place.lane / WIDTH, place.lane % WIDTH);
+                        part_rows(rows, spare, |row| {
+                            left(cells.part(to_row[row as usize] as usize, part)[byte])
+                        })
+                    }
+                    _ => part_rows(rows, spare, |row| {
+                        left(block.bin(place.lane, to_row[row as usize]))
+                    }),
                 }
-                rows[left..].copy_from_slice(&spare[..right]);
-                left
             })
             .collect();
         let middle = lefts.iter().sum();
@@ -471,6 +470,23 @@ impl Open {
         let (histograms, span) = (Vec::new(), 0..0);
         Open { leaf, span, depth: 0, parent: None, split: None, histograms, groups: None, seed: 0 }
     }
+}
+
+/// Brings the rows that go left to the front, each side in its order; returns how many they are.
+#[inline(always)]
+fn part_rows(rows: &mut [u32], spare: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
+    // Left ones close up in place, right ones wait.
+    let (mut left, mut right) = (0, 0);
+    for i in 0..rows.len() {
+        let row = rows[i];
+        let goes_left = goes_left(row);
+        rows[left] = row;
+        spare[right] = row;
+        left += usize::from(goes_left);
+        right += usize::from(!goes_left);
+    }
+    rows[left..].copy_from_slice(&spare[..right]);
+    left
 }
 
 /// The split with the most gain; of equal ones that of the first feature.

@@ -71,20 +71,15 @@ impl Answers {
 
     /// Gradient and hessian of the weighted loss by margin, for each row.
     pub fn gradients(&self, margins: &[f64], weight: &[f64], out: &mut [(f64, f64)]) {
-        let by_row = |out: &mut [(f64, f64)], of: &(dyn Fn(usize) -> (f64, f64) + Sync)| {
-            out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
-                out.iter_mut().enumerate().for_each(|(i, out)| *out = of(chunk * CHUNK + i));
-            });
-        };
         match self {
-            Answers::Target(target) => by_row(out, &|row| {
+            Answers::Target(target) => by_row(out, |row| {
                 let p = probability(margins[row]);
                 let residual = if target[row] { p - 1.0 } else { p };
                 // A hessian of 0 would leave a leaf of certain rows without any weight.
                 (weight[row] * residual, weight[row] * (p * (1.0 - p)).max(1e-16))
             }),
             Answers::Response(response) => {
-                by_row(out, &|row| (weight[row] * (margins[row] - response[row]), weight[row]));
+                by_row(out, |row| (weight[row] * (margins[row] - response[row]), weight[row]));
             }
         }
     }
@@ -111,10 +106,23 @@ pub fn pack(pairs: &[(f64, f64)], seed: u64, packed: &mut [Packed]) -> Scale {
             let dice = mix2(seed, (chunk * CHUNK + i) as u64);
             let low = (dice & 0xffff_ffff) as f64 / 4_294_967_296.0;
             let high = (dice >> 32) as f64 / 4_294_967_296.0;
-            let g = (g * by_gradient + low).floor() as i64;
-            let h = (h * by_hessian + high).floor() as u64;
-            *packed = ((g as u64) << 32).wrapping_add(h);
+            let (g, h) = (floor(g * by_gradient + low), floor(h * by_hessian + high));
+            *packed = ((g as u64) << 32).wrapping_add(h as u64);
         }
     });
     Scale { gradient: 1.0 / by_gradient, hessian: 1.0 / by_hessian }
+}
+
+fn by_row(out: &mut [(f64, f64)], of: impl Fn(usize) -> (f64, f64) + Sync) {
+    out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+        out.iter_mut().enumerate().for_each(|(i, out)| *out = of(chunk * CHUNK + i));
+    });
+}
+
+/// The largest whole number that is not above: of numbers that fit one. `f64::floor` is a call where the processor that is
+/// compiled for has no instruction of it.
+#[inline(always)]
+fn floor(number: f64) -> i64 {
+    let cut = number as i64;
+    cut - i64::from(cut as f64 > number)
 }
