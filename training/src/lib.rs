@@ -52,6 +52,8 @@ pub mod passages;
 
 pub mod customers;
 
+pub mod trials;
+
 pub mod planning;
 
 pub mod value;

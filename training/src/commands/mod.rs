@@ -9,6 +9,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod features;
+mod finished;
 mod fit;
 mod fit_uplift;
 mod foreign;
