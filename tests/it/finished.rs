@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use rekindle_models::seed::{mix2, unit};
-use rekindle_store::{CampaignState, Choice, Decision, NewCampaign, Outcome, Store};
+use rekindle_store::{CampaignState, Choice, Contact, Decision, NewCampaign, Outcome, Store};
 use tempfile::TempDir;
 
 use crate::programs::{done, refused, run};
@@ -227,5 +227,104 @@ fn decision(n: usize, control: bool) -> Decision {
         predicted_value: None,
         sentence: None,
         contact_on: None,
+    }
+}
+
+/// Of the first cutoff of the world below, in microseconds: 2024-02-01.
+const CUTOFF: i64 = 19_754 * DAY;
+
+/// Half of all customers leave with probability 0.6 when left alone, and hardly any once they have had a letter; the
+/// others leave with probability 0.1.
+fn world(at: &Path, customers: usize, control: impl Fn(usize) -> bool) {
+    let mut log = "customer_id,time,kind,amount\n".to_owned();
+    for n in 0..customers {
+        writeln!(log, "{n:04},2024-01-{:02},purchase,{}", 5 + n % 20, 5 + n % 2).unwrap();
+        let leaves = match (n % 2 == 0, control(n)) {
+            (true, true) => 0.6,
+            (true, false) => 0.05,
+            (false, _) => 0.1,
+        };
+        if draw(n, 5) >= leaves {
+            writeln!(log, "{n:04},2024-02-15,purchase,5").unwrap();
+        }
+    }
+    std::fs::write(at.join("events.csv"), log).unwrap();
+    let project = "[[source]]\npath = \"events.csv\"\ncustomer = \"customer_id\"\ntime = \"time\"\n\
+                   kind = \"kind\"\namount = \"amount\"\n[log]\nend = \"2024-03-10\"\n[panel]\n\
+                   cutoffs = [\"2024-02-01\"]\n[features]\nwindows = [\"30d\"]\nfamilies = [\"counts\", \
+                   \"amounts\"]\n[targets.churned]\nhorizon = \"30d\"\n";
+    std::fs::write(at.join("rekindle.toml"), project).unwrap();
+}
+
+#[test]
+fn churn_is_learned_as_if_nobody_were_contacted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let control = |n: usize| draw(n, 6) < 0.25;
+    world(at, 3_000, control);
+    let decisions: Vec<Decision> = (0..3_000)
+        .filter(|n| n % 2 == 0)
+        .map(|n| Decision {
+            action: "letter".to_owned(),
+            propensity: if control(n) { 0.25 } else { 0.75 },
+            ..decision(n, control(n))
+        })
+        .collect();
+    let contacts: Vec<Contact> = decisions.iter().filter(|d| !d.control).map(contact).collect();
+    in_store(at, async |store| {
+        let campaign = NewCampaign {
+            campaign_id: "spring".to_owned(),
+            name: "Spring".to_owned(),
+            settings: "{}".to_owned(),
+            assumed: true,
+            created_at_micros: CUTOFF,
+        };
+        store.create_campaign(&campaign, &decisions).await.unwrap();
+        store.move_campaign("spring", CampaignState::Running, CUTOFF + DAY).await.unwrap();
+        store.record_contacts("spring", &contacts).await.unwrap();
+    });
+    let rate = |more: &[&str]| {
+        let words = [&["features", "-o", "snapshots.csv", "--json"], more].concat();
+        let built: serde_json::Value = serde_json::from_str(&done(at, &words)).unwrap();
+        let asked = &built["populations"][0];
+        let number = |name: &str| asked[name].as_f64().unwrap();
+        (number("stand_for_positives") / number("stand_for"), built)
+    };
+    // When everybody is left alone, 0.35 of customers leave; what the log says is far less.
+    let (logged, built) = rate(&[]);
+    assert!((logged - 0.144).abs() < 0.04, "{logged}");
+    assert_eq!((&built["contacted"], &built["held_out"]), (&0.into(), &0.into()));
+    let (corrected, built) = rate(&["--contacts", "customers.db"]);
+    // Four standard errors: of 375 who stand for half of all.
+    assert!((corrected - 0.35).abs() < 0.055, "{corrected}");
+    assert_eq!(built["contacted"], contacts.len());
+    assert_eq!(built["held_out"], 1_500 - contacts.len());
+    let stand_for = built["held_out_stand_for"].as_f64().unwrap();
+    assert_eq!(stand_for, 4.0 * (1_500 - contacts.len()) as f64);
+
+    // The weight of a row is one, and no feature.
+    let table = std::fs::read_to_string(at.join("snapshots.csv")).unwrap();
+    assert!(table.lines().next().unwrap().ends_with(",churned,weight,spec_fingerprint"), "{table}");
+    assert_eq!(table.lines().count(), 1 + 3_000 - contacts.len());
+    let fit = ["fit", "snapshots.csv", "--target", "churned", "--model", "logistic", "--json"];
+    let fitted = run(at, &fit);
+    let said = String::from_utf8_lossy(&fitted.stderr);
+    assert!(said.contains("saved"), "{said}");
+    assert!(!String::from_utf8_lossy(&fitted.stdout).contains("\"feature\": \"weight\""));
+    let said = run(at, &["run", "--contacts", "customers.db", "-o", "again"]);
+    let said = String::from_utf8_lossy(&said.stderr);
+    assert!(said.contains("customers.db: 1 campaigns with"), "{said}");
+    assert!(said.contains("rows are of customers who were contacted"), "{said}");
+    let said = refused(at, &["features", "--contacts", "nowhere.db"]);
+    assert!(said.contains("nowhere.db: no such file"), "{said}");
+}
+
+fn contact(decision: &Decision) -> Contact {
+    Contact {
+        customer_id: decision.customer_id.clone(),
+        action: decision.action.clone(),
+        channel: None,
+        contacted_at_micros: CUTOFF + 3 * DAY,
+        propensity: Some(decision.propensity),
     }
 }

@@ -11,6 +11,7 @@ pub mod attributes;
 pub mod families;
 pub mod question;
 
+pub mod contacted;
 pub mod panel;
 pub mod snapshot;
 

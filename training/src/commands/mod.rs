@@ -2,6 +2,7 @@
 
 mod at_cutoff;
 mod compare;
+mod contacts;
 mod customers;
 mod demo;
 mod drift;
