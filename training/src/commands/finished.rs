@@ -38,7 +38,7 @@ impl Finished {
         if campaigns.is_empty() {
             bail!(
                 "{shown}: none of its {} campaigns has run and is finished; expected one at least: uplift is learned from what \
-                 came of campaigns. Finish one, or learn from a table: rekindle fit-uplift TABLE --action COLUMN",
+                 came of campaigns. Finish one (POST /v1/campaigns/ID:finish), or learn from a table: rekindle fit-uplift TABLE --action COLUMN",
                 all.len()
             );
         }
