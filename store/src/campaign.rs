@@ -45,6 +45,19 @@ pub struct NewCampaign {
     pub created_at_micros: i64,
 }
 
+impl NewCampaign {
+    /// That it can be made.
+    ///
+    /// # Errors
+    /// When its id, name or settings are not as they must be.
+    pub fn check(&self) -> Result<()> {
+        let check = Check { noun: "campaign", place: 1 };
+        check.id("campaign_id", &self.campaign_id)?;
+        check.key("name", &self.name)?;
+        check.text("settings", &self.settings)
+    }
+}
+
 /// A campaign as it is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Campaign {
@@ -72,10 +85,7 @@ impl Store {
         decisions: &[Decision],
     ) -> Result<()> {
         const ACTION: &str = "make a campaign";
-        let check = Check { noun: "campaign", place: 1 };
-        check.id("campaign_id", &campaign.campaign_id)?;
-        check.key("name", &campaign.name)?;
-        check.text("settings", &campaign.settings)?;
+        campaign.check()?;
         decision::check(decisions)?;
         let mut all = self.write(ACTION).await?;
         let made = make(&mut all, campaign).await.map_err(|source| self.failed(ACTION, source))?;

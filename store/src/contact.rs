@@ -62,6 +62,28 @@ impl Store {
         self.record(&KIND, campaign_id, contacts).await
     }
 
+    /// When customers were contacted, from an instant on and before another, in microseconds: campaign, customer, time,
+    /// in this order.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn contacts_between(
+        &self,
+        from_micros: i64,
+        until_micros: i64,
+    ) -> Result<Vec<(String, String, i64)>> {
+        let text = "SELECT campaign_id, customer_id, contacted_at_micros FROM contacts \
+                    WHERE contacted_at_micros >= $1 AND contacted_at_micros < $2";
+        let cells = [Cell::Whole(from_micros), Cell::Whole(until_micros)];
+        let rows: Vec<(String, (String, i64))> = self.read("read contacts", text, &cells).await?;
+        let mut contacts: Vec<(String, String, i64)> = rows
+            .into_iter()
+            .map(|(campaign, (customer, time))| (campaign, customer, time))
+            .collect();
+        contacts.sort_unstable();
+        Ok(contacts)
+    }
+
     /// How many contacts each customer has had, in all campaigns, from an instant on, in microseconds; by customer.
     /// Those without one are left out.
     ///

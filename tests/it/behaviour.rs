@@ -129,6 +129,7 @@ fn snapshots(path: &std::path::Path) -> Block {
         cutoffs: cutoffs.len(),
         targets: vec![TargetAbout { name: "churned".to_owned(), known_after_days: 60 }],
         untimed: Vec::new(),
+        weighted: false,
     };
     let mut writer = Snapshots::parquet(File::create(path).unwrap(), &about).unwrap();
     let mut rows = writer.encoder().open();

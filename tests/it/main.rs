@@ -34,6 +34,7 @@ mod drift;
 mod evaluate;
 mod exchange;
 mod explain;
+mod finished;
 mod laws;
 mod layering;
 mod logs;

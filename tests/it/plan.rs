@@ -1,11 +1,13 @@
 //! `rekindle plan` from a plan file and a table of customers to decisions.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use rekindle_store::{Campaign, CampaignState, Choice, Decision, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::programs::{done, refused};
+use crate::programs::{done, refused, run};
 
 const PLAN: &str = r#"
 [plan]
@@ -187,4 +189,59 @@ fn what_cannot_be_planned_is_refused_with_where_and_what() {
     refused_table(",contacts,", ",contact,", "column contacts: found no such column");
     refused_table(",probability,", ",p,", "[plan] baseline: found no such column");
     refused_table(",0.05,", ",5.5,", "column probability, row 1: found 5.5");
+}
+
+#[test]
+fn a_plan_becomes_a_campaign_once() {
+    let folder = folder();
+    let at = folder.path();
+    let table = ["plan", "plan.toml", "customers.csv"];
+    let store = ["--store", "customers.db", "--campaign", "spring", "--name", "Spring letters"];
+    let said = run(at, &[&table[..], &store, &["--json"]].concat());
+    let stderr = String::from_utf8_lossy(&said.stderr);
+    assert!(
+        stderr.contains("campaign spring put into customers.db: a draft of 400 decisions"),
+        "{stderr}"
+    );
+    let report: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(report["campaign"], "spring");
+    let (campaign, decisions) = kept(at);
+    assert_eq!(campaign.made.name, "Spring letters");
+    assert_eq!(campaign.state, CampaignState::Draft);
+    assert!(campaign.made.assumed);
+    let settings: Value = serde_json::from_str(&campaign.made.settings).unwrap();
+    assert_eq!(settings["plan"]["control_share"], 0.2);
+    // What stands in the file is what is kept, of those without an action, too.
+    let rows = rows(&std::fs::read_to_string(at.join("plan.csv")).unwrap());
+    assert_eq!((decisions.len(), rows.len()), (400, 400));
+    for row in &rows {
+        let decision = decisions.iter().find(|d| d.customer_id == row["customer_id"]).unwrap();
+        assert_eq!(decision.action, row["planned"]);
+        assert_eq!(decision.control, row["control"] == "true");
+        assert_eq!(decision.propensity.to_string(), row["propensity"]);
+        assert_eq!(decision.sentence.as_ref(), Some(&row["reason"]));
+        assert!(decision.grade.is_some() && decision.lapse_tier.is_some());
+    }
+    // Nothing is planned or written of a campaign that is there.
+    std::fs::remove_file(at.join("plan.csv")).unwrap();
+    let said = refused(at, &[&table[..], &store].concat());
+    assert!(said.contains("customers.db: there is a campaign \"spring\" already"), "{said}");
+    assert!(!at.join("plan.csv").exists());
+    refused(at, &[&table[..], &["--store", "customers.db"]].concat());
+    refused(at, &[&table[..], &["--campaign", "summer"]].concat());
+    let empty = ["--store", "customers.db", "--campaign", ""];
+    assert!(refused(at, &[&table[..], &empty].concat()).contains("--campaign"));
+}
+
+/// The campaign `spring` with its decisions.
+fn kept(at: &Path) -> (Campaign, Vec<Decision>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let file = at.join("customers.db").display().to_string();
+    runtime.block_on(async {
+        let store = Store::open_existing(&file).await.unwrap();
+        let campaign = store.campaign("spring").await.unwrap().unwrap();
+        let decisions = store.decisions("spring", &Choice::default(), "", 1_000).await.unwrap();
+        store.close().await;
+        (campaign, decisions)
+    })
 }

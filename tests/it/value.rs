@@ -177,3 +177,36 @@ fn a_table_of_frequency_recency_and_t_is_fitted() {
         assert!(error.contains(message), "{error}");
     }
 }
+
+#[test]
+fn values_are_kept_with_tier_stage_and_grade_in_one_row() {
+    let folder = shop("");
+    let at = folder.path();
+    let words = ["value", "--cutoff", "2025-06-01", "--store", "customers.db"];
+    let done = run(at, &words, "2");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success() && said.contains("states put into customers.db: "), "{said}");
+    let rows = rows(&at.join("values.csv"));
+    let bought = rows.iter().find(|row| !row["predicted_value"].is_empty()).unwrap();
+    let never = rows.iter().find(|row| row["predicted_value"].is_empty());
+    for row in [Some(bought), never].into_iter().flatten() {
+        let done = run(at, &["store", "export", "customers.db", &row["customer_id"]], "2");
+        let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(told["states"].as_array().unwrap().len(), 1, "{told}");
+        let state = &told["states"][0];
+        assert_eq!(state["as_of"], "2025-06-01T00:00:00.000000Z");
+        for column in ["lapse_tier", "lifecycle_stage", "grade"] {
+            assert_eq!(state[column].as_str().unwrap_or_default(), row[column], "{told}");
+        }
+        for column in ["historic_value", "predicted_value", "probability_alive"] {
+            match state[column].as_f64() {
+                Some(kept) => assert_eq!(kept, number(row, column), "{told}"),
+                None => assert!(number(row, column).is_nan(), "{told}"),
+            }
+        }
+    }
+    // Seen again, nobody has changed.
+    let done = run(at, &words, "2");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(said.contains(&format!("0 new or changed, {} as they were", rows.len())), "{said}");
+}

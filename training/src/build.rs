@@ -49,6 +49,12 @@ pub struct Written {
     pub duplicates: u64,
     /// Customers with labels or attributes who are not in the log.
     pub not_in_log: usize,
+    /// Rows left out as their customers were contacted.
+    pub contacted: u64,
+    /// Rows of customers who were held out, which stand for more than one.
+    pub held_out: u64,
+    /// How many rows those stand for.
+    pub held_out_stand_for: f64,
 }
 
 /// How much is made before it is put away, in bytes of features: a few threads' worth is to be small beside a
@@ -180,9 +186,14 @@ impl Written {
     fn add(&mut self, more: Written) {
         self.rows += more.rows;
         self.duplicates += more.duplicates;
+        self.contacted += more.contacted;
+        self.held_out += more.held_out;
+        self.held_out_stand_for += more.held_out_stand_for;
         for (total, more) in self.populations.iter_mut().zip(more.populations) {
             total.eligible += more.eligible;
             total.positives += more.positives;
+            total.stand_for += more.stand_for;
+            total.stand_for_positives += more.stand_for_positives;
         }
     }
 }
@@ -259,8 +270,12 @@ impl Task<'_> {
     fn put(&self, desk: &mut Desk) -> Result<()> {
         let Desk { block, open, written, .. } = desk;
         self.encoder.add(block, open).map_err(failed)?;
+        let held_out = block.weights.iter().filter(|weight| **weight != 1.0);
         written.add(Written {
             rows: block.customers.len() as u64,
+            contacted: block.contacted,
+            held_out: held_out.clone().count() as u64,
+            held_out_stand_for: held_out.sum(),
             populations: self.panel.populations(std::iter::once(&*block)),
             ..Written::default()
         });
@@ -349,6 +364,7 @@ pub fn about(
         known_after_days: labels.known_after.unwrap_or_default().0,
     });
     Ok(About {
+        weighted: false,
         fingerprint: spec.fingerprint(),
         features: spec.clone(),
         cutoffs,
@@ -402,6 +418,7 @@ mod tests {
         )
         .unwrap();
         let about = About {
+            weighted: false,
             fingerprint: spec.fingerprint(),
             features: spec.clone(),
             cutoffs: 3,

@@ -385,6 +385,7 @@ fn read_back(side: Side<'_>, spec: &FeatureSpec, block: &Block) -> Result<Rows> 
         cutoffs: 1,
         targets: Vec::new(),
         untimed: Vec::new(),
+        weighted: false,
     };
     let failed = |why: &dyn std::fmt::Display| {
         Error::BadOptions(format!("failed to write a temporary file of snapshots: {why}"))

@@ -11,6 +11,7 @@ pub mod attributes;
 pub mod families;
 pub mod question;
 
+pub mod contacted;
 pub mod panel;
 pub mod snapshot;
 
@@ -51,6 +52,8 @@ pub mod change;
 pub mod passages;
 
 pub mod customers;
+
+pub mod trials;
 
 pub mod planning;
 

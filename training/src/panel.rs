@@ -12,6 +12,7 @@ use rekindle_models::frame::nearest_name;
 use serde::Serialize;
 
 use crate::attributes::{Attributes, Known};
+use crate::contacted::Contacted;
 use crate::error::{Error, Result};
 use crate::ingest::CustomerId;
 use crate::question::{Asked, Questions};
@@ -34,6 +35,7 @@ pub struct Panel {
     asked: Asked,
     targets: Vec<String>,
     cutoffs: Cutoffs,
+    contacted: Option<(Contacted, i64)>,
     zone: Zone,
 }
 
@@ -56,6 +58,10 @@ pub struct Block {
     pub features: Vec<f64>,
     /// The answers, row by row: 1, 0, or NaN for who is not asked.
     pub answers: Vec<f64>,
+    /// How many rows each row stands for; empty where contacts are not looked at.
+    pub weights: Vec<f64>,
+    /// Rows left out as their customers were contacted.
+    pub contacted: u64,
     /// The texts of all categories, sorted; empty where the panel has no attributes.
     pub texts: Arc<[Box<str>]>,
 }
@@ -63,7 +69,9 @@ pub struct Block {
 impl Block {
     /// No rows, but the room for them.
     pub fn clear(&mut self) {
-        let Block { customers, cutoffs, features, answers, texts: _ } = self;
+        let Block { customers, cutoffs, features, answers, weights, contacted, texts: _ } = self;
+        weights.clear();
+        *contacted = 0;
         customers.clear();
         cutoffs.clear();
         features.clear();
@@ -101,6 +109,11 @@ pub struct Population {
     pub eligible: u64,
     /// Of them, those with the target.
     pub positives: u64,
+    /// How many customers the eligible stand for: as many, or where contacts are looked at more, those held out standing
+    /// for those contacted.
+    pub stand_for: f64,
+    /// Of them, those with the target.
+    pub stand_for_positives: f64,
 }
 
 impl Panel {
@@ -118,7 +131,7 @@ impl Panel {
         let asked = Asked::new(questions, &zone, &spec.dictionaries())?;
         let targets = questions.names().chain(label).map(str::to_owned).collect();
         let (kernel, wanted) = (Kernel::new(spec)?, spec.attributes.clone());
-        Ok(Panel { kernel, wanted, told: None, asked, targets, cutoffs, zone })
+        Ok(Panel { kernel, wanted, told: None, asked, targets, cutoffs, contacted: None, zone })
     }
 
     /// Where the spec's attributes are looked up; without this their cells are missing. Who was known by
@@ -130,6 +143,12 @@ impl Panel {
         let places = places_of(&self.wanted, attributes.list())?;
         self.told = Some(Told { attributes, places });
         Ok(self)
+    }
+
+    /// Asks as if customers were left alone: who was contacted within `reach_ms` milliseconds from a cutoff on has no row
+    /// there, and who was held out in their place has a weight.
+    pub fn left_alone(self, contacted: Contacted, reach_ms: i64) -> Panel {
+        Panel { contacted: Some((contacted, reach_ms)), ..self }
     }
 
     /// The targets, in the order of the answers.
@@ -230,6 +249,15 @@ impl Panel {
         if !answers.is_empty() && answers.iter().all(|a| a.is_nan()) && !given {
             return;
         }
+        if let Some((contacted, reach_ms)) = &self.contacted {
+            match contacted.weight(customer.name, cutoff, cutoff + reach_ms) {
+                Some(weight) => block.weights.push(weight),
+                None => {
+                    block.contacted += 1;
+                    return;
+                }
+            }
+        }
         let (features, attributes) = row.split_at_mut(self.kernel.width());
         self.kernel.fill(&history, scratch, features);
         if let Some(Told { attributes: store, places }) = &self.told {
@@ -253,6 +281,8 @@ impl Panel {
             cutoff: cutoff.map(|cutoff| self.zone.text(cutoff)),
             eligible: 0,
             positives: 0,
+            stand_for: 0.0,
+            stand_for_positives: 0.0,
         };
         let pairs = self.targets.iter().flat_map(|t| cutoffs.iter().map(move |c| (t, c)));
         let mut populations: Vec<Population> = pairs.map(name).collect();
@@ -267,6 +297,9 @@ impl Panel {
                     let population = &mut populations[target * cutoffs.len() + at];
                     population.eligible += 1;
                     population.positives += u64::from(*answer == 1.0);
+                    let weight = block.weights.get(row).copied().unwrap_or(1.0);
+                    population.stand_for += weight;
+                    population.stand_for_positives += if *answer == 1.0 { weight } else { 0.0 };
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rekindle_models::artifact::UpliftArtifact;
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use rekindle_models::frame::{
-    Column, DateFormat, Frame, Kind, MISSING_CODE, ReadKind, ReadOptions, nearest_name,
+    Column, DateFormat, Field, Frame, Kind, MISSING_CODE, ReadKind, ReadOptions, nearest_name,
 };
 use rekindle_models::policy::{Action, Customers, Outcome, Plan, PlanSpec, Speaker, date_text};
 use rekindle_models::uplift;
@@ -13,6 +13,7 @@ use rekindle_models::uplift;
 use crate::error::{Error, Result};
 use crate::holdout::bind;
 use crate::sheet::{Cells, Sheet};
+use crate::trials::{SCORE, SUCCESS_VALUE};
 
 const UPLIFT: &str = "uplift_";
 const CONSENT: &str = "consent_";
@@ -113,6 +114,24 @@ pub fn reading_features(mut options: ReadOptions, model: &UpliftArtifact) -> Rea
     }
     options.missing.extend(missing.iter().cloned());
     options
+}
+
+/// The table with what a model of finished campaigns was told of customers by their plans, where it has no such columns:
+/// `score` is the plan's baseline, `success_value` the value that it takes a success for.
+///
+/// # Errors
+/// When the columns do not fit the table, which they were read from.
+pub fn told_by_plan(frame: Frame, customers: &Customers, model: &UpliftArtifact) -> Result<Frame> {
+    let asked = |name: &str| model.uplift.schema.place(name).is_some();
+    let told = [(SCORE, &customers.baselines), (SUCCESS_VALUE, &customers.values)];
+    let told = told.into_iter().filter_map(|(name, numbers)| {
+        let numbers = numbers.as_ref()?;
+        let field = Field { name: name.to_owned(), kind: Kind::Numeric };
+        let missing = asked(name) && frame.schema().place(name).is_none();
+        missing.then(|| (field, Column::Number(numbers.clone())))
+    });
+    let told = told.collect();
+    Ok(frame.with_columns(told)?)
 }
 
 /// Gives customers the uplifts that a model expects of them and, where the outcome is yes or no and the plan names no

@@ -32,6 +32,8 @@ use crate::sheet::{instant, number};
 pub const CUSTOMER: &str = "customer_id";
 /// The column of cutoffs.
 pub const CUTOFF: &str = "cutoff";
+/// The column of how many rows each row stands for, where contacts were looked at.
+pub const WEIGHT: &str = "weight";
 /// The key of [`About`] in a Parquet file's metadata.
 pub const ABOUT_KEY: &str = "rekindle.snapshot";
 /// The last column of a CSV file of snapshots: [`About::fingerprint`], the same in every row.
@@ -52,6 +54,9 @@ pub struct About {
     /// Columns of attributes of which some values have no time of knowing: the user says they never change.
     #[serde(default)]
     pub untimed: Vec<String>,
+    /// Whether rows have a weight: who was contacted has none, who was held out stands for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weighted: bool,
 }
 
 /// A target of a snapshot.
@@ -65,7 +70,7 @@ pub struct TargetAbout {
 }
 
 impl About {
-    /// The columns of a snapshot in order: customer, cutoff, features, attributes, targets.
+    /// The columns of a snapshot in order: customer, cutoff, features, attributes, targets, weight.
     fn schema(&self) -> Schema {
         let number = |name: String| Field::new(name, DataType::Float64, true);
         let utc = Some(Arc::from("UTC"));
@@ -80,7 +85,9 @@ impl About {
         };
         let features = features.chain(self.features.attributes.iter().map(attribute));
         let targets = self.targets.iter().map(|t| number(t.name.clone()));
-        Schema::new(first.into_iter().chain(features).chain(targets).collect::<Vec<_>>())
+        let weight = self.weight().map(number);
+        let all = first.into_iter().chain(features).chain(targets).chain(weight);
+        Schema::new(all.collect::<Vec<_>>())
     }
 }
 
@@ -88,6 +95,11 @@ impl About {
     /// The column of time: that of cutoffs where there are several.
     pub fn time(&self) -> Option<String> {
         (self.cutoffs > 1).then(|| CUTOFF.to_owned())
+    }
+
+    /// The column of weights, where there is one.
+    pub fn weight(&self) -> Option<String> {
+        self.weighted.then(|| WEIGHT.to_owned())
     }
 
     /// Days after a cutoff within which some targets' answers are not yet known; `None` without a column of
@@ -208,6 +220,7 @@ pub struct Encoder {
     /// Features and attributes.
     features: usize,
     targets: usize,
+    weighted: bool,
     fingerprint: String,
 }
 
@@ -312,6 +325,7 @@ impl Encoder {
             schema,
             features: about.features.features.len() + about.features.attributes.len(),
             targets: about.targets.len(),
+            weighted: about.weighted,
             fingerprint: about.fingerprint.clone(),
         }
     }
@@ -371,6 +385,10 @@ impl Encoder {
                 number(answer, &mut text);
                 put(&text);
             }
+            if self.weighted {
+                number(block.weights[row], &mut text);
+                put(&text);
+            }
             put(&self.fingerprint);
             writer.write_record(None::<&[u8]>).expect("memory takes all");
         }
@@ -398,7 +416,8 @@ impl Encoder {
             false => numbers(cells),
         });
         let targets = columns(&block.answers, self.targets).map(numbers);
-        let columns = first.iter().cloned().chain(features).chain(targets);
+        let weights = self.weighted.then(|| numbers(block.weights.clone().into()));
+        let columns = first.iter().cloned().chain(features).chain(targets).chain(weights);
         for ((field, column), writer) in self.schema.fields().iter().zip(columns).zip(writers) {
             for leaf in compute_leaves(field, &column)? {
                 writer.write(&leaf)?;

@@ -250,6 +250,10 @@ fn what_is_recorded_twice_is_kept_once() {
         let counts = store.contacts_since(11).await.unwrap();
         assert_eq!(counts, [("ann".to_owned(), 1)]);
         assert_eq!(store.contacts_since(0).await.unwrap(), [("ann".to_owned(), 2)]);
+        let ann = |time| ("spring".to_owned(), "ann".to_owned(), time);
+        assert_eq!(store.contacts_between(0, i64::MAX).await.unwrap().len(), 2);
+        assert_eq!(store.contacts_between(10, 11).await.unwrap(), [ann(10)]);
+        assert_eq!(store.contacts_between(11, 11).await.unwrap(), []);
         store.close().await;
     });
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use rekindle_models::behaviour::{DAY_MS, Zone};
-use rekindle_store::{CustomerState, PutStates};
+use rekindle_models::customer;
+use rekindle_store::CustomerState;
 use serde_json::json;
 
 use crate::commands::keeping::Held;
@@ -79,7 +80,7 @@ impl CustomersCommand {
         let customers = Customers::describe(&log, &rules, &zone, &cutoffs)?;
         write_whole(&self.output, |mut to| customers.sheet().write(&mut to, format))?;
         if let Some(held) = held {
-            keep(held, &customers, talk)?;
+            held.keep_states(customers.cutoff, &states(&customers), talk)?;
         }
         let cutoff = zone.text(customers.cutoff);
         if self.json {
@@ -106,37 +107,16 @@ impl CustomersCommand {
     }
 }
 
-/// States kept in one transaction: enough to pay for it, few enough to lie in memory twice.
-const TOGETHER: usize = 100_000;
-
-/// Keeps what each customer is at the cutoff.
-fn keep(held: Held, customers: &Customers, talk: Talk) -> Result<()> {
-    let mut put = PutStates::default();
-    for together in customers.known.chunks(TOGETHER) {
-        let states = together.iter().map(|(id, state)| CustomerState {
-            customer_id: id.clone(),
-            lapse_tier: state.lapse_tier.map(|tier| tier.text().to_owned()),
-            lifecycle_stage: Some(state.lifecycle_stage.text().to_owned()),
-            grade: customers.grade(state).map(|grade| grade.text().to_owned()),
-            historic_value: None,
-            predicted_value: None,
-            probability_alive: None,
-        });
-        let states: Vec<CustomerState> = states.collect();
-        let more = held.wait(held.store.put_states(customers.cutoff * 1_000, &states))?;
-        put.changed += more.changed;
-        put.same += more.same;
-        put.older += more.older;
-    }
-    let PutStates { changed, same, older } = put;
-    let shown = held.store.shown();
-    talk.say(&format!("states put into {shown}: {changed} new or changed, {same} as they were"));
-    if older > 0 {
-        talk.say(&format!(
-            "warning: of {older} customers {shown} keeps a later state; theirs were not put: history is told from \
-             the oldest cutoff on"
-        ));
-    }
-    held.close();
-    Ok(())
+/// What each customer is at the cutoff.
+fn states(customers: &Customers) -> Vec<CustomerState> {
+    let state = |(id, state): &(String, customer::CustomerState)| CustomerState {
+        customer_id: id.clone(),
+        lapse_tier: state.lapse_tier.map(|tier| tier.text().to_owned()),
+        lifecycle_stage: Some(state.lifecycle_stage.text().to_owned()),
+        grade: customers.grade(state).map(|grade| grade.text().to_owned()),
+        historic_value: None,
+        predicted_value: None,
+        probability_alive: None,
+    };
+    customers.known.iter().map(state).collect()
 }

@@ -12,6 +12,7 @@ use rekindle_models::frame::{Binding, Frame, read};
 use rekindle_models::metrics::{Judged, Ranked};
 use serde_json::json;
 
+use crate::commands::contacts::ContactArgs;
 use crate::commands::log::LogArgs;
 use crate::commands::run::{Learning, build, learn};
 use crate::commands::{Talk, load_model, print, write_whole};
@@ -68,7 +69,9 @@ impl Demo {
 
         talk.say("2. from the log to snapshots");
         let (snapshots, registry) = (folder.join("snapshots.parquet"), folder.join("registry"));
-        let left_out = build(&path, &project, &LogArgs::default(), &snapshots, talk)?;
+        let memory = LogArgs::default();
+        let left_out =
+            build(&path, &project, (&memory, &ContactArgs::default()), &snapshots, talk)?;
 
         talk.say("3. learning, judging, saving");
         let learning = Learning { seed: self.seed, no_promote: false, json: false, left_out };

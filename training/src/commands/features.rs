@@ -9,6 +9,7 @@ use rekindle_models::behaviour::{Duplicates, FeatureSpec, Zone};
 
 use crate::attributes::AttributeLog;
 use crate::build::{self, GatheredLog};
+use crate::commands::contacts::{ContactArgs, contacted};
 use crate::commands::log::{LogArgs, gather, log_end, settled, warn_of_silence};
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
 use crate::ingest::ReadReport;
@@ -16,14 +17,14 @@ use crate::panel::{Cutoffs, Panel, Population, check_begun, check_covered, one_s
 use crate::project::Project;
 use crate::report::populations_terminal;
 use crate::sheet::Format;
-use crate::snapshot::{About, CUSTOMER, CUTOFF, FINGERPRINT, Snapshots};
+use crate::snapshot::{About, CUSTOMER, CUTOFF, FINGERPRINT, Snapshots, WEIGHT};
 use crate::support::feature_spec;
 
 /// Build snapshots of features and targets from logs
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rekindle features rekindle.toml -o snapshots.parquet\n  rekindle \
-features rekindle.toml --list\n  rekindle fit snapshots.parquet --target churned -o registry/"
+features rekindle.toml --list\n  rekindle features rekindle.toml --contacts customers.db\n  rekindle fit snapshots.parquet --target churned -o registry/"
 )]
 pub struct FeaturesCommand {
     /// The project: where the logs are, what is told of customers and what is asked
@@ -34,6 +35,8 @@ pub struct FeaturesCommand {
     output: PathBuf,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    contacts: ContactArgs,
     /// Print every feature with a sentence on what it is; write nothing
     #[arg(long)]
     list: bool,
@@ -54,6 +57,9 @@ struct Summary<'a> {
     duplicates: u64,
     fingerprint: String,
     rows: u64,
+    contacted: u64,
+    held_out: u64,
+    held_out_stand_for: f64,
     populations: &'a [Population],
 }
 
@@ -63,6 +69,7 @@ impl FeaturesCommand {
         let folder = self.log.folder(&self.project);
         let (mut log, report, told) = gather(&folder, &project, &self.log, talk)?;
         let built = Prepared::new(&folder, &project, (&mut log, told), &report, talk)?;
+        let built = built.left_alone(&project, &self.contacts, talk)?;
         if self.list {
             let features = built.spec.features.iter().map(|f| (f.name(), f.explain()));
             let attributes = built.spec.attributes.iter().map(|a| (a.column(), a.explain()));
@@ -82,6 +89,9 @@ impl FeaturesCommand {
                 attributes: built.spec.attributes.len(),
                 duplicates: written.duplicates,
                 rows: written.rows,
+                contacted: written.contacted,
+                held_out: written.held_out,
+                held_out_stand_for: written.held_out_stand_for,
                 populations: &written.populations,
             };
             print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
@@ -98,11 +108,27 @@ impl FeaturesCommand {
     }
 }
 
+/// For how long after a cutoff the last answer is not known, in milliseconds.
+fn reach(project: &Project) -> Result<i64> {
+    if let Some(labels) = &project.labels {
+        let Some(days) = labels.known_after else {
+            bail!(
+                "--contacts: [labels] does not say when a label is known; expected known_after, as \"90d\": contacts until \
+                 then count"
+            );
+        };
+        return Ok(days.ms());
+    }
+    let questions = project.questions()?;
+    Ok(questions.by_name.iter().map(|(_, question)| question.reach_ms()).max().unwrap_or(0))
+}
+
 /// Features and panel of a project, ready to be written.
 pub(super) struct Prepared {
     pub spec: FeatureSpec,
     panel: Panel,
-    cutoffs: usize,
+    cutoffs: Vec<i64>,
+    weighted: bool,
 }
 
 impl Prepared {
@@ -160,7 +186,7 @@ impl Prepared {
         let label = project.labels.as_ref().map(|labels| labels.target.as_str());
         let columns = spec.columns();
         for target in questions.names().chain(label) {
-            if [CUSTOMER, CUTOFF, FINGERPRINT].contains(&target)
+            if [CUSTOMER, CUTOFF, FINGERPRINT, WEIGHT].contains(&target)
                 || columns.iter().any(|column| column == target)
             {
                 bail!(
@@ -170,7 +196,24 @@ impl Prepared {
         }
         let panel = Panel::new(&spec, &questions, label, cutoffs)?;
         let panel = panel.with_attributes(Arc::clone(&log.attributes))?;
-        Ok(Prepared { spec, panel, cutoffs: all.len() })
+        Ok(Prepared { spec, panel, cutoffs: all, weighted: false })
+    }
+
+    /// Asks as if customers were left alone, where a store says who was contacted.
+    pub(super) fn left_alone(
+        self,
+        project: &Project,
+        contacts: &ContactArgs,
+        talk: Talk,
+    ) -> Result<Prepared> {
+        let Some(address) = &contacts.contacts else { return Ok(self) };
+        let reach_ms = reach(project)?;
+        let (Some(first), Some(last)) = (self.cutoffs.first(), self.cutoffs.last()) else {
+            return Ok(self);
+        };
+        let contacted = contacted(address, (*first, *last + reach_ms), talk)?;
+        let panel = self.panel.left_alone(contacted, reach_ms);
+        Ok(Prepared { panel, weighted: true, ..self })
     }
 
     pub(super) fn write(
@@ -180,7 +223,8 @@ impl Prepared {
         output: &Path,
         talk: Talk,
     ) -> Result<build::Written> {
-        let about = build::about(&self.spec, project, self.cutoffs, &log.attributes)?;
+        let about = build::about(&self.spec, project, self.cutoffs.len(), &log.attributes)?;
+        let about = About { weighted: self.weighted, ..about };
         let format = match format_of(output)? {
             Format::Ndjson => bail!("{}: expected .parquet or .csv", output.display()),
             format => format,
@@ -226,6 +270,19 @@ impl Prepared {
                 "{} customers with labels or attributes are not in the log",
                 built.not_in_log
             ));
+        }
+        if self.weighted {
+            talk.say(&format!(
+                "contacts: {} rows are of customers who were contacted before their answer was known, and are left out; {} \
+                 of customers who were held out stand for {:.0}",
+                built.contacted, built.held_out, built.held_out_stand_for
+            ));
+            if built.contacted > 0 && built.held_out == 0 {
+                talk.say(
+                    "warning: nobody was held out: nothing tells what those who were contacted would have done, and the \
+                     models are of the others; expected campaigns with control_share above 0",
+                );
+            }
         }
         if built.duplicates > 0 {
             talk.say(&format!(

@@ -487,6 +487,7 @@ impl LearningArgs {
         }
         self.id.get_or_insert_with(|| CUSTOMER.to_owned());
         self.repeated_ids = true;
+        self.weight = self.weight.take().or(about.weight());
         self.time = self.time.take().or(about.time());
         if self.time == about.time() {
             self.embargo = self.embargo.or(about.embargo_days(asked));

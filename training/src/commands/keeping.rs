@@ -7,12 +7,12 @@ use anyhow::{Context, Result, bail};
 use rekindle_models::artifact::Manifest;
 use rekindle_models::frame::Frame;
 use rekindle_models::scorer::Score;
-use rekindle_store::{Store, StoredScore};
+use rekindle_store::{CustomerState, PutStates, Store, StoredScore};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::commands::Talk;
 
-/// Scores kept in one transaction: enough to pay for it, few enough to lie in memory twice.
+/// Scores or states kept in one transaction: enough to pay for it, few enough to lie in memory twice.
 const TOGETHER: usize = 100_000;
 
 /// A store, and what waits for it.
@@ -48,6 +48,33 @@ impl Held {
         self.runtime.block_on(asked)
     }
 
+    /// Keeps what customers are at a cutoff, in milliseconds.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn keep_states(self, cutoff: i64, states: &[CustomerState], talk: Talk) -> Result<()> {
+        let mut put = PutStates::default();
+        for together in states.chunks(TOGETHER) {
+            let more = self.wait(self.store.put_states(cutoff * 1_000, together))?;
+            put.changed += more.changed;
+            put.same += more.same;
+            put.older += more.older;
+        }
+        let PutStates { changed, same, older } = put;
+        let shown = self.store.shown();
+        talk.say(&format!(
+            "states put into {shown}: {changed} new or changed, {same} as they were"
+        ));
+        if older > 0 {
+            talk.say(&format!(
+                "warning: of {older} customers {shown} keeps a later state; theirs were not put: history is told from \
+                 the oldest cutoff on"
+            ));
+        }
+        self.close();
+        Ok(())
+    }
+
     /// Ends its connections.
     pub fn close(self) {
         self.runtime.block_on(self.store.close());
@@ -60,7 +87,7 @@ fn runtime() -> Result<Runtime> {
 }
 
 /// Now, in microseconds since 1970.
-fn now_micros() -> Result<i64> {
+pub(super) fn now_micros() -> Result<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     Ok(now.context("the clock stands before 1970")?.as_micros() as i64)
 }

@@ -2,6 +2,7 @@
 
 mod at_cutoff;
 mod compare;
+mod contacts;
 mod customers;
 mod demo;
 mod drift;
@@ -9,6 +10,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod features;
+mod finished;
 mod fit;
 mod fit_uplift;
 mod foreign;

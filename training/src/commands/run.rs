@@ -8,6 +8,7 @@ use rekindle_models::classifiers::boosting::Boosting;
 use rekindle_models::frame::read;
 use rekindle_models::threshold::ThresholdRule;
 
+use crate::commands::contacts::ContactArgs;
 use crate::commands::features::Prepared;
 use crate::commands::log::{LogArgs, gather};
 use crate::commands::{Talk, fit};
@@ -23,7 +24,7 @@ use crate::verdict::Word;
 /// From logs to judged models: build snapshots, learn every target, judge and save
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  rekindle run rekindle.toml -o registry/\n\nExit codes: 0 usable or \
+    after_help = "Examples:\n  rekindle run rekindle.toml -o registry/\n  rekindle run rekindle.toml --contacts customers.db\n\nExit codes: 0 usable or \
 not judged, 1 a model is unusable, 2 could not judge."
 )]
 pub struct Run {
@@ -38,6 +39,8 @@ pub struct Run {
     snapshots: PathBuf,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    contacts: ContactArgs,
     /// Seed of every draw
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -58,7 +61,8 @@ impl Run {
                 self.project.display()
             );
         }
-        let one_sided = build(&self.project, &project, &self.log, &self.snapshots, talk)?;
+        let one_sided =
+            build(&self.project, &project, (&self.log, &self.contacts), &self.snapshots, talk)?;
         let asked = project.targets.len().max(1);
         if one_sided.len() == asked {
             bail!(
@@ -91,13 +95,14 @@ pub(super) struct Learning {
 pub(super) fn build(
     path: &Path,
     project: &Project,
-    memory: &LogArgs,
+    (memory, contacts): (&LogArgs, &ContactArgs),
     snapshots: &Path,
     talk: Talk,
 ) -> Result<Vec<String>> {
     let folder = memory.folder(path);
     let (mut gathered, report, told) = gather(&folder, project, memory, talk)?;
     let prepared = Prepared::new(&folder, project, (&mut gathered, told), &report, talk)?;
+    let prepared = prepared.left_alone(project, contacts, talk)?;
     talk.say(&format!("building {} features", prepared.spec.columns().len()));
     let written = prepared.write(project, (&mut gathered, memory.limit()), snapshots, talk)?;
     talk.say(&format!(
@@ -128,7 +133,7 @@ pub(super) fn learn(
         targets: learned.map(|name| TargetSpec { given: name.clone() }).collect(),
         id: Some(CUSTOMER.to_owned()),
         repeated_ids: true,
-        weight: None,
+        weight: about.weight(),
         time: about.time(),
         embargo: about.embargo_days(|_| true),
         feature_spec: Some(about.features),

@@ -7,6 +7,7 @@ use clap::Args;
 use rekindle_models::behaviour::{DAY_MS, Zone};
 use rekindle_models::value::{PurchaseFamily, Spend};
 
+use crate::commands::keeping::Held;
 use crate::commands::log::{LogArgs, gather, log_end, settled};
 use crate::commands::{Talk, format_of, print, write_whole};
 use crate::customers::bound;
@@ -21,7 +22,7 @@ use crate::value::{Accounts, Bringing, Dates, RfmTable, Sample, Totals, Valued, 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rekindle value rekindle.toml -o values.csv\n  rekindle value rekindle.toml \
---cutoff 2025-06-01 --span 180d --json\n  rekindle value --table rfm.csv -o values.csv\n\nMargins and \
+--cutoff 2025-06-01 --span 180d --json\n  rekindle value rekindle.toml --store customers.db\n  rekindle value --table rfm.csv -o values.csv\n\nMargins and \
 costs are those of [value] in the project; without it amounts are taken for profit.\nModels of \
 purchases are BG/NBD and Pareto/NBD, with Gamma-Gamma for what a purchase brings, and a\nboosted \
 regression; the one that tells the last days best, fitted without them, is taken."
@@ -45,6 +46,10 @@ pub struct ValueCommand {
     table: Option<PathBuf>,
     #[command(flatten)]
     log: LogArgs,
+    /// Put each customer's tier, stage and grade with their values into a store, which keeps when they changed:
+    /// a SQLite file (customers.db, sqlite:FILE) or postgres://USER@HOST/DATABASE
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "table")]
+    store: Option<String>,
     /// Print the models, their errors and key customers as JSON
     #[arg(long)]
     json: bool,
@@ -75,6 +80,7 @@ impl ValueCommand {
 
     fn of_log(&self, talk: Talk) -> Result<(Sheet, ValueDocument, String)> {
         let project = Project::read(&self.project)?;
+        let held = self.store.as_deref().map(Held::open).transpose()?;
         let given =
             self.cutoff.as_ref().map(|text| project.instant("--cutoff", text)).transpose()?;
         let (mut log, report, told) =
@@ -104,6 +110,9 @@ impl ValueCommand {
         let accounts = Accounts::read(&log, &rules, &terms, &zone, dates)?;
         let grades = &rules.rules().grades;
         let valued = Valued::new(accounts, &project.value, &terms, grades, self.span.0)?;
+        if let Some(held) = held {
+            held.keep_states(now, &valued.states(), talk)?;
+        }
         let when = format!(" at {}", zone.text(now));
         Ok((valued.sheet(), ValueDocument::of_log(&valued), when))
     }

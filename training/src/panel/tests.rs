@@ -166,6 +166,8 @@ fn targets_that_all_or_nobody_has_are_told() {
         cutoff: None,
         eligible,
         positives,
+        stand_for: eligible as f64,
+        stand_for_positives: positives as f64,
     };
     let populations = [
         of("none", 5, 0),

@@ -9,7 +9,7 @@ pub fn populations_terminal(populations: &[Population]) -> String {
     let rows = populations.iter().map(|p| {
         let rate = match p.eligible {
             0 => "-".to_owned(),
-            n => percent(p.positives as f64 / n as f64),
+            _ => percent(p.stand_for_positives / p.stand_for),
         };
         let cutoff = p.cutoff.clone().unwrap_or_else(|| "each its own".to_owned());
         [p.target.clone(), cutoff, whole(p.eligible), whole(p.positives), rate]

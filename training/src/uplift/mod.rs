@@ -17,5 +17,5 @@ pub use crossfit::{CrossFitted, FOLDS};
 pub use experiment::{Columns, Experiment, FEWEST_ROWS};
 pub use judge::{ActionFigures, Decile, Figures, Judge, PolicyFigures, Worth};
 pub use learner::{Learned, Learner, Learning, score};
-pub use propensity::{Assignment, Propensities};
+pub use propensity::{Assignment, LEAST, Propensities};
 pub use verdict::{UpliftVerdict, judge};

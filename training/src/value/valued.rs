@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use rekindle_models::customer::{Grade, GradeCuts, Grades};
 use rekindle_models::value::{PurchaseFamily, Terms};
+use rekindle_store::CustomerState;
 
 use crate::error::{Error, Result};
 use crate::sheet::{Cells, Sheet};
@@ -143,6 +144,21 @@ impl Valued {
         let next = |w: &Worth| next_date(self.accounts.last_day, w.wait_days);
         sheet.add("expected_date_of_next_order", text(&|_, w| next(w)));
         sheet
+    }
+
+    /// What each customer is, with its values, as a store keeps it.
+    pub fn states(&self) -> Vec<CustomerState> {
+        let known = |number: f64| Some(number).filter(|number| number.is_finite());
+        let state = |(account, worth): (&Account, &Worth)| CustomerState {
+            customer_id: account.id.clone(),
+            lapse_tier: account.state.lapse_tier.map(|tier| tier.text().to_owned()),
+            lifecycle_stage: Some(account.state.lifecycle_stage.text().to_owned()),
+            grade: self.grade(account, worth).map(|grade| grade.text().to_owned()),
+            historic_value: known(worth.historic),
+            predicted_value: known(worth.predicted),
+            probability_alive: known(worth.alive),
+        };
+        self.accounts.all.iter().zip(&self.worth).map(state).collect()
     }
 
     /// By total value and visits; `None` without a purchase.
