@@ -487,7 +487,11 @@ impl LearningArgs {
         }
         self.id.get_or_insert_with(|| CUSTOMER.to_owned());
         self.repeated_ids = true;
-        self.weight = self.weight.take().or(about.weight());
+        match (&self.weight, about.weight()) {
+            (None, weight) => self.weight = weight,
+            (Some(own), Some(weight)) if *own != weight => self.exclude.push(weight),
+            (Some(_), _) => {}
+        }
         self.time = self.time.take().or(about.time());
         if self.time == about.time() {
             self.embargo = self.embargo.or(about.embargo_days(asked));
