@@ -151,8 +151,6 @@ pub struct Watched<'a> {
     pub spec: &'a PlanSpec,
     /// The kind of outcomes that count.
     pub kind: String,
-    /// When it began, in microseconds.
-    pub started_micros: i64,
     /// Until when outcomes count: its end, or now.
     pub until_micros: i64,
 }
@@ -232,7 +230,8 @@ impl Watched<'_> {
     /// What it changed, told in a language.
     pub fn judge(&self, columns: &Columns, language: Language) -> EffectReply {
         let planned_days = self.spec.plan.watch_days;
-        let passed = (self.until_micros - self.started_micros).max(0) / DAY;
+        let since = self.campaign.counts_from_micros().unwrap_or(self.until_micros);
+        let passed = (self.until_micros - since).max(0) / DAY;
         let day = u32::try_from(passed).unwrap_or(u32::MAX).saturating_add(1);
         let group = Group {
             columns,
@@ -250,7 +249,7 @@ impl Watched<'_> {
             campaign_id: self.campaign.made.campaign_id.clone(),
             state: self.campaign.state.text(),
             kind: self.kind.clone(),
-            since: told_time(self.since_micros()),
+            since: told_time(since),
             until: told_time(self.until_micros),
             day,
             planned_days,
@@ -266,11 +265,6 @@ impl Watched<'_> {
             lapse_tiers: group.by(&columns.tier),
             grades: group.by(&columns.grade),
         }
-    }
-
-    /// From when on outcomes count: the beginning of the day of the start, in UTC.
-    pub fn since_micros(&self) -> i64 {
-        self.started_micros.div_euclid(DAY) * DAY
     }
 
     fn money(&self, columns: &Columns) -> Money {

@@ -527,10 +527,9 @@ pub async fn effect(
     let campaign = found(&state, deadline, &id).await?;
     begun(&campaign)?;
     let spec = spec_of(&campaign)?;
-    let Some(started_micros) = campaign.started_at_micros else { return Err(ApiError::StoreAway) };
     let until_micros = campaign.finished_at_micros.unwrap_or_else(now_micros);
     let kind = kind.unwrap_or_else(|| spec.plan.success.clone());
-    let judging = Judging { campaign, spec, kind, started_micros, until_micros };
+    let judging = Judging { campaign, spec, kind, until_micros };
     // One at a time: each reads a whole campaign.
     let turn = deadline.meet(&state.counters, state.effects.acquire()).await?;
     let _turn = turn.map_err(|error| ApiError::Internal { reason: error.to_string() })?;
@@ -548,7 +547,6 @@ struct Judging {
     campaign: Campaign,
     spec: PlanSpec,
     kind: String,
-    started_micros: i64,
     until_micros: i64,
 }
 
@@ -558,7 +556,6 @@ impl Judging {
             campaign: &self.campaign,
             spec: &self.spec,
             kind: self.kind.clone(),
-            started_micros: self.started_micros,
             until_micros: self.until_micros,
         }
     }
@@ -573,7 +570,7 @@ async fn came_of(
 ) -> Result<Columns, ApiError> {
     let counted = Counted {
         kind: Some(judging.kind.clone()),
-        from_micros: judging.watched().since_micros(),
+        from_micros: judging.campaign.counts_from_micros().unwrap_or(judging.until_micros),
         until_micros: judging.until_micros,
     };
     let mut columns = Columns::default();

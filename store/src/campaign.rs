@@ -71,6 +71,15 @@ pub struct Campaign {
     pub finished_at_micros: Option<i64>,
 }
 
+impl Campaign {
+    /// From when on its outcomes count, in microseconds: the beginning, in UTC, of the day on which it began to run, as many
+    /// outcomes are known by their day alone; `None` where it never ran.
+    pub fn counts_from_micros(&self) -> Option<i64> {
+        const DAY: i64 = 86_400_000_000;
+        Some(self.started_at_micros?.div_euclid(DAY) * DAY)
+    }
+}
+
 const COLUMNS: &str = "campaign_id, name, settings, assumed, created_at_micros, state, started_at_micros, \
      finished_at_micros";
 

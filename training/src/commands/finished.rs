@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use rekindle_models::frame::Frame;
+use rekindle_models::policy::PlanSpec;
 use rekindle_store::{Campaign, CampaignState, Counted, Trial, TrialsOf};
 
 use crate::commands::Talk;
@@ -15,7 +16,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// Which outcomes count, and of whom.
 #[derive(Debug, Clone)]
 pub(super) struct Finished {
-    /// Outcomes of this kind; `None`: of every kind.
+    /// Outcomes of this kind; `None`: of the kind that is a success by the campaign's plan, where it says so.
     pub kind: Option<String>,
     /// Those of so many days from a campaign's start on; `None`: until its end.
     pub within_days: Option<u32>,
@@ -53,7 +54,8 @@ impl Finished {
                     self.within_days.unwrap_or_default()
                 ));
             }
-            let counted = Counted { kind: self.kind.clone(), from_micros, until_micros };
+            let kind = self.kind.clone().or_else(|| success_of(campaign));
+            let counted = Counted { kind, from_micros, until_micros };
             let of = TrialsOf::Campaign(&campaign.made.campaign_id);
             let mut last: Option<Trial> = None;
             loop {
@@ -72,7 +74,7 @@ impl Finished {
     /// From when until when outcomes of a campaign count; `None` for one that has not run, or runs.
     fn window<'a>(&self, campaign: &'a Campaign) -> Option<(&'a Campaign, i64, i64)> {
         let over = campaign.state == CampaignState::Finished;
-        let from = campaign.started_at_micros.filter(|_| over)?;
+        let from = campaign.counts_from_micros().filter(|_| over)?;
         let until = match self.within_days {
             Some(days) => from.saturating_add(i64::from(days) * DAY_MICROS),
             None => campaign.finished_at_micros?,
@@ -110,6 +112,12 @@ impl Finished {
         }
         Ok(())
     }
+}
+
+/// The kind of outcomes that is a success, as the plan of a campaign says.
+fn success_of(campaign: &Campaign) -> Option<String> {
+    let spec: PlanSpec = serde_json::from_str(&campaign.made.settings).ok()?;
+    Some(spec.plan.success)
 }
 
 /// What was learned from, and what was not.

@@ -61,7 +61,7 @@ pub struct FitUplift {
     #[arg(long, value_name = "VALUE", default_value = "none")]
     control: String,
     /// What the actions are to bring: COLUMN=VALUE, a column of 0 and 1, or with --money a column of amounts. With
-    /// --store: the kind of outcomes that are counted [default there: every kind]
+    /// --store: the kind of outcomes that are counted [default there: that of the plan's success]
     #[arg(long, value_name = "COLUMN[=VALUE]", required_unless_present = "store")]
     outcome: Option<String>,
     /// The outcome is an amount, not yes or no
