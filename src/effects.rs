@@ -255,7 +255,8 @@ impl Watched<'_> {
             planned_days,
             confidence: CONFIDENCE,
             recorded: (columns.names.iter().zip(&group.money.recorded))
-                .filter_map(|(name, recorded)| recorded.then(|| name.clone()))
+                .filter(|(_, recorded)| **recorded)
+                .map(|(name, _)| name.clone())
                 .collect(),
             not_reached,
             contacted_controls: rows.filter(against).count() as u64,

@@ -149,7 +149,7 @@ fn a_campaign_goes_from_plan_to_effect() {
         rows.iter().map(|row| row[0].as_str()).collect();
     let buys = |place: usize| {
         let of = if treated.contains(format!("c{place:04}").as_str()) { 2 } else { 10 };
-        place / 6 % of == 0
+        (place / 6).is_multiple_of(of)
     };
     let outcome = |place: usize| json!({"outcome_id": format!("o{place}"), "customer_id": format!("c{place:04}"), "amount": 60, "occurred_at": at});
     let outcomes: Vec<Value> = (0..1_200).filter(|place| buys(*place)).map(outcome).collect();

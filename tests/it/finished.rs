@@ -66,7 +66,7 @@ async fn ran(store: &Store, campaign: &str) {
         let n: usize = decision.customer_id.parse().unwrap();
         let treated = decision.action == "letter" && !decision.control;
         let change = if treated { [0.3, 0.0, -0.15][n % 3] } else { 0.0 };
-        let rate = if n % 2 == 0 { 0.2 } else { 0.25 } + change;
+        let rate = if n.is_multiple_of(2) { 0.2 } else { 0.25 } + change;
         (draw(n, 2) < rate).then(|| outcome(&decision.customer_id, START + 2 * DAY))
     });
     let mut outcomes: Vec<Outcome> = bought.collect();
