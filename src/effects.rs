@@ -174,24 +174,20 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Adds what came of a decision. Those of customers who were not drawn for a side are left out.
+    /// Adds what came of a decision.
     pub fn add(&mut self, trial: &Trial) {
-        let decision = &trial.decision;
-        if decision.action == "none" {
-            return;
-        }
-        self.treated.push(!decision.control);
+        self.treated.push(!trial.control);
         // Without a draw there is but one side.
-        self.propensity.push(if decision.propensity > 0.0 { decision.propensity } else { 1.0 });
-        self.score.push(decision.score.unwrap_or(f64::NAN));
-        self.value.push(decision.predicted_value.unwrap_or(f64::NAN));
+        self.propensity.push(if trial.propensity > 0.0 { trial.propensity } else { 1.0 });
+        self.score.push(trial.score.unwrap_or(f64::NAN));
+        self.value.push(trial.predicted_value.unwrap_or(f64::NAN));
         self.responded.push(f64::from(u8::from(trial.outcomes > 0)));
         self.amount.push(trial.amount);
         self.contacts.push(trial.contacts);
         let unknown = "unknown";
-        let action = self.place(&decision.action);
-        let tier = self.place(decision.lapse_tier.as_deref().unwrap_or(unknown));
-        let grade = self.place(decision.grade.as_deref().unwrap_or(unknown));
+        let action = self.place(&trial.action);
+        let tier = self.place(trial.lapse_tier.as_deref().unwrap_or(unknown));
+        let grade = self.place(trial.grade.as_deref().unwrap_or(unknown));
         self.action.push(action);
         self.tier.push(tier);
         self.grade.push(grade);

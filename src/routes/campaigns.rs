@@ -5,9 +5,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::{StreamExt, stream};
 use rekindle_models::policy::{Action, PlanSpec};
-use rekindle_store::{
-    Campaign, CampaignState, Choice, Contact, Counted, Delivery, DeliveryState, Trial, TrialsOf,
-};
+use rekindle_store::{Campaign, CampaignState, Choice, Contact, Counted, Delivery, DeliveryState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -574,17 +572,17 @@ async fn came_of(
         until_micros: judging.until_micros,
     };
     let mut columns = Columns::default();
-    let mut last: Option<Trial> = None;
+    let mut last = String::new();
     loop {
-        let (id, counted, after) = (id.to_owned(), counted.clone(), last.take());
+        let (id, counted, after) = (id.to_owned(), counted.clone(), last);
         let read = |store: rekindle_store::Store| async move {
-            store.trials(TrialsOf::Campaign(&id), &counted, after.as_ref(), TRIALS).await
+            store.trials(&id, &counted, &after, TRIALS).await
         };
         let page = state.ask(deadline, read).await?;
         page.iter().for_each(|trial| columns.add(trial));
         match page.into_iter().last() {
             None => return Ok(columns),
-            page => last = page,
+            Some(trial) => last = trial.customer_id,
         }
     }
 }

@@ -53,4 +53,4 @@ pub use record::Recorded;
 pub use score::StoredScore;
 pub use store::Store;
 pub use tally::{Tally, TallyLine};
-pub use trial::{Counted, Trial, TrialsOf};
+pub use trial::{Counted, Trial};

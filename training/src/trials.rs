@@ -53,9 +53,9 @@ pub struct Trials {
 /// What became of decisions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrialCounts {
-    /// Looked at.
+    /// Decisions for an action, looked at.
     pub decisions: u64,
-    /// Planned to have nothing, or another action than the one asked for: they tell nothing of it.
+    /// Planned to have another action than the one asked for: they tell nothing of it.
     pub not_planned: u64,
     /// Planned to have an action, but not by chance: nobody like them was held out.
     pub not_drawn: u64,
@@ -77,32 +77,32 @@ impl Trials {
 
     /// Takes a decision with what came of it.
     pub fn push(&mut self, trial: Trial) {
-        let Trial { decision, contacts, outcomes, amount, .. } = trial;
+        let Trial { contacts, outcomes, amount, .. } = trial;
         let counts = &mut self.counts;
         counts.decisions += 1;
-        let other = self.rules.only.as_ref().is_some_and(|only| *only != decision.action);
-        if decision.action == HELD_OUT || other {
+        let other = self.rules.only.as_ref().is_some_and(|only| *only != trial.action);
+        if other {
             counts.not_planned += 1;
             return;
         }
-        if !(decision.propensity > 0.0 && decision.propensity < 1.0) {
+        if !(trial.propensity > 0.0 && trial.propensity < 1.0) {
             counts.not_drawn += 1;
             return;
         }
-        counts.held_out += u64::from(decision.control);
-        counts.contacted_controls += u64::from(decision.control && contacts > 0);
-        counts.without_contact += u64::from(!decision.control && contacts == 0);
+        counts.held_out += u64::from(trial.control);
+        counts.contacted_controls += u64::from(trial.control && contacts > 0);
+        counts.without_contact += u64::from(!trial.control && contacts == 0);
         counts.with_outcome += u64::from(outcomes > 0);
         let happened = f64::from(u8::from(outcomes > 0));
-        self.customers.push(decision.customer_id);
-        self.actions.push(if decision.control { HELD_OUT.to_owned() } else { decision.action });
+        self.customers.push(trial.customer_id);
+        self.actions.push(if trial.control { HELD_OUT.to_owned() } else { trial.action });
         self.outcomes.push(if self.rules.money { amount } else { happened });
-        self.propensities.push(decision.propensity);
-        self.tiers.push(decision.lapse_tier);
-        self.stages.push(decision.lifecycle_stage);
-        self.grades.push(decision.grade);
-        self.scores.push(decision.score.unwrap_or(f64::NAN));
-        self.values.push(decision.predicted_value.unwrap_or(f64::NAN));
+        self.propensities.push(trial.propensity);
+        self.tiers.push(trial.lapse_tier);
+        self.stages.push(trial.lifecycle_stage);
+        self.grades.push(trial.grade);
+        self.scores.push(trial.score.unwrap_or(f64::NAN));
+        self.values.push(trial.predicted_value.unwrap_or(f64::NAN));
     }
 
     /// Decisions that were drawn.
@@ -219,33 +219,20 @@ fn category(name: &str, texts: Vec<Option<String>>) -> (Field, Column) {
 
 #[cfg(test)]
 mod tests {
-    use rekindle_store::Decision;
-
     use super::*;
 
     fn trial(customer: &str, action: &str, control: bool, propensity: f64) -> Trial {
         Trial {
-            campaign_id: "spring".to_owned(),
-            decision: Decision {
-                customer_id: customer.to_owned(),
-                action: action.to_owned(),
-                offer: None,
-                channel: None,
-                cost: 0.0,
-                uplift: 0.0,
-                expected_profit: 0.0,
-                control,
-                propensity,
-                lapse_tier: Some("dormant".to_owned()),
-                lifecycle_stage: None,
-                grade: (customer == "ann").then(|| "A".to_owned()),
-                score: Some(0.25),
-                predicted_value: None,
-                sentence: None,
-                contact_on: None,
-            },
+            customer_id: customer.to_owned(),
+            action: action.to_owned(),
+            control,
+            propensity,
+            lapse_tier: Some("dormant".to_owned()),
+            lifecycle_stage: None,
+            grade: (customer == "ann").then(|| "A".to_owned()),
+            score: Some(0.25),
+            predicted_value: None,
             contacts: 1,
-            contacted_at_micros: Some(1),
             outcomes: 2,
             amount: 7.5,
         }
@@ -258,12 +245,11 @@ mod tests {
             trials.push(trial("ann", "mail", false, 0.8));
             trials.push(trial("bob", "mail", true, 0.2));
             trials.push(trial("cem", "letter", false, 0.8));
-            trials.push(trial("dan", "none", false, 1.0));
             trials.push(trial("eve", "mail", false, 1.0));
             assert_eq!(trials.len(), expected);
             let TrialCounts { decisions, not_drawn, contacted_controls, held_out, .. } =
                 trials.counts;
-            assert_eq!((decisions, not_drawn, contacted_controls, held_out), (5, 1, 1, 1));
+            assert_eq!((decisions, not_drawn, contacted_controls, held_out), (4, 1, 1, 1));
             let frame = trials.frame().unwrap();
             let names: Vec<&str> =
                 frame.schema().fields().iter().map(|field| field.name.as_str()).collect();

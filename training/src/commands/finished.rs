@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use rekindle_models::frame::Frame;
 use rekindle_models::policy::PlanSpec;
-use rekindle_store::{Campaign, CampaignState, Counted, Trial, TrialsOf};
+use rekindle_store::{Campaign, CampaignState, Counted};
 
 use crate::commands::Talk;
 use crate::commands::keeping::Held;
@@ -56,12 +56,12 @@ impl Finished {
             }
             let kind = self.kind.clone().or_else(|| success_of(campaign));
             let counted = Counted { kind, from_micros, until_micros };
-            let of = TrialsOf::Campaign(&campaign.made.campaign_id);
-            let mut last: Option<Trial> = None;
+            let of = &campaign.made.campaign_id;
+            let mut last = String::new();
             loop {
-                let page = held.wait(held.store.trials(of, &counted, last.as_ref(), PAGE))?;
+                let page = held.wait(held.store.trials(of, &counted, &last, PAGE))?;
                 let Some(end) = page.last() else { break };
-                last = Some(end.clone());
+                last = end.customer_id.clone();
                 page.into_iter().for_each(|trial| trials.push(trial));
             }
         }
@@ -88,7 +88,7 @@ impl Finished {
         let planned = decisions - not_planned;
         if planned == 0 {
             bail!(
-                "{shown}: none of the {decisions} decisions of finished campaigns is {}; expected some to learn from",
+                "{shown}: no decision of finished campaigns is {}; expected some to learn from",
                 match &self.rules.only {
                     Some(only) => format!("to have {only:?} (--only)"),
                     None => "to have an action".to_owned(),
