@@ -12,27 +12,12 @@ pub enum Part {
     HeldOut(f64),
 }
 
-/// A campaign as it reached customers.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reach {
-    /// When it began, in milliseconds; `None` where it never did.
-    pub began: Option<i64>,
-    /// The seed that decided who was held out; with the same one, campaigns hold out the same customers.
-    pub seed: Option<u64>,
-}
-
 /// What campaigns did with customers.
 #[derive(Debug, Clone, Default)]
 pub struct Contacted {
-    campaigns: Vec<Campaign>,
+    /// By campaign: when it began and when it contacted anybody, in milliseconds, rising.
+    campaigns: Vec<Vec<i64>>,
     customers: HashMap<String, Customer>,
-}
-
-#[derive(Debug, Clone)]
-struct Campaign {
-    seed: Option<u64>,
-    /// When it began and when it contacted anybody, in milliseconds, rising.
-    times: Vec<i64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -43,15 +28,16 @@ struct Customer {
 }
 
 impl Contacted {
-    /// Takes a campaign, with its customers' parts and the contacts that were made (customer, milliseconds).
+    /// Takes a campaign: when it began, in milliseconds, where it did, its customers' parts, and the contacts that were
+    /// made (customer, milliseconds).
     pub fn add(
         &mut self,
-        reach: Reach,
+        began: Option<i64>,
         parts: impl IntoIterator<Item = (String, Part)>,
         contacts: impl IntoIterator<Item = (String, i64)>,
     ) {
         let place = self.campaigns.len();
-        let mut times: Vec<i64> = reach.began.into_iter().collect();
+        let mut times: Vec<i64> = began.into_iter().collect();
         for (customer, time) in contacts {
             times.push(time);
             self.customers.entry(customer).or_default().contacts.push(time);
@@ -60,7 +46,7 @@ impl Contacted {
             self.customers.entry(customer).or_default().parts.push((place, part));
         }
         times.sort_unstable();
-        self.campaigns.push(Campaign { seed: reach.seed, times });
+        self.campaigns.push(times);
     }
 
     /// How many rows a customer's row stands for, when what is asked of it happens from `from` on and before `until`, in
@@ -68,30 +54,23 @@ impl Contacted {
     /// that reached anybody then.
     ///
     /// A campaign draws who is held out. So of all whom it would have contacted, those held out stand for all of them
-    /// with the inverse of their probability, whether every contact was made or not.
+    /// with the inverse of their probability, whether every contact was made or not. Each campaign draws anew.
     pub fn weight(&self, customer: &str, from: i64, until: i64) -> Option<f64> {
         let Some(customer) = self.customers.get(customer) else { return Some(1.0) };
         let within = |time: &i64| (from..until).contains(time);
         if customer.contacts.iter().any(within) {
             return None;
         }
-        // Draws by the same seed are one draw: who is held out by the smaller share is by the larger.
-        let mut shares: Vec<(Option<u64>, f64)> = Vec::new();
-        for (place, part) in &customer.parts {
-            let campaign = &self.campaigns[*place];
-            let first = campaign.times.partition_point(|time| *time < from);
-            if !campaign.times.get(first).is_some_and(within) {
-                continue;
-            }
-            let Part::HeldOut(share) = *part else { return None };
-            let known =
-                |(seed, _): &&mut (Option<u64>, f64)| seed.is_some() && *seed == campaign.seed;
-            match shares.iter_mut().find(known) {
-                Some((_, least)) => *least = least.min(share),
-                None => shares.push((campaign.seed, share)),
+        let mut weight = 1.0;
+        for (campaign, part) in &customer.parts {
+            let times = &self.campaigns[*campaign];
+            let first = times.partition_point(|time| *time < from);
+            if times.get(first).is_some_and(within) {
+                let Part::HeldOut(share) = *part else { return None };
+                weight /= share;
             }
         }
-        Some(shares.into_iter().map(|(_, share)| 1.0 / share).product())
+        Some(weight)
     }
 }
 
@@ -99,12 +78,11 @@ impl Contacted {
 mod tests {
     use super::*;
 
-    fn contacted(seeds: [Option<u64>; 2]) -> Contacted {
+    fn contacted() -> Contacted {
         let mut contacted = Contacted::default();
         let part = |customer: &str, part| (customer.to_owned(), part);
-        let reach = |seed, began| Reach { began: Some(began), seed };
         contacted.add(
-            reach(seeds[0], 100),
+            Some(100),
             [
                 part("ann", Part::Assigned),
                 part("bob", Part::HeldOut(0.25)),
@@ -113,13 +91,13 @@ mod tests {
             ],
             [("ann".to_owned(), 150)],
         );
-        contacted.add(reach(seeds[1], 120), [part("cem", Part::HeldOut(0.5))], []);
+        contacted.add(Some(120), [part("cem", Part::HeldOut(0.5))], []);
         contacted
     }
 
     #[test]
     fn who_was_or_was_to_be_contacted_in_the_window_has_no_answer() {
-        let contacted = contacted([None, None]);
+        let contacted = contacted();
         let check = |customer: &str, from, until, expected: Option<f64>| {
             assert_eq!(
                 contacted.weight(customer, from, until),
@@ -142,10 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_by_the_same_seed_are_one_draw() {
-        let weight = |seeds| contacted(seeds).weight("cem", 0, 900);
-        assert_eq!(weight([Some(1), Some(1)]), Some(4.0));
-        assert_eq!(weight([Some(1), Some(2)]), Some(8.0));
-        assert_eq!(weight([None, None]), Some(8.0));
+    fn draws_of_campaigns_are_independent() {
+        assert_eq!(contacted().weight("cem", 0, 900), Some(8.0));
     }
 }

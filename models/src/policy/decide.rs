@@ -126,8 +126,7 @@ pub fn decide(spec: &PlanSpec, customers: &Customers) -> Result<Plan> {
     let ids = &customers.ids;
     let keys: Vec<u64> = ids.par_iter().map(|id| hash_text(id)).collect();
     let rules = &spec.plan;
-    let held: Vec<bool> =
-        ids.par_iter().map(|id| held_out(id, rules.seed, rules.control_share)).collect();
+    let held = held_out(customers, rules.seed, rules.control_share);
     let allocation = allocate(&Problem {
         keys: &keys,
         actions: spec.actions.len(),

@@ -3,11 +3,11 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rekindle_store::{Campaign, Choice, Decision};
+use rekindle_store::{Choice, Decision};
 
 use crate::commands::Talk;
 use crate::commands::keeping::Held;
-use crate::contacted::{Contacted, Part, Reach};
+use crate::contacted::{Contacted, Part};
 
 /// Decisions read at a time.
 const PAGE: u32 = 50_000;
@@ -46,7 +46,7 @@ pub(super) fn contacted(address: &str, (from, until): (i64, i64), talk: Talk) ->
         }
         (counted, contacts) = (counted + 1, contacts + own.len() as u64);
         let parts = parts(&held, id)?;
-        contacted.add(Reach { began, seed: seed(&campaign) }, parts, own);
+        contacted.add(began, parts, own);
     }
     if let Some((campaign, ..)) = made.next() {
         bail!("{}: a contact is of campaign {campaign:?}, which is not there", held.store.shown());
@@ -79,10 +79,4 @@ fn part(decision: Decision) -> Option<(String, Part)> {
         true => None,
         false => (action != "none").then_some((customer_id, Part::Assigned)),
     }
-}
-
-/// The seed of a campaign's plan, where its settings are one.
-fn seed(campaign: &Campaign) -> Option<u64> {
-    let settings: serde_json::Value = serde_json::from_str(&campaign.made.settings).ok()?;
-    settings.get("plan")?.get("seed")?.as_u64()
 }
