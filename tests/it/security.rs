@@ -57,7 +57,7 @@ pub fn ask(app: &App, method: &str, path: &str, token: Option<&str>) -> Reply {
 }
 
 /// Every URL of the service, and the scope that it asks for.
-const ROUTES: [(&str, &str, &str); 38] = [
+const ROUTES: [(&str, &str, &str); 51] = [
     ("POST", "/v1/score", "score"),
     ("POST", "/v1/score/events", "score"),
     ("POST", "/v1/score/batch", "score"),
@@ -72,6 +72,19 @@ const ROUTES: [(&str, &str, &str); 38] = [
     ("GET", "/v2/models/churn/versions/1/ready", "read"),
     ("GET", "/metrics", "read"),
     ("GET", "/v1/customers/c-1", "read"),
+    ("POST", "/v1/reactivation/plan", "plan"),
+    ("POST", "/v1/campaigns", "plan"),
+    ("GET", "/v1/campaigns", "read"),
+    ("GET", "/v1/campaigns/c-1", "read"),
+    ("POST", "/v1/campaigns/c-1:start", "plan"),
+    ("POST", "/v1/campaigns/c-1:finish", "plan"),
+    ("POST", "/v1/campaigns/c-1:deliver", "plan"),
+    ("GET", "/v1/campaigns/c-1/list", "plan"),
+    ("POST", "/v1/campaigns/c-1/contacts", "plan"),
+    ("POST", "/v1/campaigns/c-1/outcomes", "plan"),
+    ("GET", "/v1/campaigns/c-1/effect", "read"),
+    ("POST", "/v1/c%61mpaigns/c-1:start", "plan"),
+    ("GET", "/v1/campaigns/c-1/l%69st", "plan"),
     ("POST", "/v1/models/churn/versions/1:promote", "admin"),
     ("POST", "/v1/models/churn/versions/1:shadow", "admin"),
     ("POST", "/v1/models/churn/versions/1:canary", "admin"),
