@@ -31,7 +31,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 NDJSON = "application/x-ndjson"
 FEATURES = serving.HEADER[1:-1]
 EPOCH = datetime.date(1970, 1, 1)
-# README's examples that need what this check does not set up: certificates, a store, other hosts.
+# README's examples that need what this check does not set up: certificates, scored customers, other hosts.
 NEEDS_MORE = re.compile(r"https://|/v1/customers|/v1/reactivation|--cacert|--cert|\$\(", re.I)
 
 
@@ -402,6 +402,10 @@ def curl(check, folder, table, events_server):
     (folder / "events.json").write_text(json.dumps({
         "customer_id": "17850", "cutoff": "2025-06-01",
         "events": [{"time": "2025-03-30T10:12:00Z", "kind": "purchase", "amount": 15.3, "product": "85123A"}]}))
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (folder / "contacts.csv").write_text(f"customer_id,action,contacted_at\np1,reminder,{now}\n")
+    (folder / "orders.csv").write_text(
+        "outcome_id,customer_id,amount,occurred_at\n" + "".join(f"o{i},p{i},30,{now}\n" for i in range(0, 400, 3)))
     skipped, ran = [], 0
     readme = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
     for command in examples(readme):
@@ -424,6 +428,16 @@ def curl(check, folder, table, events_server):
     return ran, skipped
 
 
+def campaign(rekindle, folder):
+    """A store with a draft of the campaign that README's examples ask for."""
+    rows = "".join(f"p{i},lapsed,{['drowsy', 'dormant'][i % 2]},{'ABC'[i % 3]}\n" for i in range(400))
+    (folder / "stages.csv").write_text("customer_id,lifecycle_stage,lapse_tier,grade\n" + rows)
+    plan = pathlib.Path(__file__).parent.parent / "examples/plan.toml"
+    serving.run([rekindle, "plan", plan, folder / "stages.csv", "-o", folder / "plan.csv", "--store",
+                 folder / "customers.db", "--campaign", "spring"])
+    return folder / "customers.db"
+
+
 def main():
     started = time.monotonic()
     target = pathlib.Path(sys.argv[1]).resolve()
@@ -438,7 +452,8 @@ def main():
     rows[7][1:4] = [1e300, -5e-324, 0]
     holes = Table(rekindle, folder, "holes", rows)
     whole = Table(rekindle, folder, "whole", serving.table(300, seed=3, missing=0))
-    with serving.serving(binary, registry) as server, serving.serving(binary, folder / "of_events") as of_events:
+    store = campaign(rekindle, folder)
+    with serving.serving(binary, registry, "--store", store) as server, serving.serving(binary, folder / "of_events") as of_events:
         check = Check(server)
         check.tried("tritonclient", triton_meets, check)
         for version in (1, 2):
