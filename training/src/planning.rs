@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use rekindle_models::artifact::UpliftArtifact;
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use rekindle_models::frame::{
@@ -242,8 +243,9 @@ pub fn sheet(customers: &Customers, plan: &Plan, speaker: &Speaker<'_>) -> Sheet
         place.map_or_else(String::new, |place| text(&actions[place]).to_owned())
     };
     let name = |place: Option<usize>| place.map_or("none", |place| &actions[place].name).to_owned();
-    let text =
-        |of: &dyn Fn(usize) -> String| Cells::Text((0..plan.decisions.len()).map(of).collect());
+    let text = |of: &(dyn Fn(usize) -> String + Sync)| {
+        Cells::Text((0..plan.decisions.len()).into_par_iter().map(of).collect())
+    };
     let at = |customer: usize| &plan.decisions[customer];
     sheet.add("customer_id", Cells::Text(customers.ids.clone()));
     sheet.add("action", text(&|c| name(at(c).action)));
