@@ -404,6 +404,7 @@ fn a_list_is_delivered_whole_signed_and_once_although_the_program_fails_at_first
         "invalid_query"
     );
     let state = |app: &App| app.get("/v1/campaigns/spring").json()["deliveries"][0].clone();
+    until("a page has arrived", || state(&app)["customers"].as_u64() >= Some(500));
     until("the list has arrived", || state(&app)["state"] == "sent");
     let expected: Vec<String> =
         listed(&app, "/v1/campaigns/spring/list").into_iter().map(|row| row[0].clone()).collect();
