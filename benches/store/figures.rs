@@ -8,7 +8,8 @@
 use std::time::Instant;
 
 use rekindle_store::{
-    Contact, Counted, CustomerState, Decision, NewCampaign, Outcome, Result, Store, StoredScore,
+    Contact, Counted, CustomerState, Decision, NewCampaign, NextOrder, Outcome, Result, Store,
+    StoredScore,
 };
 
 /// Customers looked up.
@@ -32,6 +33,7 @@ fn score(row: u32, at: i64) -> StoredScore {
         grade: Some("B".to_owned()),
         cutoff: Some("2025-06-01".to_owned()),
         scored_at_micros: at,
+        reasons: Vec::new(),
     }
 }
 
@@ -45,6 +47,8 @@ fn state(row: u32, at: i64) -> CustomerState {
         historic_value: Some(f64::from(row % 1_000)),
         predicted_value: Some(f64::from(row % 777) / 3.0),
         probability_alive: Some(0.5),
+        predicted_orders: None,
+        next_order: NextOrder::default(),
     }
 }
 

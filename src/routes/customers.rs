@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use actix_web::{HttpResponse, web};
 use rekindle_store::{
-    CampaignState, Contact, Customer, Decision as Decided, InCampaign, Outcome, StateSpan,
-    StoredScore,
+    CampaignState, Contact, Customer, Decision as Decided, InCampaign, Outcome, PastScore,
+    StateSpan, StoredEvent, StoredReason, StoredScore,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,6 +21,8 @@ pub struct CustomerPage {
     customer_id: String,
     /// Its latest scores by each model, in the order of their names.
     scores: Vec<KeptScore>,
+    /// Every score, by the models' names, the oldest first.
+    past_scores: Vec<KeptPastScore>,
     /// What it was and is, the newest first; of value and probability, what was seen last.
     states: Vec<KeptState>,
     /// What is advised now: the decision of the newest campaign that runs.
@@ -32,6 +34,8 @@ pub struct CustomerPage {
     contacts: Vec<KeptContact>,
     /// What came of them, the oldest first.
     outcomes: Vec<KeptOutcome>,
+    /// What it did last, the newest first.
+    events: Vec<KeptEvent>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -54,6 +58,28 @@ struct KeptScore {
     scored_at: String,
     /// Seconds since.
     age_seconds: u64,
+    /// What moved it most, the strongest first, where that was kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<KeptReason>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct KeptReason {
+    feature: String,
+    /// How far it moved the margin (log odds, before calibration).
+    contribution: f64,
+    english: String,
+    chinese: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct KeptPastScore {
+    model_name: String,
+    model_version: u32,
+    probability: f64,
+    percentile: u8,
+    /// When it was scored, RFC 3339 in UTC.
+    scored_at: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -73,6 +99,18 @@ struct KeptState {
     /// The probability that the customer will buy again at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     probability_alive: Option<f64>,
+    /// How many orders are expected within the span of the predicted value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predicted_number_of_orders: Option<f64>,
+    /// The day by which the next order is as likely as not, if the customer has not left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_date_of_next_order: Option<String>,
+    /// Where an interval around it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_date_of_next_order_from: Option<String>,
+    /// Where the interval ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_date_of_next_order_until: Option<String>,
     /// When it was seen so first.
     since: String,
     /// When it was seen so last.
@@ -121,8 +159,20 @@ struct KeptOutcome {
     occurred_at: String,
 }
 
-/// Shows all that is kept of a customer: its latest scores with their age, its states with their values, what campaigns
-/// decided and what is advised now, the contacts made and what came of them.
+#[derive(Serialize, ToSchema)]
+struct KeptEvent {
+    occurred_at: String,
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
+}
+
+/// Shows all that is kept of a customer: its latest scores with their age and all before them, its states with their values,
+/// its newest events, what campaigns decided and what is advised now, the contacts made and what came of them.
 #[utoipa::path(get, path = "/v1/customers/{id}", operation_id = "show_customer", tag = "customers",
     params(("id" = String, Path, description = "The customer, as in the scored table.", example = "7590-VHVEG")),
     responses((status = 200, description = "What is kept of it.", body = CustomerPage)))]
@@ -147,11 +197,13 @@ fn page(customer_id: String, customer: Customer) -> CustomerPage {
     CustomerPage {
         customer_id,
         scores: customer.scores.into_iter().map(|score| kept_score(score, now)).collect(),
+        past_scores: customer.past_scores.into_iter().map(KeptPastScore::from).collect(),
         states: customer.states.into_iter().rev().map(KeptState::from).collect(),
         advice: decisions.iter().find(|decision| decision.campaign_state == runs).cloned(),
         decisions,
         contacts: customer.contacts.into_iter().map(KeptContact::from).collect(),
         outcomes: customer.outcomes.into_iter().map(KeptOutcome::from).collect(),
+        events: customer.events.into_iter().map(KeptEvent::from).collect(),
     }
 }
 
@@ -198,6 +250,26 @@ fn kept_score(score: StoredScore, now: SystemTime) -> KeptScore {
         cutoff: score.cutoff,
         scored_at: told_time(score.scored_at_micros),
         age_seconds: now.duration_since(scored_at).unwrap_or_default().as_secs(),
+        reasons: score.reasons.into_iter().map(KeptReason::from).collect(),
+    }
+}
+
+impl From<StoredReason> for KeptReason {
+    fn from(reason: StoredReason) -> KeptReason {
+        let StoredReason { feature, contribution, english, chinese } = reason;
+        KeptReason { feature, contribution, english, chinese }
+    }
+}
+
+impl From<PastScore> for KeptPastScore {
+    fn from(score: PastScore) -> KeptPastScore {
+        KeptPastScore {
+            model_name: score.model_name,
+            model_version: score.model_version,
+            probability: score.probability,
+            percentile: score.percentile,
+            scored_at: told_time(score.scored_at_micros),
+        }
     }
 }
 
@@ -210,6 +282,10 @@ impl From<StateSpan> for KeptState {
             historic_value: span.state.historic_value,
             predicted_value: span.state.predicted_value,
             probability_alive: span.state.probability_alive,
+            predicted_number_of_orders: span.state.predicted_orders,
+            expected_date_of_next_order: span.state.next_order.on,
+            expected_date_of_next_order_from: span.state.next_order.from,
+            expected_date_of_next_order_until: span.state.next_order.until,
             since: told_time(span.valid_from_micros),
             as_of: told_time(span.as_of_micros),
         }
@@ -235,6 +311,18 @@ impl From<InCampaign<Outcome>> for KeptOutcome {
             kind: of.kind,
             amount: of.amount,
             occurred_at: told_time(of.occurred_at_micros),
+        }
+    }
+}
+
+impl From<StoredEvent> for KeptEvent {
+    fn from(event: StoredEvent) -> KeptEvent {
+        KeptEvent {
+            occurred_at: told_time(event.occurred_at_micros),
+            kind: event.kind,
+            amount: event.amount,
+            product: event.product,
+            channel: event.channel,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::database::Transaction;
 use crate::decision::{self, DECISIONS, Decision};
 use crate::delivery;
 use crate::error::{Error, Result};
+use crate::revision::{self, Noun};
 use crate::store::Store;
 
 /// Where a campaign stands. It goes on and not back.
@@ -108,6 +109,8 @@ impl Store {
         rows.sort_by(|a, b| a.customer_id.cmp(&b.customer_id));
         let batch = Batch { table: &DECISIONS, lead: &lead, rows: &rows };
         all.insert(&batch).await.map_err(|source| self.failed(ACTION, source))?;
+        let raised = revision::raise(&mut all, Noun::Campaigns).await;
+        raised.map_err(|source| self.failed(ACTION, source))?;
         all.commit().await.map_err(|source| self.failed(ACTION, source))
     }
 
@@ -162,6 +165,8 @@ impl Store {
             let ended = all.execute(delivery::END, &[Cell::Text(campaign_id)]).await;
             ended.map_err(|source| self.failed("move a campaign", source))?;
         }
+        let raised = revision::raise(&mut all, Noun::Campaigns).await;
+        raised.map_err(|source| self.failed("move a campaign", source))?;
         all.commit().await.map_err(|source| self.failed("move a campaign", source))?;
         // Another may have moved it since it was looked at.
         let now = if moved == 0 { self.campaign(campaign_id).await? } else { None };

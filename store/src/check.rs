@@ -76,6 +76,17 @@ impl Check {
         }
     }
 
+    /// A day as `2025-06-01`, which may be missing.
+    pub fn may_be_date(self, field: &'static str, date: Option<&str>) -> Result<()> {
+        match date {
+            Some(date) if !is_date(date) => {
+                let found: String = date.chars().take(80).collect();
+                self.bad(field, &format!("{found:?}"), "a date as 2025-06-01")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A number.
     pub fn number(self, field: &'static str, number: f64) -> Result<()> {
         match number.is_finite() {
@@ -101,4 +112,16 @@ impl Check {
     pub fn may_be_share(self, field: &'static str, number: Option<f64>) -> Result<()> {
         number.map_or(Ok(()), |number| self.share(field, number))
     }
+}
+
+/// Whether a text has the form of a date. Months are not asked how long they are.
+fn is_date(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let digits = |from: usize, to: usize| bytes[from..to].iter().all(u8::is_ascii_digit);
+    let form = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
+    form && digits(0, 4)
+        && digits(5, 7)
+        && digits(8, 10)
+        && ("01"..="12").contains(&&text[5..7])
+        && ("01"..="31").contains(&&text[8..])
 }

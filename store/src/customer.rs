@@ -8,7 +8,10 @@ use crate::database::Transaction;
 use crate::decision::{DECISIONS, Decision};
 use crate::delivery;
 use crate::error::Result;
+use crate::event::{self, EVENTS, StoredEvent};
 use crate::outcome::{OUTCOMES, Outcome};
+use crate::past_score::{self, HISTORY, PastScore};
+use crate::revision::{self, Noun};
 use crate::score::{self, SCORES, StoredScore};
 use crate::store::Store;
 
@@ -17,6 +20,8 @@ use crate::store::Store;
 pub struct Customer {
     /// The latest score by each model, by the models' names.
     pub scores: Vec<StoredScore>,
+    /// Every score, by the models' names, then by time.
+    pub past_scores: Vec<PastScore>,
     /// What it was and is, the oldest first.
     pub states: Vec<StateSpan>,
     /// The campaigns that it was or is in, the newest first.
@@ -27,6 +32,8 @@ pub struct Customer {
     pub contacts: Vec<InCampaign<Contact>>,
     /// What came of them, by time.
     pub outcomes: Vec<InCampaign<Outcome>>,
+    /// What it did last, the newest first.
+    pub events: Vec<StoredEvent>,
 }
 
 /// Something of a campaign.
@@ -48,7 +55,7 @@ pub struct Erased {
 }
 
 /// Every table that holds customers. What records outcomes looks at decisions first, so they go first.
-const TABLES: [&Table; 5] = [&DECISIONS, &CONTACTS, &OUTCOMES, &STATES, &SCORES];
+const TABLES: [&Table; 7] = [&DECISIONS, &CONTACTS, &OUTCOMES, &STATES, &SCORES, &HISTORY, &EVENTS];
 
 impl Customer {
     /// Whether nothing is held.
@@ -106,6 +113,10 @@ impl Store {
             let rows = rows.map_err(|source| self.failed("erase a customer", source))?;
             erased.rows.push((table.name, rows));
         }
+        for noun in [Noun::Customers, Noun::Campaigns] {
+            let raised = revision::raise(&mut all, noun).await;
+            raised.map_err(|source| self.failed("erase a customer", source))?;
+        }
         all.commit().await.map_err(|source| self.failed("erase a customer", source))?;
         erased.log_remains = !self.empty_log().await?;
         Ok(erased)
@@ -118,6 +129,8 @@ async fn read(mut moment: Transaction, customer_id: &str) -> sqlx::Result<Custom
         format!("SELECT {} FROM {} WHERE customer_id = $1", table.list(), table.name)
     };
     let scores = moment.fetch(&score::of_customer(), &cells).await?;
+    let past_scores = moment.fetch(&past_score::of_customer(), &cells).await?;
+    let events = moment.fetch(&event::of_customer(), &cells).await?;
     let states = moment.fetch(&customer_state::of_customer(), &cells).await?;
     let mut decisions: Vec<InCampaign<Decision>> = moment.fetch(&of(&DECISIONS), &cells).await?;
     let mut contacts: Vec<InCampaign<Contact>> = moment.fetch(&of(&CONTACTS), &cells).await?;
@@ -141,11 +154,13 @@ async fn read(mut moment: Transaction, customer_id: &str) -> sqlx::Result<Custom
     });
     Ok(Customer {
         scores: score::in_order(scores),
+        past_scores: past_score::in_order(past_scores),
         states: customer_state::joined(states),
         campaigns: campaign::newest_first(campaigns),
         decisions,
         contacts,
         outcomes,
+        events,
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::cell::{Batch, Cell, Fields, Table, Told, Written};
+use crate::cell::{Batch, Cell, Fields, Table, Told, Written, misfit};
 use crate::check::Check;
 use crate::database::Transaction;
 use crate::error::Result;
+use crate::revision::{self, Noun};
 use crate::store::Store;
 
 /// A customer at an instant. Tier, stage and grade are its state; the values are figures of the instant.
@@ -25,6 +26,21 @@ pub struct CustomerState {
     pub predicted_value: Option<f64>,
     /// The probability that the customer will buy again at all, 0 to 1.
     pub probability_alive: Option<f64>,
+    /// How many orders are expected within the span of `predicted_value`.
+    pub predicted_orders: Option<f64>,
+    /// When the next order is expected.
+    pub next_order: NextOrder,
+}
+
+/// When a customer is expected to order next, if it has not left: days as `2025-06-01`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NextOrder {
+    /// The day by which an order is as likely as not.
+    pub on: Option<String>,
+    /// Where an interval around it begins, which is as wide as who put it says.
+    pub from: Option<String>,
+    /// Where the interval ends.
+    pub until: Option<String>,
 }
 
 /// A state and how long it was seen.
@@ -61,8 +77,15 @@ pub(crate) const STATES: Table = Table {
         "historic_value",
         "predicted_value",
         "probability_alive",
+        "predicted_orders",
+        "next_order_on",
+        "next_order_from",
+        "next_order_until",
     ],
 };
+
+/// Where figures begin among the columns; what is before them is the state and whose it is.
+const FIRST_FIGURE: usize = 6;
 
 /// Whether two rows, `i` and `k`, hold the same state.
 const SAME: &str = "k.lapse_tier IS NOT DISTINCT FROM i.lapse_tier \
@@ -74,7 +97,8 @@ const LAST: &str = "k.customer_id = i.customer_id AND k.valid_from_micros = \
 impl Store {
     /// Keeps states as of an instant, in microseconds: one that is another than the customer's last begins a new span,
     /// the same one lengthens the last. Of equally new ones the last put is taken; one older than the customer's last
-    /// changes nothing, so history is told from the oldest on. All are kept or, on an error, none.
+    /// changes nothing, so history is told from the oldest on. Figures that are missing stay what they were at the same
+    /// instant. All are kept or, on an error, none.
     ///
     /// # Errors
     /// When a state is out of range, a customer has two, or the database refuses.
@@ -109,6 +133,15 @@ impl Store {
         }
         let cells = [Cell::Text(customer_id)];
         Ok(joined(self.read("read states", &of_customer(), &cells).await?))
+    }
+
+    /// The instants at which states were put, in microseconds, the oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn snapshots(&self) -> Result<Vec<i64>> {
+        let text = "SELECT as_of_micros FROM snapshots ORDER BY as_of_micros";
+        self.read("read when customers were looked at", text, &[]).await
     }
 }
 
@@ -146,24 +179,42 @@ async fn put(
     let (columns, incoming) = (STATES.list(), STATES.incoming());
     let lead = [Cell::Whole(as_of_micros), Cell::Whole(as_of_micros)];
     all.stage(&Batch { table: &STATES, lead: &lead, rows: states }).await?;
+    let figures = &STATES.columns[FIRST_FIGURE..];
+    let set: Vec<String> =
+        figures.iter().map(|name| format!("{name} = {}", figure(name))).collect();
     let lengthen = format!(
-        "UPDATE customer_states AS k SET as_of_micros = i.as_of_micros, historic_value = i.historic_value, \
-         predicted_value = i.predicted_value, probability_alive = i.probability_alive FROM {incoming} AS i \
-         WHERE {LAST} AND k.as_of_micros <= i.as_of_micros AND {SAME}"
+        "UPDATE customer_states AS k SET as_of_micros = i.as_of_micros, {} FROM {incoming} AS i \
+         WHERE {LAST} AND k.as_of_micros <= i.as_of_micros AND {SAME}",
+        set.join(", ")
     );
     let same = all.execute(&lengthen, &[]).await?;
+    let state = STATES.columns[..FIRST_FIGURE].iter().map(|name| format!("i.{name}"));
+    let row: Vec<String> = state.chain(figures.iter().map(|name| figure(name))).collect();
+    let replaced: Vec<String> =
+        STATES.columns[1..].iter().map(|name| format!("{name} = excluded.{name}")).collect();
     let begin = format!(
-        "INSERT INTO customer_states ({columns}) SELECT {columns} FROM {incoming} AS i WHERE NOT EXISTS \
-         (SELECT 1 FROM customer_states AS k WHERE {LAST} \
-         AND (k.as_of_micros > i.as_of_micros OR (k.as_of_micros = i.as_of_micros AND {SAME}))) \
-         ORDER BY customer_id ON CONFLICT (customer_id, valid_from_micros) DO UPDATE SET as_of_micros = excluded.as_of_micros, \
-         lapse_tier = excluded.lapse_tier, lifecycle_stage = excluded.lifecycle_stage, grade = excluded.grade, \
-         historic_value = excluded.historic_value, predicted_value = excluded.predicted_value, \
-         probability_alive = excluded.probability_alive"
+        "INSERT INTO customer_states ({columns}) SELECT {} FROM {incoming} AS i \
+         LEFT JOIN customer_states AS k ON {LAST} WHERE k.customer_id IS NULL \
+         OR k.as_of_micros < i.as_of_micros OR (k.as_of_micros = i.as_of_micros AND NOT ({SAME})) \
+         ORDER BY i.customer_id ON CONFLICT (customer_id, valid_from_micros) DO UPDATE SET {}",
+        row.join(", "),
+        replaced.join(", ")
     );
     let changed = all.execute(&begin, &[]).await?;
+    if same + changed > 0 {
+        let seen = "INSERT INTO snapshots (as_of_micros) VALUES ($1) ON CONFLICT DO NOTHING";
+        all.execute(seen, &lead[..1]).await?;
+    }
+    revision::raise(&mut all, Noun::Customers).await?;
     all.commit_staged(&incoming).await?;
     Ok(PutStates { changed, same, older: states.len() as u64 - changed - same })
+}
+
+/// A figure of `i`; where it has none that of `k`, if that is of the same instant.
+fn figure(name: &str) -> String {
+    format!(
+        "CASE WHEN k.as_of_micros = i.as_of_micros THEN coalesce(i.{name}, k.{name}) ELSE i.{name} END"
+    )
 }
 
 impl CustomerState {
@@ -179,7 +230,17 @@ impl CustomerState {
         check.may_be_text("grade", self.grade.as_deref())?;
         check.may_be_number("historic_value", self.historic_value)?;
         check.may_be_number("predicted_value", self.predicted_value)?;
-        check.may_be_share("probability_alive", self.probability_alive)
+        check.may_be_share("probability_alive", self.probability_alive)?;
+        check.may_be_number("predicted_orders", self.predicted_orders)?;
+        self.next_order.check(check)
+    }
+}
+
+impl NextOrder {
+    fn check(&self, check: Check) -> Result<()> {
+        check.may_be_date("next_order_on", self.on.as_deref())?;
+        check.may_be_date("next_order_from", self.from.as_deref())?;
+        check.may_be_date("next_order_until", self.until.as_deref())
     }
 }
 
@@ -193,6 +254,10 @@ impl Written for CustomerState {
             Cell::MaybeNumber(self.historic_value),
             Cell::MaybeNumber(self.predicted_value),
             Cell::MaybeNumber(self.probability_alive),
+            Cell::MaybeNumber(self.predicted_orders),
+            Cell::MaybeText(self.next_order.on.as_deref()),
+            Cell::MaybeText(self.next_order.from.as_deref()),
+            Cell::MaybeText(self.next_order.until.as_deref()),
         ]);
     }
 }
@@ -208,7 +273,11 @@ impl Told for StateSpan {
             historic_value: row.next()?,
             predicted_value: row.next()?,
             probability_alive: row.next()?,
+            predicted_orders: row.next()?,
+            next_order: NextOrder { on: row.next()?, from: row.next()?, until: row.next()? },
         };
+        let fit = state.next_order.check(Check { noun: "customer state", place: 1 });
+        fit.map_err(|error| misfit("next_order", &error))?;
         Ok(StateSpan { state, valid_from_micros, as_of_micros })
     }
 }

@@ -1,5 +1,5 @@
-//! What is known of customers between runs, in a SQLite file or in PostgreSQL: latest scores, states with their
-//! history, campaigns with their decisions, contacts and outcomes. Knows nothing of how any of it is made, and reads no clock.
+//! What is known of customers between runs, in a SQLite file or in PostgreSQL: scores and states with their
+//! history, newest events, campaigns with their decisions, contacts and outcomes. Knows nothing of how any of it is made, and reads no clock.
 //!
 //! ```no_run
 //! # async fn example(scores: &[rekindle_store::StoredScore]) -> rekindle_store::Result<()> {
@@ -25,7 +25,13 @@ mod database;
 mod store;
 
 mod check;
+
+mod past_score;
+mod reason;
+mod revision;
 mod score;
+
+mod event;
 
 mod decision;
 mod delivery;
@@ -44,12 +50,16 @@ mod customer_state;
 pub use campaign::{Campaign, CampaignState, NewCampaign};
 pub use contact::Contact;
 pub use customer::{Customer, Erased, InCampaign};
-pub use customer_state::{CustomerState, PutStates, StateSpan};
+pub use customer_state::{CustomerState, NextOrder, PutStates, StateSpan};
 pub use decision::{Choice, Decision};
 pub use delivery::{Delivery, DeliveryState};
 pub use error::{Error, Result};
+pub use event::StoredEvent;
 pub use outcome::Outcome;
+pub use past_score::PastScore;
+pub use reason::StoredReason;
 pub use record::Recorded;
+pub use revision::Revisions;
 pub use score::StoredScore;
 pub use store::Store;
 pub use tally::{Tally, TallyLine};

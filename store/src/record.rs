@@ -4,6 +4,7 @@ use crate::campaign::Campaign;
 use crate::cell::{Batch, Cell, Table, Told, Written};
 use crate::database::Transaction;
 use crate::error::{Error, Result};
+use crate::revision::{self, Noun};
 use crate::store::Store;
 
 /// What became of rows that were recorded.
@@ -134,6 +135,7 @@ async fn record<T: Written + Told>(
     {
         return Ok(Err((place as usize, kept)));
     }
+    revision::raise(&mut all, Noun::Campaigns).await?;
     all.commit_staged(&incoming).await?;
     Ok(Ok(Recorded { new, known: rows.len() as u64 - new - unknown, unknown }))
 }

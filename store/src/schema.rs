@@ -51,6 +51,7 @@ fn steps() -> Vec<Migration> {
         step(2, "campaigns", include_str!("../migrations/0002_campaigns.sql")),
         step(3, "customer states", include_str!("../migrations/0003_customer_states.sql")),
         step(4, "deliveries", include_str!("../migrations/0004_deliveries.sql")),
+        step(5, "pages", include_str!("../migrations/0005_pages.sql")),
     ]
 }
 

@@ -1,9 +1,12 @@
-//! Customers' latest scores by each model.
+//! Customers' latest scores by each model, with why. Each is appended to the history as well.
 
-use crate::cell::{Batch, Cell, Fields, Table, Told, Written, misfit};
+use crate::cell::{Batch, Cell, Fields, Table, Told, Written};
 use crate::check::Check;
 use crate::database::Transaction;
 use crate::error::Result;
+use crate::past_score::{self, HISTORY};
+use crate::reason::{self, StoredReason};
+use crate::revision::{self, Noun};
 use crate::sqlite;
 use crate::store::Store;
 
@@ -32,6 +35,8 @@ pub struct StoredScore {
     pub cutoff: Option<String>,
     /// When it was scored, in microseconds since 1970-01-01T00:00:00Z.
     pub scored_at_micros: i64,
+    /// What moved it most, the strongest first; empty where nobody asked.
+    pub reasons: Vec<StoredReason>,
 }
 
 pub(crate) const SCORES: Table = Table {
@@ -48,6 +53,7 @@ pub(crate) const SCORES: Table = Table {
         "grade",
         "cutoff",
         "scored_at_micros",
+        "reasons",
     ],
 };
 
@@ -56,12 +62,12 @@ const UPSERT: &str = "ON CONFLICT (customer_id, model_name) DO UPDATE SET \
      model_version = excluded.model_version, probability = excluded.probability, \
      percentile = excluded.percentile, positive = excluded.positive, lapse_tier = excluded.lapse_tier, \
      lifecycle_stage = excluded.lifecycle_stage, grade = excluded.grade, cutoff = excluded.cutoff, \
-     scored_at_micros = excluded.scored_at_micros \
+     scored_at_micros = excluded.scored_at_micros, reasons = excluded.reasons \
      WHERE excluded.scored_at_micros >= customer_scores.scored_at_micros";
 
 impl Store {
-    /// Keeps scores: of each customer and model the newest, of equally new ones the last given. One that is older than
-    /// what is kept changes nothing. All of them are kept or, on an error, none.
+    /// Keeps scores: of each customer and model the newest with its reasons, of equally new ones the last given. All others
+    /// are history, of each instant the last given. All of them are kept or, on an error, none.
     ///
     /// # Errors
     /// When a score is out of range, or the database refuses.
@@ -101,15 +107,23 @@ pub(crate) fn in_order(mut scores: Vec<StoredScore>) -> Vec<StoredScore> {
 }
 
 async fn put(mut all: Transaction, scores: &[StoredScore]) -> sqlx::Result<()> {
+    let row = |score| Row { score, reasons: reason::written(&score.reasons) };
+    let mut rows: Vec<Row<'_>> = scores.iter().map(row).collect();
     if let Transaction::Sqlite(connection) = &mut all {
         // In the order of the key, neighbours fall into one page. Of equal ones the last given stays the last.
-        let mut rows: Vec<&StoredScore> = scores.iter().collect();
-        rows.sort_by(|a, b| (&a.customer_id, &a.model_name).cmp(&(&b.customer_id, &b.model_name)));
+        rows.sort_by(|a, b| {
+            let (a, b) = (a.score, b.score);
+            (&a.customer_id, &a.model_name).cmp(&(&b.customer_id, &b.model_name))
+        });
         let batch = Batch { table: &SCORES, lead: &[], rows: &rows };
         sqlite::insert(connection, &batch, UPSERT).await?;
+        let past: Vec<Past<'_>> = rows.iter().map(|row| Past(row.score)).collect();
+        let batch = Batch { table: &HISTORY, lead: &[], rows: &past };
+        sqlite::insert(connection, &batch, past_score::REPLACE).await?;
+        revision::raise(&mut all, Noun::Customers).await?;
         return all.commit().await;
     }
-    all.stage(&Batch { table: &SCORES, lead: &[], rows: scores }).await?;
+    all.stage(&Batch { table: &SCORES, lead: &[], rows: &rows }).await?;
     // A statement may change a row once: of a customer's scores by a model the newest is taken, of equally new ones
     // the last given. In the order of the key, so that two programs that write at once wait for each other, not in a ring.
     let (columns, incoming) = (SCORES.list(), SCORES.incoming());
@@ -119,8 +133,25 @@ async fn put(mut all: Transaction, scores: &[StoredScore]) -> sqlx::Result<()> {
          ORDER BY customer_id, model_name, scored_at_micros DESC, place DESC {UPSERT}"
     );
     all.execute(&insert, &[]).await?;
+    let (columns, replace) = (HISTORY.list(), past_score::REPLACE);
+    let append = format!(
+        "INSERT INTO score_history ({columns}) \
+         SELECT DISTINCT ON (customer_id, model_name, scored_at_micros) {columns} FROM {incoming} \
+         ORDER BY customer_id, model_name, scored_at_micros DESC, place DESC {replace}"
+    );
+    all.execute(&append, &[]).await?;
+    revision::raise(&mut all, Noun::Customers).await?;
     all.commit_staged(&incoming).await
 }
+
+/// A score with its reasons as they are written.
+struct Row<'a> {
+    score: &'a StoredScore,
+    reasons: Option<String>,
+}
+
+/// A score as it is history.
+struct Past<'a>(&'a StoredScore);
 
 impl StoredScore {
     /// Whether it can be kept, the `place`-th of those given.
@@ -138,44 +169,59 @@ impl StoredScore {
         check.may_be_text("lapse_tier", self.lapse_tier.as_deref())?;
         check.may_be_text("lifecycle_stage", self.lifecycle_stage.as_deref())?;
         check.may_be_text("grade", self.grade.as_deref())?;
-        check.may_be_text("cutoff", self.cutoff.as_deref())
+        check.may_be_text("cutoff", self.cutoff.as_deref())?;
+        reason::check(check, &self.reasons)
     }
 }
 
-impl Written for StoredScore {
+impl Written for Row<'_> {
+    fn cells<'a>(&'a self, to: &mut Vec<Cell<'a>>) {
+        let score = self.score;
+        to.extend([
+            Cell::Text(&score.customer_id),
+            Cell::Text(&score.model_name),
+            Cell::Whole(i64::from(score.model_version)),
+            Cell::Number(score.probability),
+            Cell::Whole(i64::from(score.percentile)),
+            Cell::Truth(score.positive),
+            Cell::MaybeText(score.lapse_tier.as_deref()),
+            Cell::MaybeText(score.lifecycle_stage.as_deref()),
+            Cell::MaybeText(score.grade.as_deref()),
+            Cell::MaybeText(score.cutoff.as_deref()),
+            Cell::Whole(score.scored_at_micros),
+            Cell::MaybeText(self.reasons.as_deref()),
+        ]);
+    }
+}
+
+impl Written for Past<'_> {
     fn cells<'a>(&'a self, to: &mut Vec<Cell<'a>>) {
         to.extend([
-            Cell::Text(&self.customer_id),
-            Cell::Text(&self.model_name),
-            Cell::Whole(i64::from(self.model_version)),
-            Cell::Number(self.probability),
-            Cell::Whole(i64::from(self.percentile)),
-            Cell::Truth(self.positive),
-            Cell::MaybeText(self.lapse_tier.as_deref()),
-            Cell::MaybeText(self.lifecycle_stage.as_deref()),
-            Cell::MaybeText(self.grade.as_deref()),
-            Cell::MaybeText(self.cutoff.as_deref()),
-            Cell::Whole(self.scored_at_micros),
+            Cell::Text(&self.0.customer_id),
+            Cell::Text(&self.0.model_name),
+            Cell::Whole(self.0.scored_at_micros),
+            Cell::Whole(i64::from(self.0.model_version)),
+            Cell::Number(self.0.probability),
+            Cell::Whole(i64::from(self.0.percentile)),
         ]);
     }
 }
 
 impl Told for StoredScore {
     fn of(row: &mut Fields<'_>) -> sqlx::Result<StoredScore> {
-        let version = |v: i64| u32::try_from(v).map_err(|_| misfit("model_version", &v));
-        let percentile = |p: i32| u8::try_from(p).map_err(|_| misfit("percentile", &p));
         Ok(StoredScore {
             customer_id: row.next()?,
             model_name: row.next()?,
-            model_version: version(row.next()?)?,
+            model_version: past_score::version(row.next()?)?,
             probability: row.next()?,
-            percentile: percentile(row.next()?)?,
+            percentile: past_score::percentile(row.next()?)?,
             positive: row.next()?,
             lapse_tier: row.next()?,
             lifecycle_stage: row.next()?,
             grade: row.next()?,
             cutoff: row.next()?,
             scored_at_micros: row.next()?,
+            reasons: reason::told(row.next::<Option<String>>()?.as_deref())?,
         })
     }
 }

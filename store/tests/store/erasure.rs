@@ -1,9 +1,10 @@
 //! All that is held of a customer: told, and erased.
 
-use rekindle_store::{Customer, Store};
+use rekindle_store::{Customer, Store, StoredEvent};
 
 use crate::both::{dump, in_both, texts};
 use crate::campaigns::{campaign, contact, decision, outcome};
+use crate::events::event;
 use crate::scores::score;
 use crate::states::state;
 
@@ -12,6 +13,9 @@ async fn full(address: &str, customers: &[String]) -> Store {
     let store = Store::open(address).await.unwrap();
     let of = |model: &'static str| customers.iter().map(move |c| score(c, model, 1));
     store.put_scores(&of("churn").chain(of("paid")).collect::<Vec<_>>()).await.unwrap();
+    let events: Vec<(String, Vec<StoredEvent>)> =
+        customers.iter().map(|c| (c.clone(), vec![event(1), event(2)])).collect();
+    store.put_events(&events).await.unwrap();
     for (at, tier) in [(1, None), (2, Some("drowsy"))] {
         let states: Vec<_> = customers.iter().map(|c| state(c, tier)).collect();
         store.put_states(at, &states).await.unwrap();
@@ -48,6 +52,9 @@ fn a_customer_is_told_with_all_that_is_held() {
         // What is told is every row that holds the customer, in whatever table.
         let told = ann.scores.len() + ann.states.len() + ann.decisions.len();
         let told = told + ann.contacts.len() + ann.outcomes.len();
+        assert_eq!(ann.events, [event(2), event(1)]);
+        assert_eq!(ann.past_scores.len(), 2);
+        let told = told + ann.past_scores.len() + ann.events.len();
         let held = dump(&address).await.iter().filter(|row| row.contains("ann")).count();
         assert_eq!(told, held);
         assert!(store.customer("zoe").await.unwrap().is_unknown());
@@ -75,15 +82,21 @@ fn a_customer_who_is_erased_leaves_no_trace_and_no_other_is_touched() {
                 ("outcomes", 2),
                 ("customer_states", 2),
                 ("customer_scores", 2),
+                ("score_history", 3),
+                ("customer_events", 2),
             ];
             assert_eq!(
                 (rows.rows.as_slice(), rows.total(), rows.log_remains),
-                (&expected[..], 10, false)
+                (&expected[..], 15, false)
             );
             before.retain(|row| !row.contains(erased));
             assert!(store.customer(erased).await.unwrap().is_unknown());
         }
         let mut after = dump(&address).await;
+        // That something was erased is counted, not what.
+        for rows in [&mut before, &mut after] {
+            rows.retain(|row| !row.starts_with("revisions: "));
+        }
         before.sort();
         after.sort();
         assert_eq!(before, after);

@@ -33,6 +33,9 @@ fn a_store_of_the_first_release_keeps_its_scores_and_takes_all_else() {
         assert!(said.contains("older than this program"), "{said}");
         let store = Store::open(&address).await.unwrap();
         assert_eq!(store.scores_of("ann").await.unwrap(), [score("ann", "churn", 1)]);
+        // What was the latest score is history, too.
+        let past = store.customer("ann").await.unwrap().past_scores;
+        assert_eq!((past.len(), past[0].scored_at_micros, past[0].percentile), (1, 1, 71));
         store.put_scores(&[score("ann", "churn", 2)]).await.unwrap();
         store.put_states(1, &[state("ann", None)]).await.unwrap();
         store
@@ -63,6 +66,6 @@ fn of_many_who_bring_a_store_up_to_date_each_finds_all_tables() {
             opener.await.unwrap();
         }
         let steps = dump(&address).await;
-        assert_eq!(steps.iter().filter(|row| row.starts_with("rekindle_migrations")).count(), 4);
+        assert_eq!(steps.iter().filter(|row| row.starts_with("rekindle_migrations")).count(), 5);
     });
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use rekindle_store::{Store, StoredScore};
+use rekindle_store::{PastScore, Store, StoredReason, StoredScore};
 
 use crate::both::{in_both, statement};
 
@@ -20,6 +20,7 @@ pub fn score(customer: &str, model: &str, at: i64) -> StoredScore {
         grade: Some("A".to_owned()),
         cutoff: Some("2025-02-01".to_owned()),
         scored_at_micros: at,
+        reasons: Vec::new(),
     }
 }
 
@@ -102,12 +103,68 @@ fn a_score_that_cannot_be_is_refused_and_none_is_kept() {
             (StoredScore { model_version: 0, ..good.clone() }, "model_version is 0"),
             (StoredScore { customer_id: String::new(), ..good.clone() }, "customer_id is empty"),
             (StoredScore { grade: Some("\0".to_owned()), ..good.clone() }, "grade is a text with"),
+            (because(f64::INFINITY, "so"), "a reason's contribution is inf"),
+            (because(1.0, "nul\0"), "a reason's english is a text with a NUL"),
         ];
         for (bad, expected) in cases {
             let said = store.put_scores(&[good.clone(), bad]).await.unwrap_err().to_string();
             assert!(said.contains("score 2: ") && said.contains(expected), "{said}");
             assert_eq!(store.scores_of("ann").await.unwrap(), []);
         }
+        store.close().await;
+    });
+}
+
+fn because(contribution: f64, english: &str) -> StoredScore {
+    let (feature, chinese) = ("recency_days".to_owned(), "很久没来".to_owned());
+    let reason = StoredReason { feature, contribution, english: english.to_owned(), chinese };
+    StoredScore { reasons: vec![reason], ..score("ann", "churn", 1) }
+}
+
+#[test]
+fn reasons_are_kept_with_the_newest_score_and_what_is_none_is_an_error() {
+    in_both(|address| async move {
+        let store = Store::open(&address).await.unwrap();
+        let mut first = because(0.1 + 0.2, "it's \"long\"\t\\N\n");
+        first.reasons.push(StoredReason { contribution: -5e-324, ..first.reasons[0].clone() });
+        store.put_scores(std::slice::from_ref(&first)).await.unwrap();
+        assert_eq!(store.scores_of("ann").await.unwrap(), [first]);
+        store.put_scores(&[score("ann", "churn", 0)]).await.unwrap();
+        assert_eq!(store.scores_of("ann").await.unwrap()[0].reasons.len(), 2);
+        store.put_scores(&[score("ann", "churn", 2)]).await.unwrap();
+        assert_eq!(store.scores_of("ann").await.unwrap(), [score("ann", "churn", 2)]);
+        for bad in
+            ["", "{}", "[{\"feature\": 1}]", "[{\"feature\": \"f\", \"contribution\": 1e999}]"]
+        {
+            statement(&address, &format!("UPDATE customer_scores SET reasons = '{bad}'")).await;
+            let said = store.customer("ann").await.unwrap_err().to_string();
+            assert!(said.contains("reasons is") && said.contains("another program"), "{said}");
+        }
+        store.close().await;
+    });
+}
+
+#[test]
+fn every_score_is_history_once() {
+    in_both(|address| async move {
+        let store = Store::open(&address).await.unwrap();
+        let versioned =
+            |at, version| StoredScore { model_version: version, ..score("ann", "churn", at) };
+        store.put_scores(&[versioned(10, 1), score("bob", "churn", 10)]).await.unwrap();
+        store.put_scores(&[versioned(9, 2), score("ann", "Paid", 30)]).await.unwrap();
+        store.put_scores(&[versioned(12, 3), versioned(10, 4), versioned(10, 5)]).await.unwrap();
+        let ann = store.customer("ann").await.unwrap();
+        let expected =
+            [score("ann", "Paid", 30), versioned(9, 2), versioned(10, 5), versioned(12, 3)];
+        let expected = expected.map(|score| PastScore {
+            model_name: score.model_name,
+            scored_at_micros: score.scored_at_micros,
+            model_version: score.model_version,
+            probability: score.probability,
+            percentile: score.percentile,
+        });
+        assert_eq!(ann.past_scores, expected);
+        assert_eq!(ann.scores, [score("ann", "Paid", 30), versioned(12, 3)]);
         store.close().await;
     });
 }

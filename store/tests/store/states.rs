@@ -1,8 +1,8 @@
 //! What customers were and are.
 
-use rekindle_store::{CustomerState, PutStates, StateSpan, Store};
+use rekindle_store::{CustomerState, NextOrder, PutStates, StateSpan, Store};
 
-use crate::both::in_both;
+use crate::both::{in_both, statement};
 
 pub fn state(customer: &str, tier: Option<&str>) -> CustomerState {
     CustomerState {
@@ -13,6 +13,8 @@ pub fn state(customer: &str, tier: Option<&str>) -> CustomerState {
         historic_value: Some(0.1 + 0.2),
         predicted_value: None,
         probability_alive: Some(0.5),
+        predicted_orders: None,
+        next_order: NextOrder::default(),
     }
 }
 
@@ -58,6 +60,66 @@ fn a_state_is_kept_from_when_it_was_seen_first_to_when_it_was_seen_last() {
         let last = kept().await.pop().unwrap();
         assert_eq!((last.state, last.valid_from_micros, last.as_of_micros), (richer, 20, 40));
         assert_eq!(store.states_of("bob").await.unwrap(), []);
+        store.close().await;
+    });
+}
+
+#[test]
+fn figures_that_are_missing_stay_what_they_were_at_the_same_instant() {
+    in_both(|address| async move {
+        let store = Store::open(&address).await.unwrap();
+        let valued = |tier| CustomerState {
+            predicted_value: Some(7.0),
+            predicted_orders: Some(1.5),
+            next_order: NextOrder {
+                on: Some("2025-06-03".to_owned()),
+                from: Some("2025-06-01".to_owned()),
+                until: None,
+            },
+            ..state("ann", tier)
+        };
+        let bare = |tier| CustomerState {
+            historic_value: None,
+            probability_alive: None,
+            ..state("ann", tier)
+        };
+        let put = async |at, state: CustomerState| store.put_states(at, &[state]).await.unwrap();
+        let last = async || store.states_of("ann").await.unwrap().pop().unwrap();
+        put(10, valued(None)).await;
+        put(10, bare(None)).await;
+        assert_eq!(last().await.state, valued(None));
+        // Another state of the same instant, first as it replaces one, then as it follows one.
+        put(10, bare(Some("drowsy"))).await;
+        assert_eq!(last().await.state, valued(Some("drowsy")));
+        put(20, valued(Some("drowsy"))).await;
+        put(20, CustomerState { historic_value: Some(1.0), ..bare(Some("dormant")) }).await;
+        let dormant = CustomerState { historic_value: Some(1.0), ..valued(Some("dormant")) };
+        assert_eq!((last().await.state, last().await.valid_from_micros), (dormant, 20));
+        // Of a later instant nothing is known of them.
+        put(30, bare(Some("dormant"))).await;
+        assert_eq!(last().await.state, bare(Some("dormant")));
+        put(40, bare(None)).await;
+        assert_eq!(last().await.state, bare(None));
+        statement(&address, "UPDATE customer_states SET next_order_on = 'soon'").await;
+        let said = store.states_of("ann").await.unwrap_err().to_string();
+        assert!(said.contains("\"soon\"") && said.contains("another program"), "{said}");
+        store.close().await;
+    });
+}
+
+#[test]
+fn the_instants_at_which_states_were_put_are_told() {
+    in_both(|address| async move {
+        let store = Store::open(&address).await.unwrap();
+        assert!(store.snapshots().await.unwrap().is_empty());
+        store.put_states(5, &[]).await.unwrap();
+        for at in [-5, 20, 10, 20, 30] {
+            store.put_states(at, &[state("ann", None)]).await.unwrap();
+        }
+        // At 10 nothing was put: it is older than what is kept.
+        assert_eq!(store.snapshots().await.unwrap(), [-5, 20, 30]);
+        store.put_states(10, &[state("bob", None)]).await.unwrap();
+        assert_eq!(store.snapshots().await.unwrap(), [-5, 10, 20, 30]);
         store.close().await;
     });
 }
@@ -114,6 +176,10 @@ fn states_that_cannot_be_are_refused_and_none_is_kept() {
     in_both(|address| async move {
         let store = Store::open(&address).await.unwrap();
         let good = state("ann", None);
+        let until = |date: &str| CustomerState {
+            next_order: NextOrder { until: Some(date.to_owned()), ..NextOrder::default() },
+            ..state("ann", None)
+        };
         let cases = [
             (
                 CustomerState { probability_alive: Some(1.5), ..good.clone() },
@@ -123,6 +189,13 @@ fn states_that_cannot_be_are_refused_and_none_is_kept() {
                 CustomerState { historic_value: Some(f64::NAN), ..good.clone() },
                 "historic_value is NaN",
             ),
+            (
+                CustomerState { predicted_orders: Some(f64::INFINITY), ..good.clone() },
+                "predicted_orders is inf",
+            ),
+            (until("2025-13-01"), "next_order_until is \"2025-13-01\""),
+            (until("1. 6. 2025"), "expected a date as 2025-06-01"),
+            (until("zwölf Tage"), "expected a date as 2025-06-01"),
             (CustomerState { customer_id: String::new(), ..good.clone() }, "customer_id is empty"),
             (good.clone(), "\"ann\" again"),
         ];

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rekindle_models::behaviour::{DAY_MS, Zone};
 use rekindle_models::customer;
-use rekindle_store::CustomerState;
+use rekindle_store::{CustomerState, NextOrder};
 use serde_json::json;
 
 use crate::commands::keeping::Held;
@@ -117,6 +117,8 @@ fn states(customers: &Customers) -> Vec<CustomerState> {
         historic_value: None,
         predicted_value: None,
         probability_alive: None,
+        predicted_orders: None,
+        next_order: NextOrder::default(),
     };
     customers.known.iter().map(state).collect()
 }

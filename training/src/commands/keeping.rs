@@ -153,6 +153,7 @@ impl<'a> Keeping<'a> {
                 grade,
                 cutoff,
                 scored_at_micros,
+                reasons: Vec::new(),
             })
         };
         let mut put = 0;

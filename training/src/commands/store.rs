@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use chrono::{DateTime, SecondsFormat};
 use clap::{Args, Subcommand};
-use rekindle_store::{Contact, Customer, Decision, InCampaign, Outcome, StateSpan, StoredScore};
+use rekindle_store::{
+    Contact, Customer, Decision, InCampaign, Outcome, PastScore, StateSpan, StoredEvent,
+    StoredScore,
+};
 use serde_json::{Value, json};
 
 use crate::commands::keeping::Held;
@@ -96,10 +99,12 @@ fn document(customer_id: &str, customer: &Customer) -> Value {
     json!({
         "customer_id": customer_id,
         "scores": customer.scores.iter().map(score).collect::<Vec<_>>(),
+        "past_scores": customer.past_scores.iter().map(past_score).collect::<Vec<_>>(),
         "states": customer.states.iter().map(state).collect::<Vec<_>>(),
         "decisions": customer.decisions.iter().map(decision).collect::<Vec<_>>(),
         "contacts": customer.contacts.iter().map(contact).collect::<Vec<_>>(),
         "outcomes": customer.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+        "events": customer.events.iter().map(event).collect::<Vec<_>>(),
     })
 }
 
@@ -123,6 +128,27 @@ fn score(score: &StoredScore) -> Value {
         "grade": score.grade,
         "cutoff": score.cutoff,
         "scored_at": instant(score.scored_at_micros),
+        "reasons": score.reasons,
+    })
+}
+
+fn past_score(score: &PastScore) -> Value {
+    json!({
+        "model_name": score.model_name,
+        "model_version": score.model_version,
+        "probability": score.probability,
+        "percentile": score.percentile,
+        "scored_at": instant(score.scored_at_micros),
+    })
+}
+
+fn event(event: &StoredEvent) -> Value {
+    json!({
+        "occurred_at": instant(event.occurred_at_micros),
+        "kind": event.kind,
+        "amount": event.amount,
+        "product": event.product,
+        "channel": event.channel,
     })
 }
 
@@ -137,6 +163,10 @@ fn state(span: &StateSpan) -> Value {
         "historic_value": state.historic_value,
         "predicted_value": state.predicted_value,
         "probability_alive": state.probability_alive,
+        "predicted_number_of_orders": state.predicted_orders,
+        "expected_date_of_next_order": state.next_order.on,
+        "expected_date_of_next_order_from": state.next_order.from,
+        "expected_date_of_next_order_until": state.next_order.until,
     })
 }
 

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use rekindle_models::customer::{Grade, GradeCuts, Grades};
 use rekindle_models::value::{PurchaseFamily, Terms};
-use rekindle_store::CustomerState;
+use rekindle_store::{CustomerState, NextOrder};
 
 use crate::error::{Error, Result};
 use crate::sheet::{Cells, Sheet};
@@ -157,6 +157,8 @@ impl Valued {
             historic_value: known(worth.historic),
             predicted_value: known(worth.predicted),
             probability_alive: known(worth.alive),
+            predicted_orders: None,
+            next_order: NextOrder::default(),
         };
         self.accounts.all.iter().zip(&self.worth).map(state).collect()
     }
