@@ -133,6 +133,8 @@ pub enum ApiError {
         /// The scope that is asked for.
         scope: &'static str,
     },
+    /// Another site's page asks for a change.
+    ForeignPage,
     /// The caller has sent more requests than it may.
     TooManyRequests {
         /// When the next may come.
@@ -309,6 +311,7 @@ impl ApiError {
             ApiError::NotAcceptable { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             ApiError::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             ApiError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+            ApiError::ForeignPage => (StatusCode::FORBIDDEN, "foreign_page"),
             ApiError::TooManyRequests { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
             }
@@ -358,6 +361,7 @@ impl ApiError {
             | ApiError::NotAcceptable { .. }
             | ApiError::Unauthorized
             | ApiError::Forbidden { .. }
+            | ApiError::ForeignPage
             | ApiError::TooManyRequests { .. }
             | ApiError::Overloaded
             | ApiError::DeadlineExceeded { .. }
@@ -494,6 +498,10 @@ impl fmt::Display for ApiError {
             ApiError::Forbidden { scope } => {
                 write!(f, "the key lacks the scope {scope}; ask for one that has it")
             }
+            ApiError::ForeignPage => write!(
+                f,
+                "a page of another site asks for a change; the setting cors_origins says which may"
+            ),
             ApiError::TooManyRequests { wait } => {
                 write!(f, "too many requests; come again in {} s", whole_seconds(*wait))
             }

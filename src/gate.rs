@@ -23,6 +23,8 @@ pub fn path_of(request: &ServiceRequest) -> &str {
 /// What a key must be good for to ask this; `None` where nobody is asked for one. `path` may be a pattern.
 pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
     match path {
+        // Pages ask for sessions themselves.
+        _ if is_page(path) => None,
         "/v2" | "/ping" | "/health" | "/version" | "/openapi.json" => None,
         _ if path.starts_with("/health/") || path.starts_with("/v2/health/") => None,
         _ if path == "/docs" || path.starts_with("/docs/") => None,
@@ -33,6 +35,14 @@ pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
         _ if method == "POST" => Some(Scope::Score),
         _ => Some(Scope::Read),
     }
+}
+
+/// Whether a path is that of a page for people.
+pub fn is_page(path: &str) -> bool {
+    const PAGES: [&str; 9] =
+        ["", "assets", "campaigns", "choose", "customers", "models", "plan", "score", "sign-in"];
+    let first = path.strip_prefix('/').unwrap_or(path).split('/').next().unwrap_or_default();
+    PAGES.contains(&first) || matches!(first, "customers.csv" | "sign-out")
 }
 
 /// Whether a path changes what is served.
@@ -62,12 +72,11 @@ pub fn admit(request: &ServiceRequest, state: &AppState, now: Instant) -> Result
         }
         _ => None,
     };
-    if let Some(scope) = needs.filter(|_| changes)
-        && from_foreign_page(request, state)
-    {
-        return Err(ApiError::Forbidden { scope: scope.word() });
+    if changes && from_foreign_page(request, state) {
+        return Err(ApiError::ForeignPage);
     }
-    let probe = needs.is_none() && !path.starts_with("/docs") && path != "/openapi.json";
+    let document = path.starts_with("/docs") || path == "/openapi.json";
+    let probe = needs.is_none() && !document && !is_page(path);
     if !probe {
         limited(request, state, caller.as_ref())?;
     }

@@ -59,6 +59,28 @@ impl Kept {
         }
     }
 
+    /// What the store says; `None` while it is away. Waits for it: not to be called on the event loop.
+    pub fn wait<T, F>(
+        &self,
+        question: impl FnOnce(Store) -> F,
+    ) -> Option<Result<T, rekindle_store::Error>>
+    where
+        F: Future<Output = rekindle_store::Result<T>>,
+    {
+        let store = self.store.load_full()?;
+        self.background.wait(async { timeout(PATIENCE, question(Store::clone(&store))).await.ok() })
+    }
+
+    /// Does something with the store while others go on; nothing where it is away.
+    pub fn spawn<F>(&self, work: impl FnOnce(Store) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if let Some(store) = self.store.load_full() {
+            drop(self.background.spawn(work(Store::clone(&store))));
+        }
+    }
+
     /// What the store says. It goes on with what was asked also where nobody waits for it any more.
     ///
     /// # Errors

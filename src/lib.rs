@@ -12,6 +12,7 @@ pub mod telemetry;
 pub mod startup;
 
 mod gate;
+mod pages;
 mod routes;
 
 mod batch;
@@ -23,6 +24,7 @@ mod effects;
 mod events;
 mod payload;
 mod plans;
+mod population;
 mod rows;
 mod submitted;
 mod table;
@@ -45,7 +47,9 @@ mod kept;
 mod lag;
 mod memory;
 mod model;
+mod people;
 mod registry;
+mod sessions;
 mod spans;
 mod state;
 mod webhooks;

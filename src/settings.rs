@@ -30,6 +30,13 @@ pub struct Flags {
     /// File of the programs that lists of campaigns may be sent to, with their secrets (TOML)
     #[arg(long, env = "REKINDLE_WEBHOOKS", value_name = "FILE")]
     pub webhooks: Option<PathBuf>,
+    /// Whether the pages for marketing people are served at /; with a store its customers then lie in memory, some 100 MB
+    /// a million [default: true]
+    #[arg(long, env = "REKINDLE_PAGES", value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    pub pages: Option<bool>,
+    /// The currency of all money, as EUR, for the pages [default: numbers alone]
+    #[arg(long, env = "REKINDLE_CURRENCY", value_name = "CODE")]
+    pub currency: Option<String>,
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, env = "REKINDLE_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
@@ -177,6 +184,11 @@ pub struct Settings {
     /// The file of the programs that lists may be sent to; there is a store as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<PathBuf>,
+    /// Whether pages for people are served.
+    pub pages: bool,
+    /// The currency of money on them: three capital letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where health and metrics are answered on a thread of their own.
@@ -341,6 +353,8 @@ impl Settings {
             registry_poll_seconds: within!(registry_poll_seconds, 2, 1..=3_600),
             store: given!(store).map(Secret),
             webhooks: given!(webhooks),
+            pages: given!(pages).unwrap_or(true),
+            currency: currency(given!(currency))?,
             listen,
             monitor: monitor(given!(monitor).as_deref(), listen)?,
             workers: within!(workers, cores, 1..=1_024),
@@ -455,6 +469,18 @@ fn registry(given: Option<String>) -> Result<RegistryAt, WrongSetting> {
     }
 }
 
+fn currency(given: Option<String>) -> Result<Option<String>, WrongSetting> {
+    let sound = |code: &String| code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase());
+    match given {
+        Some(code) if !sound(&code) => Err(WrongSetting {
+            setting: "currency",
+            found: format!("{code:?}"),
+            expected: "three capital letters, like EUR or CNY".to_owned(),
+        }),
+        given => Ok(given),
+    }
+}
+
 fn address(setting: &'static str, text: &str) -> Result<SocketAddr, WrongSetting> {
     text.parse().map_err(|_| WrongSetting {
         setting,
@@ -564,6 +590,7 @@ mod tests {
             &|f| f.listen = Some("here".into()),
             "setting listen: found \"here\", expected an IP",
         );
+        check(&|f| f.currency = Some("euro".into()), "setting currency: found \"euro\", expected three");
         check(&|f| f.registry = None, "setting registry: found nothing, expected an existing");
         check(
             &|f| f.max_bodies_bytes = Some(9 << 20),

@@ -27,10 +27,12 @@ use crate::kept::Kept;
 use crate::keys::KeyRing;
 use crate::lag::Lag;
 use crate::memory::Memory;
+use crate::pages;
 use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::routes;
 use crate::scoring::Shadows;
+use crate::sessions::Sessions;
 use crate::settings::{Monitor, Settings};
 use crate::spans::Spans;
 use crate::state::AppState;
@@ -64,6 +66,7 @@ impl Service {
             Monitor::At(address) => Some(monitor(address, state.clone())?),
         };
         let (app, origins) = (state.clone(), settings.cors_origins.clone());
+        let with_pages = settings.pages;
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(app.clone())
@@ -72,6 +75,7 @@ impl Service {
                 .app_data(web::PathConfig::default().error_handler(routes::path))
                 .wrap(from_fn(telemetry::observe))
                 .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+                .configure(|app| if with_pages { pages::urls(app) })
                 .configure(routes::urls)
         })
         .workers(settings.workers)
@@ -165,7 +169,7 @@ async fn drain(state: web::Data<AppState>) {
 /// What every request of a service with these settings can see.
 pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
     let counters = Counters::new();
-    let faults = Faults::new(counters.clone());
+    let faults = Arc::new(Faults::new(counters.clone()));
     // On a thread of its own: an object store is waited for, which an event loop must not.
     let load = || LoadedModels::load(settings, counters.clone(), &faults);
     let loaded = std::thread::scope(|scope| scope.spawn(load).join());
@@ -184,6 +188,8 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
         shadows: Shadows::start()?,
         keys: settings.keys.as_deref().map(KeyRing::open).transpose()?,
         kept: settings.store.clone().map(Kept::start).transpose()?,
+        people: Arc::default(),
+        sessions: Sessions::new().context("failed to draw random numbers")?,
         webhooks: settings.webhooks.as_deref().map(Webhooks::open).transpose()?,
         rates: RateLimits::new(
             NonZeroU32::new(settings.requests_per_second),
@@ -276,6 +282,9 @@ fn look(state: &AppState) {
     }
     if let Some(kept) = &state.kept {
         kept.look(&state.faults);
+        if state.settings.pages {
+            state.people.look(kept, &state.faults);
+        }
     }
     state.rates.tidy();
     // Last: a registry may take long to answer.

@@ -16,9 +16,11 @@ use crate::heavy::{Deadline, Heavy};
 use crate::kept::Kept;
 use crate::keys::{Caller, KeyRing};
 use crate::memory::Memory;
+use crate::people::People;
 use crate::rates::RateLimits;
 use crate::registry::LoadedModels;
 use crate::scoring::Shadows;
+use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::spans::Spans;
 use crate::tls::Tls;
@@ -45,6 +47,10 @@ pub(crate) struct AppState {
     pub rates: RateLimits,
     /// What is known of customers, where a store is named.
     pub kept: Option<Kept>,
+    /// The store's customers in memory, for the pages.
+    pub people: Arc<People>,
+    /// Who has signed in.
+    pub sessions: Sessions,
     /// The programs that lists may be sent to, where they are named.
     pub webhooks: Option<Webhooks>,
     pub audit: Audit,
@@ -53,7 +59,7 @@ pub(crate) struct AppState {
     /// Where spans go, if anywhere.
     pub spans: Option<Spans>,
     pub counters: Counters,
-    pub faults: Faults,
+    pub faults: Arc<Faults>,
 }
 
 /// Who asks.
@@ -72,6 +78,8 @@ pub enum About<'a> {
     Model(&'a str, Option<u32>),
     /// A campaign.
     Campaign(&'a str),
+    /// The caller alone.
+    Nothing,
 }
 
 impl AppState {
@@ -125,6 +133,7 @@ impl AppState {
         let (model, version, campaign) = match about {
             About::Model(name, version) => (Some(name), version, None),
             About::Campaign(id) => (None, None, Some(id)),
+            About::Nothing => (None, None, None),
         };
         let caller = asker.caller.as_ref();
         let entry = Entry {

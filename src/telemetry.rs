@@ -86,7 +86,8 @@ pub(crate) async fn observe<B: MessageBody>(
     let response = match gate::admit(&request, &state, start) {
         Err(error) => request.into_response(error.reply(protocol)).map_into_right_body(),
         Ok(asker) => {
-            if gate::changes(request.method().as_str(), gate::path_of(&request)) {
+            let path = gate::path_of(&request);
+            if gate::changes(request.method().as_str(), path) || gate::is_page(path) {
                 let request_id = id.to_str().unwrap_or_default().to_owned();
                 request.extensions_mut().insert(Asker { request_id, ..asker });
             }
@@ -228,7 +229,10 @@ fn harden(headers: &mut HeaderMap, secure: bool, is_page: bool) {
     const PAGE: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                         frame-ancestors 'none'";
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Style sheets say themselves how long they may be kept.
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     // What shows no page has nothing to run, to frame or to refer from: JSON is not looked into.
     if is_page {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE));

@@ -101,6 +101,13 @@ impl Keys {
         }
     }
 
+    /// Whose key an id is, where it is in force at `now`.
+    pub fn in_force(&self, id: &str, now: SystemTime) -> Option<Caller> {
+        let key = self.by_id.get(id)?;
+        let over = key.revoked || key.expires.is_some_and(|end| now >= end);
+        (!over).then(|| key.caller.clone())
+    }
+
     /// How many keys there are, in force or not.
     pub fn len(&self) -> usize {
         self.by_id.len()

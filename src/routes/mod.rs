@@ -20,7 +20,8 @@ use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
 
-pub use missing::{path, query};
+pub use missing::{get as get_only, get_or_post, path, post as post_only, query};
+pub use receive::receive;
 
 /// Every URL of the service.
 pub fn urls(app: &mut ServiceConfig) {
@@ -83,7 +84,7 @@ fn of_campaigns(app: &mut ServiceConfig) {
 }
 
 /// GET, and HEAD: the same without the body.
-fn read<F, Args>(handler: F) -> Route
+pub fn read<F, Args>(handler: F) -> Route
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,

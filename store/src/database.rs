@@ -1,5 +1,6 @@
 //! Either database, asked in the same words: statements with `$1`, `$2`, ... that both understand. Knows no table.
 
+use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool};
 
 use crate::cell::{Batch, Cell, Fields, Told, Written};
@@ -100,6 +101,34 @@ impl Transaction {
                 rows.iter().map(|row| T::of(&mut Fields::from(row))).collect()
             }
         }
+    }
+
+    /// Hands over the rows of a statement one by one, so that they need not lie in memory together.
+    pub async fn each<T: Told>(
+        &mut self,
+        text: &str,
+        cells: &[Cell<'_>],
+        take: &mut (impl FnMut(T) + Send),
+    ) -> sqlx::Result<()> {
+        let text = AssertSqlSafe(text.to_owned());
+        match self {
+            Transaction::Sqlite(all) => {
+                let query = cells.iter().fold(sqlx::query(text), |q, cell| sqlite::bind(q, *cell));
+                let mut rows = query.fetch(&mut **all);
+                while let Some(row) = rows.try_next().await? {
+                    take(T::of(&mut Fields::from(&row))?);
+                }
+            }
+            Transaction::Postgres(all) => {
+                let query =
+                    cells.iter().fold(sqlx::query(text), |q, cell| postgres::bind(q, *cell));
+                let mut rows = query.fetch(&mut **all);
+                while let Some(row) = rows.try_next().await? {
+                    take(T::of(&mut Fields::from(&row))?);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Puts rows into their table, none of which is there.

@@ -46,6 +46,7 @@ mod trial;
 
 mod customer;
 mod customer_state;
+mod population;
 
 pub use campaign::{Campaign, CampaignState, NewCampaign};
 pub use contact::Contact;
@@ -57,6 +58,7 @@ pub use error::{Error, Result};
 pub use event::StoredEvent;
 pub use outcome::Outcome;
 pub use past_score::PastScore;
+pub use population::{PersonAdvice, PersonRow, PersonScore, PersonState};
 pub use reason::StoredReason;
 pub use record::Recorded;
 pub use revision::Revisions;

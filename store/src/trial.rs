@@ -32,6 +32,8 @@ pub struct Trial {
     pub outcomes: u64,
     /// The sum of their amounts, in money.
     pub amount: f64,
+    /// When the first of them occurred, in microseconds.
+    pub first_outcome_micros: Option<i64>,
 }
 
 /// Which outcomes are counted.
@@ -103,9 +105,9 @@ fn statement() -> String {
         "WITH d AS MATERIALIZED (SELECT {} FROM decisions WHERE campaign_id = $1 AND customer_id > $2 \
          AND action <> 'none' ORDER BY customer_id LIMIT $3), \
          c AS MATERIALIZED (SELECT customer_id, count(*) AS number FROM contacts WHERE {page} GROUP BY customer_id), \
-         o AS MATERIALIZED (SELECT customer_id, count(*) AS number, sum(amount) AS amount FROM outcomes WHERE {page} \
+         o AS MATERIALIZED (SELECT customer_id, count(*) AS number, sum(amount) AS amount, min(occurred_at_micros) AS first FROM outcomes WHERE {page} \
          AND occurred_at_micros >= $4 AND occurred_at_micros < $5 AND ($6 IS NULL OR kind = $6) GROUP BY customer_id) \
-         SELECT {}, coalesce(c.number, 0), coalesce(o.number, 0), coalesce(o.amount, 0.0) \
+         SELECT {}, coalesce(c.number, 0), coalesce(o.number, 0), coalesce(o.amount, 0.0), o.first \
          FROM d LEFT JOIN c ON c.customer_id = d.customer_id LEFT JOIN o ON o.customer_id = d.customer_id \
          ORDER BY d.customer_id",
         COLUMNS.join(", "),
@@ -128,6 +130,7 @@ impl Told for Trial {
             contacts: row.next::<i64>()?.unsigned_abs(),
             outcomes: row.next::<i64>()?.unsigned_abs(),
             amount: row.next()?,
+            first_outcome_micros: row.next()?,
         })
     }
 }

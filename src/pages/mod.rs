@@ -1,0 +1,90 @@
+//! The pages for people: who is leaving, whom to wake, with what, and whether it worked. HTML made here, from the same
+//! answers as the API gives; they work without scripts wherever they can, and load nothing from elsewhere.
+//!
+//! [`visitor`] stands before every page, [`frame`] around it; `texts` holds all words, a file for each language, [`locale`]
+//! writes numbers, dates and money. Then a file for each page.
+
+mod charts;
+mod frame;
+mod locale;
+mod texts;
+mod visitor;
+mod words;
+
+mod assets;
+mod chosen;
+mod posted;
+
+mod campaign;
+mod customer;
+mod customers;
+mod overview;
+mod sign_in;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, Responder};
+
+use crate::keys::Scope;
+use crate::pages::visitor::{Needs, admit};
+use crate::routes;
+
+/// Every page.
+pub fn urls(app: &mut ServiceConfig) {
+    get(app, "/assets/{file}", Needs::Nothing, assets::asset);
+    both(app, "/sign-in", (Needs::Nothing, sign_in::form), (Needs::Nothing, sign_in::sign_in));
+    post(app, "/sign-out", Needs::Nothing, sign_in::sign_out);
+    get(app, "/choose", Needs::Nothing, chosen::choose);
+    let read = Needs::Scope(Scope::Read);
+    get(app, "/", read, overview::page);
+    get(app, "/customers", read, customers::page);
+    get(app, "/customers.csv", Needs::Scope(Scope::Plan), customers::csv);
+    get(app, "/customers/{id:.*}", read, customer::page);
+    get(app, "/campaigns", read, campaign::list);
+}
+
+/// A page that is looked at.
+fn get<F, Args>(app: &mut ServiceConfig, path: &str, needs: Needs, handler: F)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let admit = from_fn(move |request, next| admit(needs, request, next));
+    let resource = web::resource(path.to_owned()).default_service(web::to(routes::get_only));
+    app.service(resource.route(routes::read(handler)).wrap(admit));
+}
+
+/// A page that something is sent to.
+fn post<F, Args>(app: &mut ServiceConfig, path: &str, needs: Needs, handler: F)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let admit = from_fn(move |request, next| admit(needs, request, next));
+    let resource = web::resource(path.to_owned()).default_service(web::to(routes::post_only));
+    app.service(resource.route(web::post().to(handler)).wrap(admit));
+}
+
+/// A page that is looked at, and that something is sent to.
+fn both<G, P, Looking, Sending>(
+    app: &mut ServiceConfig,
+    path: &str,
+    (to_look, look): (Needs, G),
+    (to_send, send): (Needs, P),
+) where
+    G: Handler<Looking>,
+    P: Handler<Sending>,
+    Looking: FromRequest + 'static,
+    Sending: FromRequest + 'static,
+    G::Output: Responder + 'static,
+    P::Output: Responder + 'static,
+{
+    let admit = from_fn(move |request: actix_web::dev::ServiceRequest, next| {
+        let needs = if request.method() == "POST" { to_send } else { to_look };
+        admit(needs, request, next)
+    });
+    let resource = web::resource(path.to_owned()).default_service(web::to(routes::get_or_post));
+    app.service(resource.route(routes::read(look)).route(web::post().to(send)).wrap(admit));
+}

@@ -1,0 +1,43 @@
+//! What a form sends: its fields, once it is sure that the form is one of ours.
+
+use actix_web::web;
+use actix_web::HttpRequest;
+
+use crate::error::ApiError;
+use crate::pages::visitor::{FORM_TOKEN, Visitor};
+use crate::routes::receive;
+use crate::state::AppState;
+
+/// A form's fields, in its order.
+#[derive(Debug, Default, PartialEq)]
+pub struct Posted(Vec<(String, String)>);
+
+impl Posted {
+    /// Reads a form.
+    ///
+    /// # Errors
+    /// When it is too long or comes too late, or is none of ours.
+    pub async fn read(
+        state: &AppState,
+        visitor: &Visitor,
+        request: &HttpRequest,
+        body: web::Payload,
+    ) -> Result<Posted, ApiError> {
+        let body = receive(state, state.deadline(), request, body).await?;
+        let posted = Posted(url::form_urlencoded::parse(&body).into_owned().collect());
+        match posted.get(FORM_TOKEN) {
+            Some(token) if token == &*visitor.form_token => Ok(posted),
+            _ => Err(ApiError::ForeignPage),
+        }
+    }
+
+    /// The first field of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All fields.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+}

@@ -1,0 +1,107 @@
+//! The store's customers in memory: read in the background, and again when they have changed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use rekindle_store::{Revisions, Store};
+
+use crate::faults::Faults;
+use crate::kept::Kept;
+use crate::population::{Gathering, Population};
+
+/// The customers, as they were read last.
+#[derive(Default)]
+pub struct People {
+    now: ArcSwapOption<Population>,
+    /// Customers met by the reading that goes on.
+    met: AtomicU64,
+    turn: Mutex<Turn>,
+}
+
+/// Whose turn it is.
+#[derive(Default)]
+struct Turn {
+    /// What the customers in memory are as of.
+    read: Option<Revisions>,
+    /// What was seen at the last look.
+    seen: Option<Revisions>,
+    reading: bool,
+    began: Option<Instant>,
+    took: Duration,
+}
+
+/// A program that writes batch after batch is waited for, but not longer than this.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Reading takes no more than this share of the time, as a divisor.
+const SHARE: u32 = 5;
+
+impl People {
+    /// The customers; `None` until they were read once.
+    pub fn now(&self) -> Option<Arc<Population>> {
+        self.now.load_full()
+    }
+
+    /// How many customers the reading that goes on has met.
+    pub fn met(&self) -> u64 {
+        self.met.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether customers have changed, and has them read again. Waits for the store: not to be called on the event
+    /// loop.
+    pub fn look(self: &Arc<Self>, kept: &Kept, faults: &Arc<Faults>) {
+        let Some(Ok(revisions)) = kept.wait(|store| async move { store.revisions().await }) else {
+            return;
+        };
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = turn.seen == Some(revisions);
+        turn.seen = Some(revisions);
+        let waited = turn.began.map(|began| began.elapsed());
+        let patient = waited.is_some_and(|waited| waited < PATIENCE) && !quiet;
+        let rested = waited.is_none_or(|waited| waited >= turn.took * SHARE);
+        if turn.reading || turn.read == Some(revisions) || patient || !rested {
+            return;
+        }
+        turn.reading = true;
+        turn.began = Some(Instant::now());
+        drop(turn);
+        self.met.store(0, Ordering::Relaxed);
+        let (people, faults) = (Arc::clone(self), Arc::clone(faults));
+        kept.spawn(move |store| async move {
+            let read = people.read(&store).await;
+            let mut turn = people.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            turn.reading = false;
+            turn.took = turn.began.map(|began| began.elapsed()).unwrap_or_default();
+            if read.is_ok() {
+                turn.read = Some(revisions);
+            }
+            drop(turn);
+            faults.set("customers", read.err());
+        });
+    }
+
+    async fn read(&self, store: &Store) -> Result<(), String> {
+        let began = Instant::now();
+        let told = |error: rekindle_store::Error| error.to_string();
+        let snapshots = store.snapshots().await.map_err(told)?;
+        let read_at = SystemTime::now();
+        let mut gathering = Gathering::new(&snapshots);
+        let since = gathering.since_micros();
+        let take = |row| {
+            gathering.take(row);
+            self.met.store(gathering.len() as u64, Ordering::Relaxed);
+        };
+        store.each_person(since, take).await.map_err(told)?;
+        // Sorting takes a while, and others ask the store meanwhile.
+        let sorted = tokio::task::spawn_blocking(move || gathering.finish(read_at)).await;
+        let population = sorted.map_err(|error| error.to_string())?;
+        tracing::info!(
+            customers = population.len(),
+            milliseconds = began.elapsed().as_millis() as u64,
+            "customers read for the pages"
+        );
+        self.now.store(Some(Arc::new(population)));
+        Ok(())
+    }
+}
