@@ -134,9 +134,14 @@ impl Told for PersonScore {
             model_version: row.next()?,
             probability: row.next()?,
             scored_at_micros: row.next()?,
-            feature: reason::read(row)?.into_iter().next().map(|reason| reason.feature),
+            feature: first_feature(row.next()?)?,
         })
     }
+}
+
+fn first_feature(reasons: Option<String>) -> sqlx::Result<Option<String>> {
+    let reasons = reason::told(reasons.as_deref())?;
+    Ok(reasons.into_iter().next().map(|reason| reason.feature))
 }
 
 impl Told for PersonAdvice {
