@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat};
 use rekindle_models::language::Language;
-use rekindle_models::policy::{PlanSpec, Totals};
+use rekindle_models::policy::{Action, PlanSpec, Totals};
 use rekindle_store::{
     Campaign, CampaignState, Contact, Decision, Delivery, NewCampaign, Outcome, Recorded, Tally,
 };
@@ -401,6 +401,25 @@ pub fn spec_of(campaign: &Campaign) -> Result<PlanSpec, ApiError> {
             campaign.made.campaign_id
         ),
     })
+}
+
+/// That a name is one of a plan's actions or channels.
+///
+/// # Errors
+/// With what was found and what was expected.
+pub fn one_of_the_plan(
+    spec: &PlanSpec,
+    found: &str,
+    of: fn(&Action) -> &String,
+) -> Result<(), String> {
+    if spec.actions.iter().any(|action| of(action) == found) {
+        return Ok(());
+    }
+    let mut names: Vec<&str> = spec.actions.iter().map(|action| of(action).as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let found: String = found.chars().take(80).collect();
+    Err(format!("{found:?}, expected one of the plan: {}", names.join(", ")))
 }
 
 /// That contacts and outcomes of a campaign can come in.

@@ -20,102 +20,102 @@ const DAY: i64 = 86_400_000_000;
 /// What a campaign changed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EffectReply {
-    campaign_id: String,
+    pub campaign_id: String,
     /// `running` or `finished`.
-    state: &'static str,
+    pub state: &'static str,
     /// The kind of outcomes that count.
-    kind: String,
+    pub kind: String,
     /// Outcomes from here on count: from the beginning (UTC) of the day of the start, for many are known by day alone.
-    since: String,
+    pub since: String,
     /// Outcomes before it count.
-    until: String,
+    pub until: String,
     /// The day of the campaign, from 1.
-    day: u32,
+    pub day: u32,
     /// How many days it was to be watched, as was said before it began (`watch_days` of the plan).
-    planned_days: u32,
+    pub planned_days: u32,
     /// Of a figure's intervals on all days together: who looks at it every day is misled with a probability of 1 less
     /// it at most. Each figure and group holds for itself.
-    confidence: f64,
+    pub confidence: f64,
     /// Actions of which contacts were recorded, so that those count as costs. Of the others a contact with each customer
     /// is taken to have been made.
-    recorded: Vec<String>,
+    pub recorded: Vec<String>,
     /// Customers of these actions of whom no contact was recorded. They count as treated: who can be reached is not who
     /// can be compared.
-    not_reached: u64,
+    pub not_reached: u64,
     /// Customers held out who were contacted against the plan. They count as held out, which makes effects look smaller.
-    contacted_controls: u64,
+    pub contacted_controls: u64,
     /// All who were planned to be contacted.
-    all: GroupEffect,
+    pub all: GroupEffect,
     /// By action; of those held out, the one they would have had.
-    actions: Vec<GroupEffect>,
+    pub actions: Vec<GroupEffect>,
     /// By lapse tier when it was planned.
-    lapse_tiers: Vec<GroupEffect>,
+    pub lapse_tiers: Vec<GroupEffect>,
     /// By grade when it was planned.
-    grades: Vec<GroupEffect>,
+    pub grades: Vec<GroupEffect>,
     /// What it means.
-    sentence: String,
+    pub sentence: String,
 }
 
 /// What changed for some customers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GroupEffect {
     /// The action, tier or grade; `all`.
-    name: String,
+    pub name: String,
     /// Customers who were to be contacted.
-    treated: usize,
+    pub treated: usize,
     /// Customers held out.
-    control: usize,
+    pub control: usize,
     /// Shares of customers with an outcome; missing while it is too early to say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Measured>,
+    pub response: Option<Measured>,
     /// Money a customer, as outcomes brought it; missing while it is too early to say, or none brought any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    amount: Option<Measured>,
+    pub amount: Option<Measured>,
     /// Profit after the costs of contacts and offers; missing, too, where the kind is not the plan's success.
     #[serde(skip_serializing_if = "Option::is_none")]
-    profit: Option<ProfitEffect>,
+    pub profit: Option<ProfitEffect>,
 }
 
 /// Treated against held out, a customer.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-struct Measured {
+pub struct Measured {
     /// Mean of those held out.
-    control_mean: f64,
+    pub control_mean: f64,
     /// Mean of the treated, less what they were more likely to do anyway.
-    treated_mean: f64,
+    pub treated_mean: f64,
     /// The difference.
-    absolute: Between,
+    pub absolute: Between,
     /// The difference over the mean of those held out.
-    relative: Ratio,
+    pub relative: Ratio,
     /// The share of the differences between customers that was known before (CUPED): by so much fewer customers it took.
-    known_before: f64,
+    pub known_before: f64,
 }
 
 /// A number between its bounds.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-struct Between {
-    value: f64,
-    low: f64,
-    high: f64,
+pub struct Between {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 /// A ratio between its bounds; `null` where it has none, as those held out may have had next to nothing.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-struct Ratio {
-    value: Option<f64>,
-    low: Option<f64>,
-    high: Option<f64>,
+pub struct Ratio {
+    pub value: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
 }
 
 /// Profit that there would not have been.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-struct ProfitEffect {
+pub struct ProfitEffect {
     /// A treated customer.
-    a_customer: Between,
+    pub a_customer: Between,
     /// All treated customers.
-    total: Between,
+    pub total: Between,
     /// What contacts with the treated, and their offers, cost: it is taken off.
-    cost: f64,
+    pub cost: f64,
 }
 
 impl From<Interval> for Between {
@@ -165,6 +165,8 @@ pub struct Columns {
     responded: Vec<f64>,
     amount: Vec<f64>,
     contacts: Vec<u64>,
+    /// When the first outcome occurred, in microseconds; the largest number where there was none.
+    first: Vec<i64>,
     /// Places in `names`.
     action: Vec<u32>,
     tier: Vec<u32>,
@@ -184,6 +186,7 @@ impl Columns {
         self.responded.push(f64::from(u8::from(trial.outcomes > 0)));
         self.amount.push(trial.amount);
         self.contacts.push(trial.contacts);
+        self.first.push(trial.first_outcome_micros.unwrap_or(i64::MAX));
         let unknown = "unknown";
         let action = self.place(&trial.action);
         let tier = self.place(trial.lapse_tier.as_deref().unwrap_or(unknown));
@@ -360,9 +363,103 @@ impl Group<'_> {
     }
 }
 
+/// What was known of a group on a day of the campaign.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OnDay {
+    /// The day, from 1.
+    pub day: u32,
+    /// Share of customers by which more of the treated had an outcome until its end.
+    pub difference: Interval,
+}
+
+/// What a group looked like day after day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// The action, tier or grade; `all`.
+    pub name: String,
+    /// Days of which something could be said, rising.
+    pub days: Vec<OnDay>,
+}
+
+/// The courses of all groups.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Courses {
+    /// All who were planned to be contacted; nothing where there is nobody.
+    pub all: Option<Course>,
+    /// By action.
+    pub actions: Vec<Course>,
+    /// By lapse tier.
+    pub lapse_tiers: Vec<Course>,
+    /// By grade.
+    pub grades: Vec<Course>,
+}
+
+/// Most days that are looked at.
+const LOOKS: u32 = 32;
+
+impl Watched<'_> {
+    /// What it looked like from its first day on, on at most 32 days.
+    pub fn courses(&self, columns: &Columns) -> Courses {
+        let since = self.campaign.counts_from_micros().unwrap_or(self.until_micros);
+        let passed = ((self.until_micros - since).max(0) / DAY).min(i64::from(u32::MAX - 1)) as u32 + 1;
+        let step = passed.div_ceil(LOOKS);
+        let mut days: Vec<u32> = (1..=passed).filter(|day| (passed - day).is_multiple_of(step)).collect();
+        days.truncate(LOOKS as usize);
+        let all = vec![0; columns.treated.len()];
+        let named = |names: &[u32]| self.courses_by(columns, names, (since, &days));
+        let mut of_all = named(&all);
+        of_all.iter_mut().for_each(|course| course.name = "all".to_owned());
+        Courses {
+            all: of_all.pop(),
+            actions: named(&columns.action),
+            lapse_tiers: named(&columns.tier),
+            grades: named(&columns.grade),
+        }
+    }
+
+    fn courses_by(
+        &self,
+        columns: &Columns,
+        names: &[u32],
+        (since, days): (i64, &[u32]),
+    ) -> Vec<Course> {
+        let planned = self.spec.plan.watch_days;
+        let mut places = names.to_vec();
+        places.sort_unstable();
+        places.dedup();
+        let course = |place: u32| {
+            let rows: Vec<usize> = (0..names.len()).filter(|row| names[*row] == place).collect();
+            let of = |numbers: &[f64]| rows.iter().map(|row| numbers[*row]).collect::<Vec<f64>>();
+            let treated: Vec<bool> = rows.iter().map(|row| columns.treated[*row]).collect();
+            let (propensity, before) = (of(&columns.propensity), of(columns.before()));
+            let on = |day: u32| {
+                let end = since + i64::from(day) * DAY;
+                let had = |row: &usize| f64::from(u8::from(columns.first[*row] < end));
+                let outcome: Vec<f64> = rows.iter().map(had).collect();
+                let sides = Sides {
+                    treated: &treated,
+                    propensity: &propensity,
+                    before: &before,
+                    outcome: &outcome,
+                };
+                let effect = sides.effect(daily_quantile(CONFIDENCE, day, planned))?;
+                Some(OnDay { day, difference: effect.absolute })
+            };
+            let days = days.iter().filter_map(|day| on(*day)).collect();
+            Course { name: columns.names[place as usize].clone(), days }
+        };
+        let mut courses: Vec<Course> = match columns.names.is_empty() {
+            true => Vec::new(),
+            false => places.into_iter().map(course).collect(),
+        };
+        courses.sort_by(|a, b| a.name.cmp(&b.name));
+        courses
+    }
+}
+
 impl Watched<'_> {
     /// What an effect means.
-    fn sentence(&self, all: &GroupEffect, not_reached: u64, language: Language) -> String {
+    pub fn sentence(&self, all: &GroupEffect, not_reached: u64, language: Language) -> String {
         let english = language == Language::English;
         let running = self.campaign.state == CampaignState::Running;
         let Some(response) = all.response else { return too_early(all, running, language) };

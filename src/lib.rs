@@ -19,6 +19,7 @@ mod batch;
 mod scoring;
 
 mod campaigns;
+mod conduct;
 mod customers;
 mod effects;
 mod events;
@@ -45,6 +46,7 @@ mod fields;
 mod heavy;
 mod kept;
 mod lag;
+mod looks;
 mod memory;
 mod model;
 mod people;

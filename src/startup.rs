@@ -26,6 +26,7 @@ use crate::heavy::Heavy;
 use crate::kept::Kept;
 use crate::keys::KeyRing;
 use crate::lag::Lag;
+use crate::looks::Looks;
 use crate::memory::Memory;
 use crate::pages;
 use crate::rates::RateLimits;
@@ -189,6 +190,7 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
         keys: settings.keys.as_deref().map(KeyRing::open).transpose()?,
         kept: settings.store.clone().map(Kept::start).transpose()?,
         people: Arc::default(),
+        looks: Looks::default(),
         sessions: Sessions::new().context("failed to draw random numbers")?,
         webhooks: settings.webhooks.as_deref().map(Webhooks::open).transpose()?,
         rates: RateLimits::new(

@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::heavy::{Deadline, Heavy};
 use crate::kept::Kept;
+use crate::looks::Looks;
 use crate::keys::{Caller, KeyRing};
 use crate::memory::Memory;
 use crate::people::People;
@@ -49,6 +50,8 @@ pub(crate) struct AppState {
     pub kept: Option<Kept>,
     /// The store's customers in memory, for the pages.
     pub people: Arc<People>,
+    /// What campaigns changed, for the pages.
+    pub looks: Looks,
     /// Who has signed in.
     pub sessions: Sessions,
     /// The programs that lists may be sent to, where they are named.

@@ -124,7 +124,7 @@ fn top(visitor: &Visitor, section: Section) -> Markup {
                 @if let Some(caller) = &visitor.caller {
                     form method="post" action="/sign-out" {
                         (form_token(visitor))
-                        button.quiet type="submit" title=(texts.shell.signed_in_as(&caller.name)) {
+                        button.quiet type="submit" title=((texts.shell.signed_in_as)(&caller.name)) {
                             (texts.shell.sign_out)
                         }
                     }

@@ -13,9 +13,13 @@ mod words;
 
 mod assets;
 mod chosen;
+mod empty;
 mod posted;
+mod search;
+mod uploaded;
 
 mod campaign;
+mod campaign_acts;
 mod customer;
 mod customers;
 mod overview;
@@ -40,7 +44,14 @@ pub fn urls(app: &mut ServiceConfig) {
     get(app, "/customers", read, customers::page);
     get(app, "/customers.csv", Needs::Scope(Scope::Plan), customers::csv);
     get(app, "/customers/{id:.*}", read, customer::page);
+    let plan = Needs::Scope(Scope::Plan);
     get(app, "/campaigns", read, campaign::list);
+    post(app, "/campaigns/{id}/start", plan, campaign_acts::start);
+    post(app, "/campaigns/{id}/finish", plan, campaign_acts::finish);
+    post(app, "/campaigns/{id}/contacts", plan, campaign_acts::contacts);
+    post(app, "/campaigns/{id}/outcomes", plan, campaign_acts::outcomes);
+    get(app, "/campaigns/{id}/list.csv", plan, routes::contact_list);
+    get(app, "/campaigns/{id}", read, campaign::page);
 }
 
 /// A page that is looked at.

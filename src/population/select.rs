@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use crate::population::{Place, Population};
+use crate::population::{Place, Population, UNNAMED};
 
 /// Which customers are looked for; an empty set lets all pass.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,6 +21,8 @@ pub struct Filter {
     pub probability: Option<(usize, f64, f64)>,
     /// Lowest and highest predicted value.
     pub value: Option<(f64, f64)>,
+    /// Those alone whom running campaigns advise something for.
+    pub advised: bool,
     /// What running campaigns advise; a name that is not there lets nobody pass.
     pub action: Option<String>,
     /// By which way.
@@ -224,6 +226,7 @@ impl<'a> Passes<'a> {
             && filter.probability.is_none_or(|(model, low, high)| {
                 within(population.scores[model].probability[row], low, high)
             })
+            && (!filter.advised || population.action[row] != UNNAMED)
             && self.action.is_none_or(|action| population.action[row] == action)
             && self.channel.is_none_or(|channel| population.channel[row] == channel)
             && self.reason.is_none_or(|(model, place)| population.scores[model].reason[row] == place)

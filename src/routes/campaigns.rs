@@ -5,27 +5,26 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::{StreamExt, stream};
 use rekindle_models::policy::{Action, PlanSpec};
-use rekindle_store::{Campaign, CampaignState, Choice, Contact, Counted, Delivery, DeliveryState};
+use rekindle_store::{Campaign, CampaignState, Choice, Delivery, DeliveryState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use crate::campaigns::{
     self, CampaignLine, CampaignList, CampaignPage, ContactRow, DeliveryLine, LIST_COLUMNS,
-    ListRow, MadeCampaign, OutcomeRow, RecordedReply, begun, now_micros, spec_of,
+    ListRow, MadeCampaign, OutcomeRow, RecordedReply, begun, now_micros, one_of_the_plan, spec_of,
 };
-use crate::effects::{Columns, EffectReply, Watched};
+use crate::conduct::{Judging, changed, found, keep_contacts, keep_outcomes};
+use crate::effects::EffectReply;
 use crate::error::ApiError;
 use crate::heavy::Deadline;
 use crate::routes::reactivation::PlanQuery;
 use crate::routes::receive::receive;
-use crate::state::{About, AppState, Asker};
+use crate::state::{AppState, Asker};
 use crate::submitted::{Form, rows};
 
 /// Decisions read at a time.
 const PAGE: u32 = 5_000;
-/// Trials read at a time.
-const TRIALS: u32 = 5_000;
 
 /// Makes a campaign, a draft, from a plan for its customers. What was decided for each, and who is held out at random,
 /// is kept: the campaign's effect is measured by it.
@@ -69,7 +68,7 @@ pub async fn make(
     let keep = |store: rekindle_store::Store| async move {
         store.create_campaign(&campaign, &decisions).await
     };
-    changed(&state, &request, "make-campaign", &campaign_id, state.ask(deadline, keep)).await?;
+    changed(&state, &asker(&request), "make-campaign", &campaign_id, state.ask(deadline, keep)).await?;
     let state = CampaignState::Draft.text();
     Ok(HttpResponse::Created().json(MadeCampaign { campaign_id, state, totals: draft.totals }))
 }
@@ -133,7 +132,7 @@ async fn moved(
     let go = move |store: rekindle_store::Store| async move {
         store.move_campaign(&campaign, to, now).await
     };
-    changed(state, request, action, &id, state.ask(deadline, go)).await?;
+    changed(state, &asker(request), action, &id, state.ask(deadline, go)).await?;
     page(state, deadline, id).await
 }
 
@@ -146,12 +145,9 @@ async fn page(state: &AppState, deadline: Deadline, id: String) -> Result<HttpRe
     Ok(HttpResponse::Ok().json(CampaignPage::new(&campaign, tally, deliveries)))
 }
 
-/// The campaign of an id.
-async fn found(state: &AppState, deadline: Deadline, id: &str) -> Result<Campaign, ApiError> {
-    let asked = id.to_owned();
-    let read = |store: rekindle_store::Store| async move { store.campaign(&asked).await };
-    let campaign = state.ask(deadline, read).await?;
-    campaign.ok_or_else(|| ApiError::UnknownCampaign { campaign: id.chars().take(80).collect() })
+/// Who asks for a change.
+fn asker(request: &HttpRequest) -> Asker {
+    request.extensions().get::<Asker>().cloned().unwrap_or_default()
 }
 
 /// Which part of a list.
@@ -172,17 +168,8 @@ impl ListQuery {
     fn choice(self, spec: &PlanSpec) -> Result<Choice, ApiError> {
         let known = |what: &str, found: &Option<String>, of: fn(&Action) -> &String| {
             let Some(found) = found else { return Ok(()) };
-            if spec.actions.iter().any(|action| of(action) == found) {
-                return Ok(());
-            }
-            let mut names: Vec<&str> =
-                spec.actions.iter().map(|action| of(action).as_str()).collect();
-            names.sort_unstable();
-            names.dedup();
-            let found: String = found.chars().take(80).collect();
-            let reason =
-                format!("{what} is {found:?}, expected one of the plan: {}", names.join(", "));
-            Err(ApiError::InvalidQuery { reason })
+            let told = |found| ApiError::InvalidQuery { reason: format!("{what} is {found}") };
+            one_of_the_plan(spec, found, of).map_err(told)
         };
         known("action", &self.action, |action| &action.name)?;
         known("channel", &self.channel, |action| &action.channel)?;
@@ -363,9 +350,9 @@ pub async fn deliver(
             ),
         });
     }
-    let now = now_micros();
+    let (now, asker) = (now_micros(), asker(&request));
     let delivery =
-        changed(&state, &request, "deliver-campaign", &campaign.made.campaign_id, async {
+        changed(&state, &asker, "deliver-campaign", &campaign.made.campaign_id, async {
             let begin = |store: rekindle_store::Store| async move {
                 store.begin_delivery(&id, &webhook, &choice, now).await
             };
@@ -381,31 +368,6 @@ fn overlap(other: &Delivery, webhook: &str, choice: &Choice) -> bool {
     let sent = other.state != DeliveryState::Failed || other.customers > 0;
     let together = !apart(&other.action, &choice.action) && !apart(&other.channel, &choice.channel);
     other.webhook == webhook && !same && sent && together
-}
-
-/// Writes what is asked for to the audit log, does it, and writes what came of it.
-async fn changed<T>(
-    state: &web::Data<AppState>,
-    request: &HttpRequest,
-    action: &'static str,
-    campaign: &str,
-    work: impl Future<Output = Result<T, ApiError>>,
-) -> Result<T, ApiError> {
-    let asker = request.extensions().get::<Asker>().cloned().unwrap_or_default();
-    // Files block.
-    let write = |outcome: &'static str| {
-        let (data, asker, campaign) = (state.clone(), asker.clone(), campaign.to_owned());
-        state.heavy.run(state.deadline(), move || {
-            data.audited(&asker, action, About::Campaign(&campaign), outcome)
-        })
-    };
-    // What cannot be written down is not done.
-    write("asked").await??;
-    let done = work.await;
-    let outcome = done.as_ref().map_or_else(ApiError::code, |_| "done");
-    // It is done all the same: that the line is not there degrades the service and is in its log.
-    drop(write(outcome).await);
-    done
 }
 
 /// Records contacts that were made, of a running or finished campaign: a JSON array, an object a line, or CSV. The same
@@ -427,25 +389,7 @@ pub async fn record_contacts(
     let deadline = state.deadline();
     let (campaign, contacts) =
         submitted::<ContactRow>(&state, deadline, id, &request, body).await?;
-    let spec = spec_of(&campaign)?;
-    let known = |row: &ContactRow| spec.actions.iter().any(|action| action.name == row.action());
-    if let Some(place) = contacts.iter().position(|row| !known(row)) {
-        let found: String = contacts[place].action().chars().take(80).collect();
-        let names: Vec<&str> = spec.actions.iter().map(|action| action.name.as_str()).collect();
-        let expected = names.join(", ");
-        return Err(ApiError::InvalidRows {
-            reason: format!(
-                "contact {}: action is {found:?}, expected one of the plan: {expected}",
-                place + 1
-            ),
-        });
-    }
-    let id = campaign.made.campaign_id;
-    let keep = |store: rekindle_store::Store| async move {
-        let contacts: Vec<Contact> = contacts.into_iter().map(Contact::from).collect();
-        store.record_contacts(&id, &contacts).await
-    };
-    let recorded = state.ask(deadline, keep).await?;
+    let recorded = keep_contacts(&state, deadline, &campaign, contacts).await?;
     Ok(HttpResponse::Ok().json(RecordedReply::from(recorded)))
 }
 
@@ -469,13 +413,7 @@ pub async fn record_outcomes(
     let deadline = state.deadline();
     let (campaign, outcomes) =
         submitted::<OutcomeRow>(&state, deadline, id, &request, body).await?;
-    let id = campaign.made.campaign_id;
-    let now = now_micros();
-    let keep = move |store: rekindle_store::Store| async move {
-        let outcomes: Vec<_> = outcomes.into_iter().map(|row| row.received(now)).collect();
-        store.record_outcomes(&id, &outcomes).await
-    };
-    let recorded = state.ask(deadline, keep).await?;
+    let recorded = keep_outcomes(&state, deadline, &campaign, outcomes).await?;
     Ok(HttpResponse::Ok().json(RecordedReply::from(recorded)))
 }
 
@@ -523,66 +461,15 @@ pub async fn effect(
     let (deadline, id) = (state.deadline(), id.into_inner());
     let EffectQuery { kind, language } = query.into_inner();
     let campaign = found(&state, deadline, &id).await?;
-    begun(&campaign)?;
-    let spec = spec_of(&campaign)?;
-    let until_micros = campaign.finished_at_micros.unwrap_or_else(now_micros);
-    let kind = kind.unwrap_or_else(|| spec.plan.success.clone());
-    let judging = Judging { campaign, spec, kind, until_micros };
+    let judging = Judging::new(campaign, kind)?;
     // One at a time: each reads a whole campaign.
     let turn = deadline.meet(&state.counters, state.effects.acquire()).await?;
     let _turn = turn.map_err(|error| ApiError::Internal { reason: error.to_string() })?;
-    let columns = came_of(&state, deadline, &id, &judging).await?;
+    let columns = judging.read(&state, deadline).await?;
     let judge = move || {
         let reply = judging.watched().judge(&columns, language);
         Ok::<_, ApiError>(serde_json::to_vec(&reply).expect("names and numbers are JSON"))
     };
     let reply = state.heavy.run(deadline, judge).await??;
     Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(reply))
-}
-
-/// A campaign that is judged.
-struct Judging {
-    campaign: Campaign,
-    spec: PlanSpec,
-    kind: String,
-    until_micros: i64,
-}
-
-impl Judging {
-    fn watched(&self) -> Watched<'_> {
-        Watched {
-            campaign: &self.campaign,
-            spec: &self.spec,
-            kind: self.kind.clone(),
-            until_micros: self.until_micros,
-        }
-    }
-}
-
-/// What came of a campaign, read page by page, so that nothing is read for a client whose answer is too late.
-async fn came_of(
-    state: &AppState,
-    deadline: Deadline,
-    id: &str,
-    judging: &Judging,
-) -> Result<Columns, ApiError> {
-    let counted = Counted {
-        kind: Some(judging.kind.clone()),
-        from_micros: judging.campaign.counts_from_micros().unwrap_or(judging.until_micros),
-        until_micros: judging.until_micros,
-    };
-    let mut columns = Columns::default();
-    let mut last = String::new();
-    loop {
-        let (id, counted, after) = (id.to_owned(), counted.clone(), last);
-        let read = |store: rekindle_store::Store| async move {
-            store.trials(&id, &counted, &after, TRIALS).await
-        };
-        let page = state.ask(deadline, read).await?;
-        page.iter().for_each(|trial| columns.add(trial));
-        match page.into_iter().last() {
-            None => return Ok(columns),
-            Some(trial) => last = trial.customer_id,
-        }
-    }
 }

@@ -10,6 +10,7 @@ mod paired;
 mod profit;
 mod ranking;
 mod sides;
+mod stability;
 mod uplift;
 
 pub use bootstrap::{Bootstrap, Interval, Measure, times_drawn};
@@ -21,6 +22,7 @@ pub use paired::{Difference, mean_gain};
 pub use profit::{Amount, Campaign, Stakes};
 pub use ranking::{Bin, Ranked, log_loss};
 pub use sides::{Crowd, Decisions, Rates, Sides};
+pub use stability::{Spread, psi};
 pub use uplift::{Treated, UpliftAreas, uplift_areas};
 
 /// Rows with what was said of them and what was true.

@@ -54,10 +54,7 @@ pub struct Shell {
     pub signed_in_as: fn(&str) -> String,
     /// The name of the table that stands behind a picture.
     pub as_table: &'static str,
-    pub download: &'static str,
-    pub show: &'static str,
     pub not_known: &'static str,
-    pub all: &'static str,
 }
 
 /// Signing in.
@@ -168,7 +165,6 @@ pub struct Overview {
     pub flow_what: fn(&str, &str) -> String,
     pub flow_none: &'static str,
     pub from: &'static str,
-    pub to: &'static str,
     pub customers: &'static str,
     pub new: &'static str,
     pub stages: &'static str,
@@ -205,7 +201,6 @@ pub struct Overview {
     pub running: &'static str,
     pub running_what: &'static str,
     pub no_running: &'static str,
-    pub day_of: fn(u32, u32) -> String,
 }
 
 /// Lists of customers.
@@ -246,15 +241,12 @@ pub struct Customers {
     pub sort_rising: &'static str,
     pub sort_falling: &'static str,
     pub model: &'static str,
-    pub bad_filter: &'static str,
 }
 
 /// One customer.
 pub struct Customer {
     pub title: fn(&str) -> String,
-    pub now: &'static str,
     pub since: fn(&str) -> String,
-    pub loyalty: &'static str,
     pub value: &'static str,
     pub historic: &'static str,
     pub predicted: &'static str,
@@ -336,12 +328,9 @@ pub struct Campaigns {
     pub response_treated: &'static str,
     pub response_control: &'static str,
     pub difference: &'static str,
-    pub relative: &'static str,
-    pub profit_each: &'static str,
     pub profit_total: &'static str,
     pub over_time: &'static str,
     pub over_time_what: fn(&str) -> String,
-    pub points: &'static str,
     pub day_axis: &'static str,
     pub lists: &'static str,
     pub lists_what: &'static str,
@@ -354,7 +343,6 @@ pub struct Campaigns {
     pub upload_what: &'static str,
     pub upload_contacts: &'static str,
     pub upload_outcomes: &'static str,
-    pub choose_file: &'static str,
     pub send: &'static str,
     pub recorded: fn(&str, &str, &str) -> String,
     pub refused: &'static str,

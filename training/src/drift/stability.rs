@@ -1,26 +1,11 @@
-//! How far one spread is from another: the population stability index, and a chi-squared test of whether both may be
+//! How far one spread is from another: what the population stability index is by chance, and a chi-squared test of whether both may be
 //! samples of one population, with Benjamini and Hochberg's correction for many of them.
 
+pub use rekindle_models::metrics::{Spread, psi};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 /// Fewest rows that a cell of the test is expected to have in either sample (Cochran 1954).
 const FEWEST_EXPECTED: f64 = 5.0;
-
-/// A spread: the weight of each cell, and how many independent rows tell it.
-#[derive(Debug, Clone, Copy)]
-pub struct Spread<'a> {
-    /// Weight, or share, by cell.
-    pub cells: &'a [f64],
-    /// Effective rows.
-    pub rows: f64,
-}
-
-impl Spread<'_> {
-    fn shares(&self) -> Vec<f64> {
-        let total: f64 = self.cells.iter().sum();
-        self.cells.iter().map(|cell| if total > 0.0 { cell / total } else { 0.0 }).collect()
-    }
-}
 
 /// What a chi-squared test found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,22 +14,6 @@ pub struct Test {
     pub statistic: f64,
     /// How likely so large a one is without any difference.
     pub p_value: f64,
-}
-
-/// The population stability index: the sum over cells of `(now - then) ln(now / then)`, 0 for the same shares. Each cell
-/// counts half a row more on either side, so that an empty one is not infinitely far. Cells empty on both sides do not
-/// count.
-pub fn psi(then: Spread<'_>, now: Spread<'_>) -> f64 {
-    let (before, after) = (then.shares(), now.shares());
-    let used: Vec<usize> =
-        (0..before.len()).filter(|&cell| before[cell] > 0.0 || after[cell] > 0.0).collect();
-    let smooth = |share: f64, rows: f64| (share * rows + 0.5) / (rows + 0.5 * used.len() as f64);
-    used.iter()
-        .map(|&cell| {
-            let (p, q) = (smooth(before[cell], then.rows), smooth(after[cell], now.rows));
-            (q - p) * (q / p).ln()
-        })
-        .sum()
 }
 
 /// What the population stability index is in the mean of two samples of one population (Yurdakul 2018): with few rows it

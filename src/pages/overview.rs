@@ -1,0 +1,441 @@
+//! The first page: how awake customers are, who moved, what they are worth, how good models are, what campaigns change.
+
+use std::time::SystemTime;
+
+use actix_web::{HttpResponse, web};
+use maud::{Markup, html};
+use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
+use rekindle_models::metrics::{Spread, psi};
+
+use crate::error::ApiError;
+use crate::model::Model;
+use crate::pages::charts::{self, Band};
+use crate::pages::frame::{self, Section};
+use crate::pages::locale::{change, count, percent};
+use crate::pages::visitor::Visitor;
+use crate::pages::words::{Said, unknown, verdict};
+use crate::pages::{campaign, empty};
+use crate::population::{GradeLine, Population, Summary};
+use crate::state::AppState;
+
+/// Classes of the tiers' colours, of what is not known, and of what was not there.
+const CLASSES: [&str; 6] = ["tier-0", "tier-1", "tier-2", "tier-3", "tier-none", "tier-new"];
+
+/// The page.
+pub async fn page(
+    state: web::Data<AppState>,
+    visitor: Visitor,
+) -> Result<HttpResponse, ApiError> {
+    let texts = visitor.texts();
+    let Some(population) = state.people.now() else {
+        return Ok(empty::no_people(&state, &visitor, Section::Overview));
+    };
+    if population.len() == 0 {
+        return Ok(empty::no_customers(&visitor, Section::Overview));
+    }
+    let running = campaign::running(&state, &visitor).await?;
+    let body = html! {
+        div.heading {
+            h1 { (texts.overview.title) }
+            p.lead { (lead(&visitor, &population)) }
+        }
+        (questions(&visitor, &population))
+        (tiers(&visitor, &population))
+        (flow(&visitor, &population))
+        div.columns {
+            (stages(&visitor, &population))
+            (value(&visitor, &population.summary))
+        }
+        (models(&state, &visitor, &population))
+        (running)
+    };
+    Ok(frame::page(&visitor, Section::Overview, texts.overview.title, body))
+}
+
+fn lead(visitor: &Visitor, population: &Population) -> String {
+    let texts = &visitor.texts().overview;
+    let customers = count(population.len() as u64);
+    let Some(as_of) = population.as_of_micros else { return (texts.as_of_scores)(&customers) };
+    let mut told = (texts.as_of)(&customers, &visitor.day(as_of));
+    if let Some(before) = population.before_micros {
+        told.push_str(" · ");
+        told.push_str(&(texts.moved)(&count(population.summary.moved()), &visitor.day(before)));
+    }
+    told
+}
+
+/// The questions that people come with, each a click from its answer.
+fn questions(visitor: &Visitor, population: &Population) -> Markup {
+    let texts = &visitor.texts().overview;
+    let at_risk: u64 = population.summary.grades.iter().map(|line| line.at_risk).sum();
+    let asked = [
+        (
+            "/customers?tier=drowsy&tier=half_asleep&sort=predicted",
+            texts.ask_leaving,
+            (texts.ask_leaving_what)(&count(at_risk)),
+        ),
+        ("/plan", texts.ask_wake, texts.ask_wake_what.to_owned()),
+        ("/customers?advised=yes&sort=predicted", texts.ask_with, texts.ask_with_what.to_owned()),
+        ("/campaigns", texts.ask_worked, texts.ask_worked_what.to_owned()),
+    ];
+    html! {
+        ul.questions {
+            @for (path, question, answer) in &asked {
+                li { a href=(path) { strong { (question) } span { (answer) } } }
+            }
+        }
+    }
+}
+
+fn tiers(visitor: &Visitor, population: &Population) -> Markup {
+    let texts = &visitor.texts().overview;
+    let (language, summary) = (visitor.language, &population.summary);
+    let before = |tier: usize| {
+        let known = summary.tier_moves.iter().take(LapseTier::ALL.len() + 1);
+        known.map(|to| to.iter().sum::<u64>()).nth(tier).unwrap_or(0)
+    };
+    html! {
+        section aria-labelledby="tiers" {
+            h2 #tiers { (texts.tiers) }
+            p.note { (texts.tiers_what) }
+            ul.tiles {
+                @for (place, tier) in LapseTier::ALL.into_iter().enumerate() {
+                    @let customers = summary.tiers[place];
+                    li {
+                        a.tile.(CLASSES[place]) href=(format!("/customers?tier={}", tier.text())) {
+                            span.name { (tier.said(language)) }
+                            strong { (count(customers)) }
+                            span.faint {
+                                (percent(customers as f64 / population.len() as f64, 1))
+                                @if let Some(then) = population.before_micros {
+                                    " · " (change(customers as i64 - before(place) as i64)) " "
+                                    (((texts.since)(&visitor.day(then))))
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if summary.tiers[LapseTier::ALL.len()] > 0 {
+                p.note {
+                    a href="/customers?tier=none" {
+                        (unknown(language)) ": " (count(summary.tiers[LapseTier::ALL.len()]))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn flow(visitor: &Visitor, population: &Population) -> Markup {
+    let texts = &visitor.texts().overview;
+    let (language, summary) = (visitor.language, &population.summary);
+    let (Some(before), Some(now)) = (population.before_micros, population.as_of_micros) else {
+        return html! {
+            section aria-labelledby="flow" { h2 #flow { (texts.flow) } p.note { (texts.flow_none) } }
+        };
+    };
+    let mut names: Vec<&str> = LapseTier::ALL.map(|tier| tier.said(language)).to_vec();
+    names.push(unknown(language));
+    names.push(texts.new);
+    let moves: Vec<Vec<u64>> = summary.tier_moves.iter().map(|to| to.to_vec()).collect();
+    let band = |place: usize, customers: u64| Band {
+        name: names[place].to_owned(),
+        told: count(customers),
+        class: CLASSES[place],
+    };
+    let from: Vec<Band> =
+        moves.iter().enumerate().map(|(place, to)| band(place, to.iter().sum())).collect();
+    let to: Vec<Band> = summary.tiers.iter().enumerate().map(|(p, n)| band(p, *n)).collect();
+    let words: Vec<&str> = LapseTier::ALL.map(LapseTier::text).into_iter().chain(["none", "absent"]).collect();
+    let what = (texts.flow_what)(&visitor.day(before), &visitor.day(now));
+    html! {
+        section aria-labelledby="flow" {
+            h2 #flow { (texts.flow) }
+            p.note { (what) }
+            figure.wide {
+                (charts::flow(&format!("{}. {what}", texts.flow), &from, &to, &moves))
+                details {
+                    summary { (visitor.texts().shell.as_table) }
+                    div.box tabindex="0" role="region" aria-label=(texts.flow) {
+                        table {
+                            thead { tr {
+                                th scope="col" { (texts.from) }
+                                @for place in 0..to.len() {
+                                    @if summary.tiers[place] > 0 { th.number scope="col" { (names[place]) } }
+                                }
+                            } }
+                            tbody {
+                                @for (source, row) in moves.iter().enumerate().filter(|(_, r)| r.iter().sum::<u64>() > 0) {
+                                    tr {
+                                        th scope="row" { (names[source]) }
+                                        @for (goal, customers) in row.iter().enumerate().filter(|(g, _)| summary.tiers[*g] > 0) {
+                                            td.number {
+                                                @if *customers == 0 { "0" } @else {
+                                                    a href=(format!("/customers?was_tier={}&tier={}", words[source], words[goal])) {
+                                                        (count(*customers))
+                                                    }
+                                                }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stages(visitor: &Visitor, population: &Population) -> Markup {
+    let texts = &visitor.texts().overview;
+    let (language, summary) = (visitor.language, &population.summary);
+    let all = population.len() as f64;
+    html! {
+        section aria-labelledby="stages" {
+            h2 #stages { (texts.stages) }
+            p.note { (texts.stages_what) }
+            table.full {
+                thead { tr {
+                    th scope="col" { (texts.stage) }
+                    th.number scope="col" { (texts.customers) }
+                    th.number scope="col" { (texts.share) }
+                    th.wide aria-hidden="true" {}
+                } }
+                tbody {
+                    @for (place, stage) in LifecycleStage::ALL.into_iter().enumerate() {
+                        @let customers = summary.stages[place];
+                        tr {
+                            th scope="row" {
+                                a href=(format!("/customers?stage={}", stage.text())) { (stage.said(language)) }
+                            }
+                            td.number { (count(customers)) }
+                            td.number { (percent(customers as f64 / all, 1)) }
+                            td.wide aria-hidden="true" { (charts::bar(customers as f64 / all, "series")) }
+                        }
+                    }
+                }
+            }
+            (passages(visitor, population))
+        }
+    }
+}
+
+fn passages(visitor: &Visitor, population: &Population) -> Markup {
+    let texts = &visitor.texts().overview;
+    let (language, summary) = (visitor.language, &population.summary);
+    let (Some(before), Some(now)) = (population.before_micros, population.as_of_micros) else {
+        return html! {};
+    };
+    let stages = LifecycleStage::ALL;
+    let was = stages.map(Some).into_iter().enumerate().chain([(stages.len() + 1, None)]);
+    html! {
+        details {
+            summary { (texts.passages) }
+            p.note { ((texts.passages_what)(&visitor.day(before), &visitor.day(now))) }
+            div.box tabindex="0" role="region" aria-label=(texts.passages) {
+                table {
+                    thead { tr {
+                        th scope="col" { (texts.came_from) }
+                        @for stage in stages { th.number scope="col" { (stage.said(language)) } }
+                    } }
+                    tbody {
+                        @for (place, from) in was {
+                            tr {
+                                th scope="row" { (from.map_or(texts.new, |stage| stage.said(language))) }
+                                @for (goal, to) in stages.into_iter().enumerate() {
+                                    @let customers = summary.stage_moves[place][goal];
+                                    @let word = from.map_or("absent", LifecycleStage::text);
+                                    td.number {
+                                        @if customers == 0 { "0" } @else {
+                                            a href=(format!("/customers?was_stage={word}&stage={}", to.text())) { (count(customers)) }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn value(visitor: &Visitor, summary: &Summary) -> Markup {
+    let texts = &visitor.texts().overview;
+    let grades = Grade::ALL.map(Some).into_iter().chain([None]);
+    let lines: Vec<(Option<Grade>, GradeLine)> =
+        grades.zip(summary.grades).filter(|(_, line)| line.customers > 0).collect();
+    let mut total = GradeLine::default();
+    for (_, line) in &lines {
+        total.customers += line.customers;
+        total.historic += line.historic;
+        total.predicted += line.predicted;
+        total.at_risk += line.at_risk;
+        total.predicted_at_risk += line.predicted_at_risk;
+    }
+    let word = |grade: Option<Grade>| grade.map_or("none", Grade::text);
+    let name = |grade: Option<Grade>| grade.map_or(texts.no_grade, Grade::text);
+    let cells = |line: &GradeLine| {
+        html! {
+            td.number { (visitor.short_money(line.historic)) }
+            td.number { (visitor.short_money(line.predicted)) }
+        }
+    };
+    html! {
+        section aria-labelledby="value" {
+            h2 #value { (texts.value) }
+            p.note { (texts.value_what) }
+            @if summary.valued == 0 { p.note { (texts.no_value) } }
+            div.box tabindex="0" role="region" aria-label=(texts.value) {
+                table.full {
+                    thead { tr {
+                        th scope="col" { (texts.grade) }
+                        th.number scope="col" { (texts.customers) }
+                        th.number scope="col" { (texts.historic) }
+                        th.number scope="col" { (texts.predicted) }
+                        th.number scope="col" { (texts.at_risk) }
+                        th.number scope="col" { (texts.at_risk_value) }
+                    } }
+                    tbody {
+                        @for (grade, line) in &lines {
+                            tr {
+                                th scope="row" { a href=(format!("/customers?grade={}", word(*grade))) { (name(*grade)) } }
+                                td.number { (count(line.customers)) }
+                                (cells(line))
+                                td.number {
+                                    a href=(format!("/customers?grade={}&tier=drowsy&tier=half_asleep&sort=predicted", word(*grade))) {
+                                        (count(line.at_risk))
+                                    }
+                                }
+                                td.number { (visitor.short_money(line.predicted_at_risk)) }
+                            }
+                        }
+                    }
+                    tfoot { tr {
+                        th scope="row" { (texts.total) }
+                        td.number { (count(total.customers)) }
+                        (cells(&total))
+                        td.number { (count(total.at_risk)) }
+                        td.number { (visitor.short_money(total.predicted_at_risk)) }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn models(state: &AppState, visitor: &Visitor, population: &Population) -> Markup {
+    let texts = &visitor.texts().overview;
+    let served = state.models.served();
+    if served.is_empty() {
+        return empty::no_model(visitor);
+    }
+    html! {
+        section aria-labelledby="models" {
+            h2 #models { (texts.models) }
+            p.note { (texts.models_what) }
+            div.box tabindex="0" role="region" aria-label=(texts.models) {
+                table.full {
+                    thead { tr {
+                        th scope="col" { (texts.model) }
+                        th scope="col" { (texts.verdict) }
+                        th.number scope="col" { (texts.error_rate) }
+                        th.number scope="col" { (texts.miss_rate) }
+                        th.number scope="col" { (texts.age) }
+                        th scope="col" { (texts.drift) }
+                    } }
+                    tbody {
+                        @for one in served.values() {
+                            @let model = &one.current;
+                            tr {
+                                th scope="row" {
+                                    a href=(format!("/models/{}", model.name())) { (model.name()) }
+                                    " " span.faint { (texts.version) " " (model.version) }
+                                }
+                                td { (verdict_badge(model, visitor)) }
+                                td.number { (judged(model, "error_rate")) }
+                                td.number { (judged(model, "miss_rate")) }
+                                td.number { ((texts.days_old)(age_days(model))) }
+                                td { (drift(model, population, visitor)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A model's verdict as a badge.
+pub fn verdict_badge(model: &Model, visitor: &Visitor) -> Markup {
+    let Some(said) = &model.manifest.verdict else {
+        return html! { span.faint { (visitor.texts().shell.not_known) } };
+    };
+    let class = match said.verdict.as_str() {
+        "usable" => "good",
+        "unusable" => "bad",
+        _ => "unsure",
+    };
+    html! { span.badge.(class) { (verdict(&said.verdict, visitor.language)) } }
+}
+
+/// A rate of the judgement, between its bounds.
+pub fn judged(model: &Model, name: &str) -> String {
+    let rate = model.manifest.metrics.as_ref().and_then(|metrics| metrics.get(name));
+    let part = |key: &str| rate.and_then(|rate| rate.get(key)).and_then(serde_json::Value::as_f64);
+    match (part("value"), part("low"), part("high")) {
+        (Some(value), Some(low), Some(high)) => {
+            format!("{} [{}, {}]", percent(value, 1), percent(low, 1), percent(high, 1))
+        }
+        (Some(value), ..) => percent(value, 1),
+        _ => crate::pages::locale::UNKNOWN.to_owned(),
+    }
+}
+
+/// Days since a model was written.
+pub fn age_days(model: &Model) -> u64 {
+    let age = model.written.and_then(|written| SystemTime::now().duration_since(written).ok());
+    age.unwrap_or_default().as_secs() / 86_400
+}
+
+/// Below the first PSI customers are as they were, from the second on they are others (the field's usual limits).
+const SMALL: f64 = 0.1;
+const LARGE: f64 = 0.25;
+/// Fewest customers that are compared.
+const FEWEST: usize = 100;
+
+/// How far the store's latest scores are from those that the model was made with.
+fn drift(model: &Model, population: &Population, visitor: &Visitor) -> Markup {
+    let texts = &visitor.texts().overview;
+    let none = || html! { span.faint { (texts.drift_none) } };
+    let Some(reference) = &model.manifest.reference else { return none() };
+    let scores = population.scores.iter().find(|scores| scores.model == model.name());
+    let Some(scores) = scores else { return none() };
+    let then = reference.probabilities.cells();
+    let mut now = vec![0.0; then.len()];
+    let known = scores.probability.iter().filter(|probability| !probability.is_nan());
+    let mut rows = 0;
+    for probability in known {
+        now[reference.probabilities.cell_of(*probability)] += 1.0;
+        rows += 1;
+    }
+    if rows < FEWEST {
+        return none();
+    }
+    let psi = psi(
+        Spread { cells: &then, rows: reference.effective_rows },
+        Spread { cells: &now, rows: rows as f64 },
+    );
+    let (class, told) = match psi {
+        psi if psi < SMALL => ("good", texts.drift_small),
+        psi if psi < LARGE => ("unsure", texts.drift_some),
+        _ => ("bad", texts.drift_large),
+    };
+    html! {
+        span.badge.(class) { (told) } " "
+        span.faint { "PSI " (crate::pages::locale::number(psi, 2)) }
+    }
+}
