@@ -110,7 +110,7 @@ fn states_are_kept_from_cutoff_to_cutoff() {
                    cutoffs = [\"2024-02-01\"]\n";
     fs::write(at.join("rekindle.toml"), project).unwrap();
     let said = |cutoff: &str| {
-        let words = ["customers", "--cutoff", cutoff, "--store", "customers.db"];
+        let words = ["customers", "--cutoff", cutoff, "--store", "customers.db", "--events", "2"];
         String::from_utf8(run(at, &words).stderr).unwrap()
     };
     let first = said("2024-02-01");
@@ -130,6 +130,59 @@ fn states_are_kept_from_cutoff_to_cutoff() {
     assert_eq!(states[0]["valid_from"], "2024-02-01T00:00:00.000000Z");
     assert_eq!(states[0]["as_of"], "2024-02-02T00:00:00.000000Z");
     assert_eq!(states[1]["lifecycle_stage"], "first_time");
+    // The newest events before the cutoff that was asked for last.
+    let told = |customer: &str| -> serde_json::Value {
+        let text = done(at, &["store", "export", "customers.db", customer]);
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["events"].clone()
+    };
+    let event = |time: &str, kind: &str, amount: Option<f64>| {
+        let (product, channel) = (None::<&str>, None::<&str>);
+        json!({ "occurred_at": format!("{time}T00:00:00.000000Z"), "kind": kind, "amount": amount,
+                "product": product, "channel": channel })
+    };
+    assert_eq!(told("bob"), json!([event("2024-01-25", "session", None)]));
+    assert!(said("2024-07-01").contains("events of 2 customers put into customers.db"));
+    let newest = [event("2024-06-20", "purchase", Some(5.0)), event("2024-01-25", "session", None)];
+    assert_eq!(told("bob"), json!(newest));
+    assert_eq!(told("ann").as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn reasons_are_kept_in_every_language_and_are_those_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mut model = small_model::artifact("churn", 0.0);
+    model.manifest.expected_addends = Some(vec![0.0; 4]);
+    let registry = Registry::create(&at.join("registry")).unwrap();
+    registry.add(&model, &[]).unwrap();
+    registry.promote("churn", 1).unwrap();
+    fs::write(at.join("customers.csv"), TABLE).unwrap();
+    let words = ["score", "registry/churn", "customers.csv", "--reasons", "2", "-o", "scores.csv"];
+    done(at, &[&words[..], &["--store", "customers.db", "--language", "zh"]].concat());
+    let with = fs::read_to_string(at.join("scores.csv")).unwrap();
+    let chinese = done(at, &[&words[..5], &["--language", "zh"]].concat());
+    assert_eq!(with, chinese);
+    let english = done(at, &words[..5]);
+    let cells = |table: &str, customer: &str| -> Vec<String> {
+        let mut reader = csv::Reader::from_reader(table.as_bytes());
+        let rows = reader.records().map(|row| row.unwrap());
+        let row = rows.into_iter().find(|row| &row[0] == customer).unwrap();
+        row.iter().skip(6).map(str::to_owned).collect()
+    };
+    for customer in ["ann", "bob", "0017"] {
+        let reasons = &kept(at, customer)[0].reasons;
+        let english_texts: Vec<_> = reasons.iter().map(|reason| reason.english.clone()).collect();
+        let chinese_texts: Vec<_> = reasons.iter().map(|reason| reason.chinese.clone()).collect();
+        assert_eq!(english_texts, cells(&english, customer));
+        assert_eq!(chinese_texts, cells(&chinese, customer));
+        assert!(reasons[0].contribution.abs() >= reasons[1].contribution.abs());
+    }
+    let told: serde_json::Value =
+        serde_json::from_str(&done(at, &["store", "export", "customers.db", "ann"])).unwrap();
+    assert_eq!(told["scores"][0]["reasons"], json!(kept(at, "ann")[0].reasons));
+    // Kept without reasons again, there are none.
+    done(at, &["score", "registry/churn", "customers.csv", "--store", "customers.db"]);
+    assert!(kept(at, "ann")[0].reasons.is_empty());
 }
 
 #[test]
@@ -165,13 +218,14 @@ fn a_customer_is_exported_and_erased_at_the_command_line() {
         serde_json::from_slice(&fs::read(at.join("ann.json")).unwrap()).unwrap();
     assert_eq!(told["customer_id"], "ann");
     assert_eq!(told["scores"][0]["probability"], kept(at, "ann")[0].probability);
+    assert_eq!(told["past_scores"][0]["percentile"], kept(at, "ann")[0].percentile);
     assert_eq!(told["decisions"][0]["campaign"], "spring");
     assert_eq!(told["decisions"][0]["action"], "voucher");
     assert_eq!(told["outcomes"][0]["occurred_at"], "2023-11-14T22:13:20.000000Z");
     let erased = run(at, &["store", "erase", "customers.db", "ann"]);
     let said = String::from_utf8(erased.stderr).unwrap();
-    let expected = "customers.db: 3 rows of ann erased (decisions 1, contacts 0, outcomes 1, \
-                    customer_states 0, customer_scores 1)";
+    let expected = "customers.db: 4 rows of ann erased (decisions 1, contacts 0, outcomes 1, \
+                    customer_states 0, customer_scores 1, score_history 1, customer_events 0)";
     assert!(erased.status.success() && said.contains(expected), "{said}");
     let gone = refused(at, &["store", "export", "customers.db", "ann"]);
     assert!(gone.contains("nothing is held of customer \"ann\""), "{gone}");

@@ -74,7 +74,7 @@ fn a_log_becomes_a_value_for_each_customer_the_same_on_any_number_of_threads() {
     assert_eq!(key.len(), 6);
     let rows = rows(&folder.path().join("values.csv"));
     assert_eq!(rows.len() as u64, document["customers"].as_u64().unwrap());
-    let mut orders = 0.0;
+    let (mut orders, mut far) = (0.0, 0);
     for row in &rows {
         let alive = number(row, "probability_alive");
         if number(row, "historic_number_of_orders") == 0.0 {
@@ -86,8 +86,13 @@ fn a_log_becomes_a_value_for_each_customer_the_same_on_any_number_of_threads() {
         let total = number(row, "historic_clv") + number(row, "predicted_clv");
         assert_eq!(number(row, "total_clv"), total);
         assert!(["A", "B", "C"].contains(&row["grade"].as_str()), "{row:?}");
+        let next = NEXT.map(|column| row[column].as_str());
+        // The end may be too far to be a date.
+        assert!(next[1] <= next[0] && (next[2].is_empty() || next[0] <= next[2]), "{row:?}");
+        far += usize::from(!next[2].is_empty() && next[1] < next[0] && next[0] < next[2]);
         orders += number(row, "predicted_number_of_orders");
     }
+    assert!(far > rows.len() / 4, "{far} intervals of {} customers", rows.len());
     let told = document["predicted_number_of_orders"].as_f64().unwrap();
     assert!((orders - told).abs() < 1e-6 * told, "{orders} {told}");
     // Who is listed as key is not among those of grade C.
@@ -178,6 +183,13 @@ fn a_table_of_frequency_recency_and_t_is_fitted() {
     }
 }
 
+/// The day of the next order, and the interval around it.
+const NEXT: [&str; 3] = [
+    "expected_date_of_next_order",
+    "expected_date_of_next_order_from",
+    "expected_date_of_next_order_until",
+];
+
 #[test]
 fn values_are_kept_with_tier_stage_and_grade_in_one_row() {
     let folder = shop("");
@@ -204,6 +216,11 @@ fn values_are_kept_with_tier_stage_and_grade_in_one_row() {
                 None => assert!(number(row, column).is_nan(), "{told}"),
             }
         }
+        for column in NEXT {
+            assert_eq!(state[column].as_str().unwrap_or_default(), row[column], "{told}");
+        }
+        let orders = state["predicted_number_of_orders"].as_f64().unwrap_or(f64::NAN);
+        assert_eq!(orders.to_bits(), number(row, "predicted_number_of_orders").to_bits(), "{told}");
     }
     // Seen again, nobody has changed.
     let done = run(at, &words, "2");

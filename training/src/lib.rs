@@ -12,6 +12,7 @@ pub mod families;
 pub mod question;
 
 pub mod contacted;
+pub mod newest;
 pub mod panel;
 pub mod snapshot;
 

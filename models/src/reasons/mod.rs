@@ -44,6 +44,14 @@ pub struct Reason<'a> {
     pub text: String,
 }
 
+/// What moved a customer's margin, not yet in words: small, so that those of many customers can be held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cause {
+    topic: u32,
+    feature: u32,
+    contribution: f64,
+}
+
 /// Why a model tells no reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoReasons {
@@ -161,16 +169,26 @@ impl Reasons {
         most: usize,
         language: Language,
     ) -> Vec<Vec<Reason<'_>>> {
+        let causes = self.causes(model, rows, most);
+        let told = rows.iter().zip(&causes).map(|(row, causes)| self.told(row, causes, language));
+        told.collect()
+    }
+
+    /// What [`Reasons::of_rows`] tells, not yet in words: contributions are the long part of the work, and are found once
+    /// for all languages.
+    pub fn causes(&self, model: &Fitted, rows: &Rows, most: usize) -> Vec<Vec<Cause>> {
         if rows.is_empty() {
             return Vec::new();
         }
         let contributions = self.contributions(model, rows);
-        let width = rows.width();
         let numbers = contributions.chunks_exact(contributions.len() / rows.len());
-        rows.iter()
-            .zip(numbers)
-            .map(|(row, numbers)| self.strongest(row, &numbers[..width], most, language))
-            .collect()
+        numbers.map(|numbers| self.strongest(&numbers[..rows.width()], most)).collect()
+    }
+
+    /// Causes of a row in words.
+    pub fn told(&self, row: &[f64], causes: &[Cause], language: Language) -> Vec<Reason<'_>> {
+        let speaker = Speaker { language, words: &self.words };
+        causes.iter().map(|cause| self.reason(cause, row, speaker)).collect()
     }
 
     fn contributions(&self, model: &Fitted, rows: &Rows) -> Vec<f64> {
@@ -185,43 +203,34 @@ impl Reasons {
         }
     }
 
-    fn strongest(
-        &self,
-        row: &[f64],
-        contributions: &[f64],
-        most: usize,
-        language: Language,
-    ) -> Vec<Reason<'_>> {
+    fn strongest(&self, contributions: &[f64], most: usize) -> Vec<Cause> {
         let sum = |topic: &Topic| topic.features.iter().map(|&place| contributions[place]).sum();
-        let mut moved: Vec<(f64, &Topic)> =
-            self.topics.iter().map(|topic| (sum(topic), topic)).collect();
+        let mut moved: Vec<(f64, u32)> = self.topics.iter().map(sum).zip(0..).collect();
         moved.retain(|(sum, _)| *sum != 0.0);
         moved.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
         moved.truncate(most);
-        let speaker = Speaker { language, words: &self.words };
-        let reason = |(sum, topic)| self.reason(sum, topic, (row, contributions), speaker);
-        moved.into_iter().map(reason).collect()
+        let cause = |(sum, topic): (f64, u32)| {
+            let way = |place: &usize| contributions[*place] * sum.signum();
+            let features = self.topics[topic as usize].features.iter();
+            let first = features.rev().max_by(|a, b| way(a).total_cmp(&way(b)));
+            let feature = *first.expect("a topic has a feature") as u32;
+            Cause { topic, feature, contribution: sum }
+        };
+        moved.into_iter().map(cause).collect()
     }
 
-    fn reason<'a>(
-        &'a self,
-        sum: f64,
-        topic: &'a Topic,
-        (row, contributions): (&[f64], &[f64]),
-        speaker: Speaker<'_>,
-    ) -> Reason<'a> {
-        let way = |place: &usize| contributions[*place] * sum.signum();
-        let first = topic.features.iter().rev().max_by(|a, b| way(a).total_cmp(&way(b)));
-        let place = *first.expect("a topic has a feature");
+    fn reason(&self, cause: &Cause, row: &[f64], speaker: Speaker<'_>) -> Reason<'_> {
+        let Cause { topic, feature, contribution } = *cause;
+        let place = feature as usize;
         let (value, phrase) = self.said(place, row, speaker);
-        let group = topic.group.as_deref();
+        let group = self.topics[topic as usize].group.as_deref();
         let (comma, colon) = match speaker.language {
             Language::English => (", ", ": "),
             Language::Chinese => ("，", "："),
         };
         let named = group.map_or_else(String::new, |group| speaker.word(group) + comma);
-        let text = format!("{named}{phrase}{colon}{sum:+.2}");
-        Reason { feature: &self.told[place].field.name, value, group, contribution: sum, text }
+        let text = format!("{named}{phrase}{colon}{contribution:+.2}");
+        Reason { feature: &self.told[place].field.name, value, group, contribution, text }
     }
 
     /// A feature's cell, and what it says.

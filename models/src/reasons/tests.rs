@@ -333,6 +333,16 @@ fn the_strongest_come_first_and_windows_of_a_behaviour_are_one_reason() {
     assert_eq!(told[1][3].value, serde_json::Value::Null);
     assert_eq!(of(1, Language::Chinese)[0][0].text, "城市：Ghent：+0.30");
     assert!(of(0, Language::English)[0].is_empty());
+    // Found once, told in each language.
+    let causes = reasons.causes(&model, &rows, 9);
+    for language in [Language::English, Language::Chinese] {
+        let each: Vec<_> = rows
+            .iter()
+            .zip(&causes)
+            .map(|(row, causes)| reasons.told(row, causes, language))
+            .collect();
+        assert_eq!(each, of(9, language));
+    }
     assert!(
         reasons.of_rows(&model, &Rows::from_cells(5, Vec::new()), 3, Language::English).is_empty()
     );

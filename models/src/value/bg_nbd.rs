@@ -102,13 +102,13 @@ impl BgNbd {
         (c / (a - 1.0) * (1.0 - left)).max(0.0)
     }
 
-    /// Days until an even chance that the customer, if they have not left, has bought again.
-    pub fn median_wait(&self, of: &Repeats) -> f64 {
-        median_wait(self.r + f64::from(of.count()), self.alpha + of.age())
+    /// Days within which the customer, if they have not left, buys again with a probability of `share`, in [0, 1).
+    pub fn wait_quantile(&self, of: &Repeats, share: f64) -> f64 {
+        wait_quantile(self.r + f64::from(of.count()), self.alpha + of.age(), share)
     }
 }
 
-/// The median of a wait whose rate is gamma distributed: (1 + t / rate)^-shape = 1/2.
-pub(super) fn median_wait(shape: f64, rate: f64) -> f64 {
-    rate * (std::f64::consts::LN_2 / shape).exp_m1()
+/// A quantile of a wait whose rate is gamma distributed: (1 + t / rate)^-shape = 1 - share.
+pub(super) fn wait_quantile(shape: f64, rate: f64, share: f64) -> f64 {
+    rate * (-(-share).ln_1p() / shape).exp_m1()
 }

@@ -99,11 +99,12 @@ impl PurchaseModel {
         self.expected_if_alive(of, days) * self.probability_alive(of)
     }
 
-    /// Days until an even chance that the customer, if they have not left, has bought again.
-    pub fn median_wait(&self, of: &Repeats) -> f64 {
+    /// Days within which the customer, if they have not left, buys again with a probability of `share`, in [0, 1); at 1/2
+    /// the median of the wait.
+    pub fn wait_quantile(&self, of: &Repeats, share: f64) -> f64 {
         match self {
-            PurchaseModel::BgNbd(model) => model.median_wait(of),
-            PurchaseModel::ParetoNbd(model) => model.median_wait(of),
+            PurchaseModel::BgNbd(model) => model.wait_quantile(of, share),
+            PurchaseModel::ParetoNbd(model) => model.wait_quantile(of, share),
         }
     }
 }

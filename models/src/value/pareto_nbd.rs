@@ -4,7 +4,7 @@
 //! nothing.
 
 use crate::error::Result;
-use crate::value::bg_nbd::median_wait;
+use crate::value::bg_nbd::wait_quantile;
 use crate::value::repeats::{Repeats, check};
 use crate::value::special::{ln_rising, unit_series};
 
@@ -87,8 +87,8 @@ impl ParetoNbd {
         (r + x) * (beta + of.age()) / (alpha + of.age()) * life
     }
 
-    /// Days until an even chance that the customer, if they have not left, has bought again.
-    pub fn median_wait(&self, of: &Repeats) -> f64 {
-        median_wait(self.r + f64::from(of.count()), self.alpha + of.age())
+    /// Days within which the customer, if they have not left, buys again with a probability of `share`, in [0, 1).
+    pub fn wait_quantile(&self, of: &Repeats, share: f64) -> f64 {
+        wait_quantile(self.r + f64::from(of.count()), self.alpha + of.age(), share)
     }
 }

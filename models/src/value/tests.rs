@@ -190,7 +190,8 @@ proptest! {
                     prop_assert!(expected >= fewer * (1.0 - 1e-9), "{model:?} {of:?} {days} {expected} {fewer}");
                     fewer = expected;
                 }
-                prop_assert!(model.median_wait(&of) > 0.0);
+                let waits = [0.1, 0.5, 0.9].map(|share| model.wait_quantile(&of, share));
+                prop_assert!(0.0 < waits[0] && waits[0] < waits[1] && waits[1] < waits[2], "{waits:?}");
             }
         }
     }
@@ -205,6 +206,32 @@ proptest! {
         let found = model.expected_mean(days, mean).unwrap();
         let (low, high) = (all.min(mean), all.max(mean));
         prop_assert!(low * (1.0 - 1e-12) <= found && found <= high * (1.0 + 1e-12));
+    }
+}
+
+/// The probability of no purchase within some days, of a customer whose rate is gamma distributed: the slow way, an
+/// integral over all rates, summed on a grid of their logarithms.
+fn no_purchase(shape: f64, rate: f64, days: f64) -> f64 {
+    let at = |step: i32| f64::from(step) * 0.01;
+    let sum = |days: f64| -> f64 {
+        let weight = |s: f64| (shape * (s + rate.ln()) - (rate + days) * s.exp()).exp();
+        (-8_000..2_000).map(|step| weight(at(step))).sum()
+    };
+    sum(days) / sum(0.0)
+}
+
+#[test]
+fn quantiles_of_the_wait_are_those_of_an_integral_over_all_rates() {
+    for (count, last, age) in [(0, 0.0, 40.0), (1, 5.0, 90.0), (12, 80.0, 81.0)] {
+        let of = Repeats::new(count, last, age).unwrap();
+        for family in PurchaseFamily::ALL {
+            let model = family.with([0.6, 9.0, 0.8, 2.5]).unwrap();
+            for share in [0.0, 0.1, 0.5, 0.9] {
+                let wait = model.wait_quantile(&of, share);
+                let slow = no_purchase(0.6 + f64::from(count), 9.0 + age, wait);
+                assert!((slow - (1.0 - share)).abs() < 1e-9, "{model:?} {of:?} {share} {slow}");
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::commands::keeping::Held;
 use crate::commands::log::{LogArgs, gather, log_end, settled};
 use crate::commands::{Talk, format_of, print, write_whole};
 use crate::customers::{Customers, bound};
+use crate::newest::Newest;
 use crate::panel::check_begun;
 use crate::project::Project;
 use crate::report::{passages_terminal, shares_terminal};
@@ -41,6 +42,10 @@ pub struct CustomersCommand {
     /// changed: a SQLite file (customers.db, sqlite:FILE) or postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
+    /// Put so many of each customer's newest events before the last cutoff into the store, too, in the place of
+    /// those that are there
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "store", value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    events: u16,
     /// Print the counts as JSON
     #[arg(long)]
     json: bool,
@@ -80,6 +85,10 @@ impl CustomersCommand {
         let customers = Customers::describe(&log, &rules, &zone, &cutoffs)?;
         write_whole(&self.output, |mut to| customers.sheet().write(&mut to, format))?;
         if let Some(held) = held {
+            let newest = Newest { cutoff: customers.cutoff, most: usize::from(self.events) };
+            if newest.most > 0 {
+                held.keep_events(&log, newest, talk)?;
+            }
             held.keep_states(customers.cutoff, &states(&customers), talk)?;
         }
         let cutoff = zone.text(customers.cutoff);
@@ -108,7 +117,7 @@ impl CustomersCommand {
 }
 
 /// What each customer is at the cutoff.
-fn states(customers: &Customers) -> Vec<CustomerState> {
+pub(super) fn states(customers: &Customers) -> Vec<CustomerState> {
     let state = |(id, state): &(String, customer::CustomerState)| CustomerState {
         customer_id: id.clone(),
         lapse_tier: state.lapse_tier.map(|tier| tier.text().to_owned()),

@@ -1,16 +1,20 @@
 //! What a run keeps in a store, whose calls are awaited here.
 
 use std::future::Future;
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use rekindle_models::artifact::Manifest;
 use rekindle_models::frame::Frame;
 use rekindle_models::scorer::Score;
-use rekindle_store::{CustomerState, PutStates, Store, StoredScore};
+use rekindle_store::{CustomerState, PutStates, Store, StoredReason, StoredScore};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::build::GatheredLog;
 use crate::commands::Talk;
+use crate::ingest::Room;
+use crate::newest::Newest;
 
 /// Scores or states kept in one transaction: enough to pay for it, few enough to lie in memory twice.
 const TOGETHER: usize = 100_000;
@@ -75,6 +79,21 @@ impl Held {
         Ok(())
     }
 
+    /// Keeps each customer's newest events of a log.
+    ///
+    /// # Errors
+    /// When spilled events cannot be read, or the store refuses.
+    pub fn keep_events(&self, log: &GatheredLog, newest: Newest, talk: Talk) -> Result<()> {
+        let (mut room, mut put) = (Room::default(), 0);
+        for partition in 0..log.events.partitions() {
+            let customers = newest.of_partition(log, partition, &mut room)?;
+            self.wait(self.store.put_events(&customers))?;
+            put += customers.len();
+        }
+        talk.say(&format!("events of {put} customers put into {}", self.store.shown()));
+        Ok(())
+    }
+
     /// Ends its connections.
     pub fn close(self) {
         self.runtime.block_on(self.store.close());
@@ -128,15 +147,20 @@ impl<'a> Keeping<'a> {
         Ok(Keeping { held: Held::open(address)?, model_name: &manifest.model_name, model_version })
     }
 
-    /// Keeps all scores, as made now, with the columns of [`KEPT`] that the table has; `id` is the place of customers'
-    /// ids. Rows without one are counted and left out.
+    /// Keeps all scores, as made now, with the columns of [`KEPT`] that the table has and with `reasons` of rows; `id` is
+    /// the place of customers' ids. Rows without one are counted and left out.
     ///
     /// # Errors
     /// When the store refuses.
-    pub fn put(self, scores: &[Score], frame: &Frame, id: usize, talk: Talk) -> Result<()> {
+    pub fn put(
+        self,
+        (scores, reasons): (&[Score], &dyn Fn(Range<usize>) -> Vec<Vec<StoredReason>>),
+        (frame, id): (&Frame, usize),
+        talk: Talk,
+    ) -> Result<()> {
         let scored_at_micros = now_micros()?;
         let places = KEPT.map(|column| frame.schema().place(column));
-        let kept = |row: usize| {
+        let kept = |(row, reasons): (usize, Vec<StoredReason>)| {
             let customer_id = frame.text(id, row).filter(|id| !id.is_empty())?.into_owned();
             let Score { probability, percentile, positive } = scores[row];
             let [cutoff, lapse_tier, lifecycle_stage, grade] =
@@ -153,13 +177,14 @@ impl<'a> Keeping<'a> {
                 grade,
                 cutoff,
                 scored_at_micros,
-                reasons: Vec::new(),
+                reasons,
             })
         };
         let mut put = 0;
         for first in (0..scores.len()).step_by(TOGETHER) {
             let rows = first..(first + TOGETHER).min(scores.len());
-            let together: Vec<StoredScore> = rows.filter_map(kept).collect();
+            let together: Vec<StoredScore> =
+                rows.clone().zip(reasons(rows)).filter_map(kept).collect();
             self.held.wait(self.held.store.put_scores(&together))?;
             put += together.len();
         }

@@ -29,6 +29,7 @@ mod simulate;
 mod speed;
 mod store;
 mod value;
+mod why;
 
 pub use github::annotate;
 

@@ -1,6 +1,7 @@
 //! `rekindle score`: a table of customers in, their scores out.
 
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +14,7 @@ use rekindle_models::reasons::{MOST_REASONS, Reason, Reasons};
 use rekindle_models::scorer::Score as Scored;
 
 use crate::commands::keeping::{KEPT, Keeping};
+use crate::commands::why::Why;
 use crate::commands::{Found, Talk, load_model, write_whole};
 use crate::holdout::bind;
 
@@ -37,7 +39,8 @@ pub struct Score {
     /// The table's columns cutoff, lapse_tier, lifecycle_stage and grade are kept beside it
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
-    /// Add so many columns with what moved each customer's score most, in words, the strongest first
+    /// Add so many columns with what moved each customer's score most, in words, the strongest first; with
+    /// --store they are kept beside the score, in every language
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=i64::from(MOST_REASONS)))]
     reasons: u8,
     /// The language of reasons: en, zh
@@ -102,20 +105,23 @@ impl Score {
             write_whole(path, |to| write_contributions(to, &frame, id, schema, &blocks))?;
             talk.say(&format!("contributions written to {}", path.display()));
         }
-        let told = |span: std::ops::Range<usize>| match &reasons {
-            Some(reasons) => {
-                let rows = binding.rows(&frame, span);
-                reasons.of_rows(&artifact.scorer.model, &rows, most, self.language)
-            }
-            None => vec![Vec::new(); span.len()],
-        };
-        let columns = (names, (most, &told as &dyn Fn(_) -> _));
+        let why =
+            reasons.map(|reasons| Why::find(reasons, &artifact.scorer, (&binding, &frame), most));
         if let Some((store, id)) = store.zip(id) {
-            store.put(&scores, &frame, id, talk)?;
+            let stored = |span: Range<usize>| match &why {
+                Some(why) => why.stored(span),
+                None => vec![Vec::new(); span.len()],
+            };
+            store.put((&scores, &stored), (&frame, id), talk)?;
         }
         let Some(output) = self.output.or_else(|| self.store.is_none().then(|| "-".into())) else {
             return Ok(0);
         };
+        let told = |span: Range<usize>| match &why {
+            Some(why) => why.told(span, self.language),
+            None => vec![Vec::new(); span.len()],
+        };
+        let columns = (names, (most, &told as &dyn Fn(_) -> _));
         deliver(&output, |to| write(to, &frame, id, &scores, columns))?;
         if output != Path::new("-") {
             talk.say(&format!("{} customers scored into {}", scores.len(), output.display()));
@@ -146,7 +152,7 @@ fn write_contributions(
     frame: &Frame,
     id: Option<usize>,
     schema: &Schema,
-    explain: &dyn Fn(std::ops::Range<usize>) -> Vec<f64>,
+    explain: &dyn Fn(Range<usize>) -> Vec<f64>,
 ) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(to);
     if id.is_some() {
@@ -171,9 +177,9 @@ fn write_contributions(
 }
 
 /// Reasons of a span of rows, so many at most of each.
-type Told<'a> = (usize, &'a dyn Fn(std::ops::Range<usize>) -> Vec<Vec<Reason<'a>>>);
+type Told<'a> = (usize, &'a dyn Fn(Range<usize>) -> Vec<Vec<Reason<'a>>>);
 
-/// Rows whose reasons are found together.
+/// Rows whose reasons are told together.
 const TOLD: usize = 8_192;
 
 fn write(

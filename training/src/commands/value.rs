@@ -143,7 +143,7 @@ impl ValueCommand {
 
 /// When customers are looked at. A period is held out where it leaves enough to learn from; as long as
 /// the span where the log is twice that, else a third of the log.
-fn dates(first: i64, now: i64, span_days: u32, zone: &Zone) -> Dates {
+pub(super) fn dates(first: i64, now: i64, span_days: u32, zone: &Zone) -> Dates {
     let known_days = zone.day(now - 1) - zone.day(first) + 1;
     let span = i64::from(span_days);
     let days = if known_days >= 2 * span { span } else { known_days / 3 };

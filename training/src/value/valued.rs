@@ -27,9 +27,13 @@ pub struct Worth {
     pub profit_per_order: f64,
     /// That they have not left.
     pub alive: f64,
-    /// Days from the last known day until an even chance of a purchase, if they have not left.
-    pub wait_days: f64,
+    /// Days from the last known day within which they buy again, if they have not left, with the probabilities of
+    /// [`WAIT_SHARES`].
+    pub wait_days: [f64; 3],
 }
+
+/// The ends of an 80 % interval for the wait for the next purchase, and its median between them.
+const WAIT_SHARES: [f64; 3] = [0.1, 0.5, 0.9];
 
 /// The customers of a log, valued.
 #[derive(Debug, Clone)]
@@ -141,8 +145,9 @@ impl Valued {
         sheet.add("average_days_between_orders", number(&|a, _| mean_gap(a)));
         sheet.add("average_order_value", number(&|a, _| a.mean_order));
         sheet.add("churn_probability", number(&|_, w| 1.0 - w.alive));
-        let next = |w: &Worth| next_date(self.accounts.last_day, w.wait_days);
-        sheet.add("expected_date_of_next_order", text(&|_, w| next(w)));
+        sheet.add("expected_date_of_next_order", text(&|_, w| self.next_order(w).on));
+        sheet.add("expected_date_of_next_order_from", text(&|_, w| self.next_order(w).from));
+        sheet.add("expected_date_of_next_order_until", text(&|_, w| self.next_order(w).until));
         sheet
     }
 
@@ -157,10 +162,15 @@ impl Valued {
             historic_value: known(worth.historic),
             predicted_value: known(worth.predicted),
             probability_alive: known(worth.alive),
-            predicted_orders: None,
-            next_order: NextOrder::default(),
+            predicted_orders: known(worth.orders),
+            next_order: self.next_order(worth),
         };
         self.accounts.all.iter().zip(&self.worth).map(state).collect()
+    }
+
+    fn next_order(&self, worth: &Worth) -> NextOrder {
+        let [from, on, until] = worth.wait_days.map(|days| next_date(self.accounts.last_day, days));
+        NextOrder { on, from, until }
     }
 
     /// By total value and visits; `None` without a purchase.
@@ -183,7 +193,8 @@ impl Worth {
                 None => f64::NAN,
             },
             alive: at.repeats.map_or(f64::NAN, |of| model.probability_alive(&of)),
-            wait_days: at.repeats.map_or(f64::NAN, |of| model.median_wait(&of)),
+            wait_days: WAIT_SHARES
+                .map(|share| at.repeats.map_or(f64::NAN, |of| model.wait_quantile(&of, share))),
         }
     }
 
