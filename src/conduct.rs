@@ -29,11 +29,7 @@ const FRESH_MICROS: i64 = 3_600 * 1_000_000;
 ///
 /// # Errors
 /// When there is none, or the store is away.
-pub async fn found(
-    state: &AppState,
-    deadline: Deadline,
-    id: &str,
-) -> Result<Campaign, ApiError> {
+pub async fn found(state: &AppState, deadline: Deadline, id: &str) -> Result<Campaign, ApiError> {
     let asked = id.to_owned();
     let read = |store: rekindle_store::Store| async move { store.campaign(&asked).await };
     let campaign = state.ask(deadline, read).await?;

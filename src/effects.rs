@@ -401,9 +401,11 @@ impl Watched<'_> {
     /// What it looked like from its first day on, on at most 32 days.
     pub fn courses(&self, columns: &Columns) -> Courses {
         let since = self.campaign.counts_from_micros().unwrap_or(self.until_micros);
-        let passed = ((self.until_micros - since).max(0) / DAY).min(i64::from(u32::MAX - 1)) as u32 + 1;
+        let passed =
+            ((self.until_micros - since).max(0) / DAY).min(i64::from(u32::MAX - 1)) as u32 + 1;
         let step = passed.div_ceil(LOOKS);
-        let mut days: Vec<u32> = (1..=passed).filter(|day| (passed - day).is_multiple_of(step)).collect();
+        let mut days: Vec<u32> =
+            (1..=passed).filter(|day| (passed - day).is_multiple_of(step)).collect();
         days.truncate(LOOKS as usize);
         let all = vec![0; columns.treated.len()];
         let named = |names: &[u32]| self.courses_by(columns, names, (since, &days));

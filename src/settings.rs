@@ -590,7 +590,10 @@ mod tests {
             &|f| f.listen = Some("here".into()),
             "setting listen: found \"here\", expected an IP",
         );
-        check(&|f| f.currency = Some("euro".into()), "setting currency: found \"euro\", expected three");
+        check(
+            &|f| f.currency = Some("euro".into()),
+            "setting currency: found \"euro\", expected three",
+        );
         check(&|f| f.registry = None, "setting registry: found nothing, expected an existing");
         check(
             &|f| f.max_bodies_bytes = Some(9 << 20),

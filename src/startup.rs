@@ -76,7 +76,11 @@ impl Service {
                 .app_data(web::PathConfig::default().error_handler(routes::path))
                 .wrap(from_fn(telemetry::observe))
                 .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-                .configure(|app| if with_pages { pages::urls(app) })
+                .configure(|app| {
+                    if with_pages {
+                        pages::urls(app)
+                    }
+                })
                 .configure(routes::urls)
         })
         .workers(settings.workers)

@@ -47,8 +47,7 @@ impl Asset {
 /// Answers with a file.
 pub async fn asset(file: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let found = [&STYLE, &SCRIPT, &ICON].into_iter().find(|asset| asset.name == *file);
-    let asset =
-        found.ok_or_else(|| ApiError::UnknownRoute { path: format!("/assets/{file}") })?;
+    let asset = found.ok_or_else(|| ApiError::UnknownRoute { path: format!("/assets/{file}") })?;
     Ok(HttpResponse::Ok()
         .content_type(asset.kind)
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))

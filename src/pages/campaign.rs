@@ -27,10 +27,7 @@ const AGAIN_SECONDS: u32 = 2;
 const SHOWN: usize = 20;
 
 /// All campaigns.
-pub async fn list(
-    state: web::Data<AppState>,
-    visitor: Visitor,
-) -> Result<HttpResponse, ApiError> {
+pub async fn list(state: web::Data<AppState>, visitor: Visitor) -> Result<HttpResponse, ApiError> {
     let texts = &visitor.texts().campaigns;
     let (campaigns, revision) = all(&state).await?;
     let mut rows = Vec::new();
@@ -143,10 +140,7 @@ fn between(interval: &Between, told: impl Fn(f64) -> String) -> Markup {
 }
 
 /// The campaigns that run, as a part of the first page.
-pub async fn running(
-    state: &web::Data<AppState>,
-    visitor: &Visitor,
-) -> Result<Markup, ApiError> {
+pub async fn running(state: &web::Data<AppState>, visitor: &Visitor) -> Result<Markup, ApiError> {
     let texts = &visitor.texts().overview;
     let (campaigns, revision) = all(state).await?;
     let mut rows = Vec::new();

@@ -113,7 +113,10 @@ pub fn filter_fields(visitor: &Visitor, search: &Search, population: &Population
     let grades: Vec<(&str, &str)> = Grade::ALL.map(|grade| (grade.text(), grade.text())).to_vec();
     let names = |names: &[String]| names.iter().map(|n| (n.clone(), n.clone())).collect::<Vec<_>>();
     let borrowed = |names: &[(&str, &str)]| {
-        names.iter().map(|(word, name)| ((*word).to_owned(), (*name).to_owned())).collect::<Vec<_>>()
+        names
+            .iter()
+            .map(|(word, name)| ((*word).to_owned(), (*name).to_owned()))
+            .collect::<Vec<_>>()
     };
     let mut was = borrowed(&tiers);
     was.push(("absent".to_owned(), visitor.texts().overview.new.to_owned()));
@@ -221,12 +224,7 @@ fn range(visitor: &Visitor, search: &Search, (from, until): (&str, &str), unit: 
     }
 }
 
-fn heading(
-    visitor: &Visitor,
-    search: &Search,
-    population: &Population,
-    column: Column,
-) -> String {
+fn heading(visitor: &Visitor, search: &Search, population: &Population, column: Column) -> String {
     let texts = &visitor.texts().customers;
     let model = search.model.map_or("", |model| population.scores[model].model.as_str());
     match column {
@@ -394,7 +392,11 @@ pub async fn csv(
             let next = (first + ROWS).min(rows.len().max(1));
             // Others are answered between two pieces.
             rt::task::yield_now().await;
-            let piece = written(&population, &rows[first.min(rows.len())..next.min(rows.len())], first == 0);
+            let piece = written(
+                &population,
+                &rows[first.min(rows.len())..next.min(rows.len())],
+                first == 0,
+            );
             Some((piece, Some(next)))
         }
     });
@@ -409,8 +411,16 @@ fn written(population: &Population, rows: &[u32], head: bool) -> Result<Bytes, A
     let mut writer = csv::Writer::from_writer(Vec::new());
     if head {
         let fixed = [
-            "customer_id", "lapse_tier", "lifecycle_stage", "grade", "historic_value", "predicted_value",
-            "probability_alive", "action", "channel", "control",
+            "customer_id",
+            "lapse_tier",
+            "lifecycle_stage",
+            "grade",
+            "historic_value",
+            "predicted_value",
+            "probability_alive",
+            "action",
+            "channel",
+            "control",
         ];
         let scores = population.scores.iter().flat_map(|scores| {
             [format!("probability_{}", scores.model), format!("reason_{}", scores.model)]
@@ -433,12 +443,14 @@ fn written(population: &Population, rows: &[u32], head: bool) -> Result<Bytes, A
             text(population.channel_of(row)),
             action.map_or_else(String::new, |_| population.held_out[row].to_string()),
         ];
-        let scores = population.scores.iter().flat_map(|scores| {
-            [number(scores.probability[row]), text(scores.reason_of(row))]
-        });
+        let scores = population
+            .scores
+            .iter()
+            .flat_map(|scores| [number(scores.probability[row]), text(scores.reason_of(row))]);
         writer.write_record(fixed.into_iter().chain(scores)).map_err(failed)?;
     }
-    let bytes = writer.into_inner().map_err(|error| ApiError::Internal { reason: error.to_string() })?;
+    let bytes =
+        writer.into_inner().map_err(|error| ApiError::Internal { reason: error.to_string() })?;
     Ok(bytes.into())
 }
 

@@ -15,10 +15,8 @@ const AGAIN_SECONDS: u32 = 2;
 pub fn no_people(state: &AppState, visitor: &Visitor, section: Section) -> HttpResponse {
     let texts = &visitor.texts().empty;
     if state.kept.is_none() {
-        let commands = [
-            "rekindle demo",
-            "rekindle-server --registry demo/registry --store demo/customers.db",
-        ];
+        let commands =
+            ["rekindle demo", "rekindle-server --registry demo/registry --store demo/customers.db"];
         let body = told(texts.no_store, texts.no_store_what, &commands);
         return frame::page(visitor, section, texts.no_store, body);
     }

@@ -22,10 +22,7 @@ use crate::state::AppState;
 const CLASSES: [&str; 6] = ["tier-0", "tier-1", "tier-2", "tier-3", "tier-none", "tier-new"];
 
 /// The page.
-pub async fn page(
-    state: web::Data<AppState>,
-    visitor: Visitor,
-) -> Result<HttpResponse, ApiError> {
+pub async fn page(state: web::Data<AppState>, visitor: Visitor) -> Result<HttpResponse, ApiError> {
     let texts = visitor.texts();
     let Some(population) = state.people.now() else {
         return Ok(empty::no_people(&state, &visitor, Section::Overview));
@@ -147,7 +144,8 @@ fn flow(visitor: &Visitor, population: &Population) -> Markup {
     let from: Vec<Band> =
         moves.iter().enumerate().map(|(place, to)| band(place, to.iter().sum())).collect();
     let to: Vec<Band> = summary.tiers.iter().enumerate().map(|(p, n)| band(p, *n)).collect();
-    let words: Vec<&str> = LapseTier::ALL.map(LapseTier::text).into_iter().chain(["none", "absent"]).collect();
+    let words: Vec<&str> =
+        LapseTier::ALL.map(LapseTier::text).into_iter().chain(["none", "absent"]).collect();
     let what = (texts.flow_what)(&visitor.day(before), &visitor.day(now));
     html! {
         section aria-labelledby="flow" {

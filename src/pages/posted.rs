@@ -1,7 +1,7 @@
 //! What a form sends: its fields, once it is sure that the form is one of ours.
 
-use actix_web::web;
 use actix_web::HttpRequest;
+use actix_web::web;
 
 use crate::error::ApiError;
 use crate::pages::visitor::{FORM_TOKEN, Visitor};

@@ -105,8 +105,8 @@ async fn audited(
 ) -> Result<(), ApiError> {
     let data = state.clone();
     // Files block.
-    let written = state.heavy.run(state.deadline(), move || {
-        data.audited(&asker, action, About::Nothing, "done")
-    });
+    let written = state
+        .heavy
+        .run(state.deadline(), move || data.audited(&asker, action, About::Nothing, "done"));
     written.await?
 }

@@ -138,8 +138,7 @@ impl Population {
     pub fn ordered(&self, filter: &Filter, sort: Sort) -> Vec<u32> {
         let passes = Passes::new(self, filter);
         let rows = (0..self.len()).filter(|row| passes.row(*row));
-        let mut keys: Vec<(u64, u32)> =
-            rows.map(|row| (self.key(sort, row), row as u32)).collect();
+        let mut keys: Vec<(u64, u32)> = rows.map(|row| (self.key(sort, row), row as u32)).collect();
         keys.sort_unstable();
         keys.into_iter().map(|(_, row)| row).collect()
     }
@@ -229,7 +228,9 @@ impl<'a> Passes<'a> {
             && (!filter.advised || population.action[row] != UNNAMED)
             && self.action.is_none_or(|action| population.action[row] == action)
             && self.channel.is_none_or(|channel| population.channel[row] == channel)
-            && self.reason.is_none_or(|(model, place)| population.scores[model].reason[row] == place)
+            && self
+                .reason
+                .is_none_or(|(model, place)| population.scores[model].reason[row] == place)
             && (filter.id.is_empty() || population.id(row).starts_with(&filter.id))
     }
 }

@@ -68,7 +68,8 @@ pub async fn make(
     let keep = |store: rekindle_store::Store| async move {
         store.create_campaign(&campaign, &decisions).await
     };
-    changed(&state, &asker(&request), "make-campaign", &campaign_id, state.ask(deadline, keep)).await?;
+    changed(&state, &asker(&request), "make-campaign", &campaign_id, state.ask(deadline, keep))
+        .await?;
     let state = CampaignState::Draft.text();
     Ok(HttpResponse::Created().json(MadeCampaign { campaign_id, state, totals: draft.totals }))
 }
@@ -351,13 +352,12 @@ pub async fn deliver(
         });
     }
     let (now, asker) = (now_micros(), asker(&request));
-    let delivery =
-        changed(&state, &asker, "deliver-campaign", &campaign.made.campaign_id, async {
-            let begin = |store: rekindle_store::Store| async move {
-                store.begin_delivery(&id, &webhook, &choice, now).await
-            };
-            state.ask(deadline, begin).await
-        });
+    let delivery = changed(&state, &asker, "deliver-campaign", &campaign.made.campaign_id, async {
+        let begin = |store: rekindle_store::Store| async move {
+            store.begin_delivery(&id, &webhook, &choice, now).await
+        };
+        state.ask(deadline, begin).await
+    });
     Ok(HttpResponse::Accepted().json(DeliveryLine::from(delivery.await?)))
 }
 

@@ -235,6 +235,7 @@ mod tests {
             contacts: 1,
             outcomes: 2,
             amount: 7.5,
+            first_outcome_micros: None,
         }
     }
 

@@ -37,16 +37,28 @@ pub(super) const TEXTS: Texts = Texts {
         campaign: ("没有这个活动", "请在活动列表中查找。"),
         unauthorized: ("您已退出登录", "请登录后重试。"),
         forbidden: ("您的密钥没有此权限", "请向服务器管理员申请具有所需权限的密钥，再用它登录。"),
-        foreign: ("此表单已过期", "没有做任何更改。它在您登录之前打开，或来自其他网站：请返回、重新加载页面后再试。"),
+        foreign: (
+            "此表单已过期",
+            "没有做任何更改。它在您登录之前打开，或来自其他网站：请返回、重新加载页面后再试。",
+        ),
         too_many: ("请求过多", "请等待几秒后重新加载。"),
         busy: ("服务器繁忙", "没有丢失任何内容。请稍后重新加载。"),
-        no_store: ("没有客户库", "服务器启动时没有指定客户库。请用 --store customers.db 启动；`rekindle demo` 可以生成一个试用库。"),
+        no_store: (
+            "没有客户库",
+            "服务器启动时没有指定客户库。请用 --store customers.db 启动；`rekindle demo` 可以生成一个试用库。",
+        ),
         store_away: ("无法连接客户库", "客户数据是安全的，但数据库目前没有响应。请稍后重试。"),
         no_model: ("还没有模型", "请用 `rekindle run -o registry/` 训练模型，再重新加载页面。"),
         bad_input: ("无法理解输入", "请返回检查输入的内容。"),
-        too_large: ("内容过大", "请减少每次发送的行数，或调高限制（max_body_bytes、max_customers）。"),
+        too_large: (
+            "内容过大",
+            "请减少每次发送的行数，或调高限制（max_body_bytes、max_customers）。",
+        ),
         conflict: ("目前无法执行", "原因见下。"),
-        not_audited: ("没有做任何更改", "无法写入审计日志，未记录的操作不会执行。请告知服务器管理员。"),
+        not_audited: (
+            "没有做任何更改",
+            "无法写入审计日志，未记录的操作不会执行。请告知服务器管理员。",
+        ),
         internal: ("服务器出错", "错误已写入服务器日志。请重试；如仍出现，请告知管理员。"),
     },
     empty: Empty {
@@ -88,7 +100,9 @@ pub(super) const TEXTS: Texts = Texts {
         stage: "阶段",
         share: "占比",
         passages: "阶段之间的转移",
-        passages_what: |before, now| format!("按 {before}（行）和 {now}（列）所处阶段统计的客户数。"),
+        passages_what: |before, now| {
+            format!("按 {before}（行）和 {now}（列）所处阶段统计的客户数。")
+        },
         came_from: "原阶段",
         value: "客户价值",
         value_what: "每个等级全部客户的已有贡献和预期贡献。有风险：瞌睡或半睡的客户。",
@@ -244,7 +258,11 @@ pub(super) const TEXTS: Texts = Texts {
         difference: "差值（百分点）",
         profit_total: "总利润",
         over_time: "效果随时间的变化",
-        over_time_what: |group| format!("应联系的客户比对照组多购买的百分点，逐日计算，95% 区间对所有日子同时成立：{group}。"),
+        over_time_what: |group| {
+            format!(
+                "应联系的客户比对照组多购买的百分点，逐日计算，95% 区间对所有日子同时成立：{group}。"
+            )
+        },
         day_axis: "天",
         lists: "名单",
         lists_what: "联系谁、用什么方式、何时联系，CSV 格式。名单中没有对照组客户。",
@@ -258,7 +276,9 @@ pub(super) const TEXTS: Texts = Texts {
         upload_contacts: "联系：customer_id, action, contacted_at",
         upload_outcomes: "结果：outcome_id, customer_id, occurred_at, amount",
         send: "上传",
-        recorded: |new, known, unknown| format!("{new} 行是新的，{known} 行已有，{unknown} 行的客户不在此活动中。"),
+        recorded: |new, known, unknown| {
+            format!("{new} 行是新的，{known} 行已有，{unknown} 行的客户不在此活动中。")
+        },
         refused: "没有保存任何内容",
         settings: "设置",
         budget: "预算",
@@ -266,7 +286,13 @@ pub(super) const TEXTS: Texts = Texts {
         control_share: "对照组",
         watch_days: "观察天数",
         as_of: |instant| format!("计算于 {instant}。"),
-        not_reached: |number| format!("{number} 位应联系的客户没有联系记录。他们仍算作已联系：能联系到的人不等于可比较的人。"),
-        contacted_controls: |number| format!("{number} 位对照组客户被违反计划地联系，这会使效果看起来更小。"),
+        not_reached: |number| {
+            format!(
+                "{number} 位应联系的客户没有联系记录。他们仍算作已联系：能联系到的人不等于可比较的人。"
+            )
+        },
+        contacted_controls: |number| {
+            format!("{number} 位对照组客户被违反计划地联系，这会使效果看起来更小。")
+        },
     },
 };

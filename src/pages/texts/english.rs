@@ -32,7 +32,10 @@ pub(super) const TEXTS: Texts = Texts {
     errors: Errors {
         request: "If you ask for help, say the request:",
         home: "To the overview",
-        not_found: ("There is nothing here", "The address may be mistyped, or what it showed is gone."),
+        not_found: (
+            "There is nothing here",
+            "The address may be mistyped, or what it showed is gone.",
+        ),
         customer: (
             "No such customer",
             "Nothing is kept under this id. Ids are written exactly as in your data, capital letters included.",
@@ -57,15 +60,24 @@ pub(super) const TEXTS: Texts = Texts {
             "The store cannot be reached",
             "Your customers are safe, but their database does not answer now. Try again in a moment.",
         ),
-        no_model: ("There is no model yet", "Train one with `rekindle run -o registry/`, then load the page again."),
+        no_model: (
+            "There is no model yet",
+            "Train one with `rekindle run -o registry/`, then load the page again.",
+        ),
         bad_input: ("This cannot be understood", "Go back and look at what was entered."),
-        too_large: ("This is too large", "Send fewer rows at a time, or ask for a higher limit (max_body_bytes, max_customers)."),
+        too_large: (
+            "This is too large",
+            "Send fewer rows at a time, or ask for a higher limit (max_body_bytes, max_customers).",
+        ),
         conflict: ("This cannot be done now", "Why is said below."),
         not_audited: (
             "Nothing was changed",
             "The audit log cannot be written, and what is not written there is not done. Tell whoever looks after the server.",
         ),
-        internal: ("Something is wrong in the server", "It was written to the server's log. Try again; if it stays, tell whoever looks after it."),
+        internal: (
+            "Something is wrong in the server",
+            "It was written to the server's log. Try again; if it stays, tell whoever looks after it.",
+        ),
     },
     empty: Empty {
         no_store: "No store of customers yet",
@@ -96,7 +108,9 @@ pub(super) const TEXTS: Texts = Texts {
         tiers_what: "Customers by the time since their last purchase.",
         since: |day| format!("since {day}"),
         flow: "Who moved",
-        flow_what: |before, now| format!("Each band is customers, from their tier on {before} to their tier on {now}."),
+        flow_what: |before, now| {
+            format!("Each band is customers, from their tier on {before} to their tier on {now}.")
+        },
         flow_none: "There is one snapshot only. From the second one on, this picture shows who moved between tiers.",
         from: "From",
         customers: "Customers",
@@ -106,7 +120,9 @@ pub(super) const TEXTS: Texts = Texts {
         stage: "Stage",
         share: "Share",
         passages: "Passages between stages",
-        passages_what: |before, now| format!("Customers by stage on {before} (rows) and on {now} (columns)."),
+        passages_what: |before, now| {
+            format!("Customers by stage on {before} (rows) and on {now} (columns).")
+        },
         came_from: "Was",
         value: "What they are worth",
         value_what: "Brought so far, and expected of them, in all customers of a grade. At risk: those who are drowsy or half asleep.",
@@ -270,7 +286,11 @@ pub(super) const TEXTS: Texts = Texts {
         difference: "Difference in points",
         profit_total: "Profit of all",
         over_time: "Effect over time",
-        over_time_what: |group| format!("Percentage points by which more of those to be contacted have bought than of those held out, day by day, with 95% bounds that hold on all days together: {group}."),
+        over_time_what: |group| {
+            format!(
+                "Percentage points by which more of those to be contacted have bought than of those held out, day by day, with 95% bounds that hold on all days together: {group}."
+            )
+        },
         day_axis: "Day",
         lists: "Lists",
         lists_what: "Whom to contact, with what and when, as CSV. Nobody who is held out is on them.",
@@ -284,7 +304,11 @@ pub(super) const TEXTS: Texts = Texts {
         upload_contacts: "Contacts: customer_id, action, contacted_at",
         upload_outcomes: "Outcomes: outcome_id, customer_id, occurred_at, amount",
         send: "Send",
-        recorded: |new, known, unknown| format!("{new} rows are new, {known} were known already, {unknown} are of customers that are not in this campaign."),
+        recorded: |new, known, unknown| {
+            format!(
+                "{new} rows are new, {known} were known already, {unknown} are of customers that are not in this campaign."
+            )
+        },
         refused: "Nothing was kept",
         settings: "Settings",
         budget: "Budget",
@@ -292,7 +316,15 @@ pub(super) const TEXTS: Texts = Texts {
         control_share: "Held out",
         watch_days: "Days to watch",
         as_of: |instant| format!("Worked out {instant}."),
-        not_reached: |number| format!("{number} who were to be contacted have no recorded contact. They count as contacted: who can be reached is not who can be compared."),
-        contacted_controls: |number| format!("{number} who were held out were contacted against the plan, which makes the effect look smaller."),
+        not_reached: |number| {
+            format!(
+                "{number} who were to be contacted have no recorded contact. They count as contacted: who can be reached is not who can be compared."
+            )
+        },
+        contacted_controls: |number| {
+            format!(
+                "{number} who were held out were contacted against the plan, which makes the effect look smaller."
+            )
+        },
     },
 };
