@@ -255,6 +255,8 @@ pub enum Protocol {
     Inference,
     /// MLflow's scoring server.
     Mlflow,
+    /// A page for people.
+    Page,
 }
 
 impl Protocol {
@@ -263,7 +265,13 @@ impl Protocol {
         match path {
             "/invocations" | "/ping" | "/health" | "/version" => Protocol::Mlflow,
             _ if path == "/v2" || path.starts_with("/v2/") => Protocol::Inference,
-            _ => Protocol::Own,
+            _ => match path.trim_start_matches('/').split('/').next() {
+                Some(
+                    "" | "assets" | "campaigns" | "choose" | "customers" | "customers.csv"
+                    | "models" | "plan" | "score" | "sign-in" | "sign-out",
+                ) => Protocol::Page,
+                _ => Protocol::Own,
+            },
         }
     }
 }
@@ -407,6 +415,11 @@ impl ApiError {
                 error_code: code.to_ascii_uppercase(),
                 message: self.in_full(),
             }),
+            // Of a request that did not come as far as the pages: they tell their own errors.
+            Protocol::Page => {
+                let text = format!("{self}\n");
+                response.content_type("text/plain; charset=utf-8").body(text)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Protocol};
 use crate::keys::{Caller, KeyRing, Scope, claimed_id};
 use crate::lag::Lag;
 use crate::state::{AppState, Asker};
@@ -39,10 +39,7 @@ pub fn scope_of(method: &str, path: &str) -> Option<Scope> {
 
 /// Whether a path is that of a page for people.
 pub fn is_page(path: &str) -> bool {
-    const PAGES: [&str; 9] =
-        ["", "assets", "campaigns", "choose", "customers", "models", "plan", "score", "sign-in"];
-    let first = path.strip_prefix('/').unwrap_or(path).split('/').next().unwrap_or_default();
-    PAGES.contains(&first) || matches!(first, "customers.csv" | "sign-out")
+    Protocol::of(path) == Protocol::Page
 }
 
 /// Whether a path changes what is served.

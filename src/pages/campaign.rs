@@ -17,7 +17,7 @@ use crate::pages::charts::{self, Axes, Point};
 use crate::pages::frame::{self, Section};
 use crate::pages::locale::{UNKNOWN, count, number, percent, points};
 use crate::pages::visitor::Visitor;
-use crate::pages::words::{Said, unknown};
+use crate::pages::words::{Said, no_tier};
 use crate::state::AppState;
 
 const DAY: i64 = 86_400_000_000;
@@ -315,12 +315,18 @@ fn totals(tally: &Tally, visitor: &Visitor) -> Markup {
     }
 }
 
-fn named(name: &str, visitor: &Visitor) -> String {
+/// A group's name; `unknown` is what those are called of whom it is not known.
+fn named(name: &str, unknown: &str, visitor: &Visitor) -> String {
     match LapseTier::ALL.into_iter().find(|tier| tier.text() == name) {
         Some(tier) => tier.said(visitor.language).to_owned(),
-        None if name == "unknown" => unknown(visitor.language).to_owned(),
+        None if name == "unknown" => unknown.to_owned(),
         None => name.to_owned(),
     }
+}
+
+/// What those are called whose action, tier or grade is not known.
+fn unknowns(visitor: &Visitor) -> [&'static str; 3] {
+    [UNKNOWN, no_tier(visitor.language), visitor.texts().overview.no_grade]
 }
 
 fn groups(look: &Look, visitor: &Visitor) -> Markup {
@@ -346,10 +352,10 @@ fn groups(look: &Look, visitor: &Visitor) -> Markup {
                         th.number scope="col" { (texts.profit_total) }
                     } }
                     tbody { (group_row(&effect.all, texts.all, visitor)) }
-                    @for (name, groups) in parts {
+                    @for ((name, groups), none) in parts.into_iter().zip(unknowns(visitor)) {
                         tbody {
                             tr { th.group colspan="7" scope="rowgroup" { (name) } }
-                            @for group in groups { (group_row(group, &named(&group.name, visitor), visitor)) }
+                            @for group in groups { (group_row(group, &named(&group.name, none, visitor), visitor)) }
                         }
                     }
                 }
@@ -393,20 +399,24 @@ fn over_time(look: &Look, visitor: &Visitor) -> Markup {
         section aria-labelledby="over-time" {
             h2 #over-time { (texts.over_time) }
             p.note { ((texts.over_time_what)(texts.all)) }
-            figure.wide {
-                (course_plot(all, texts.all, visitor))
-                (course_table(all, visitor))
-            }
-            @for (name, courses) in parts {
-                @if courses.iter().any(|course| !course.days.is_empty()) {
-                    details {
-                        summary { (name) }
-                        div.plots {
-                            @for course in courses.iter().filter(|course| !course.days.is_empty()) {
-                                figure {
-                                    figcaption { strong { (named(&course.name, visitor)) } }
-                                    (course_plot(course, &named(&course.name, visitor), visitor))
-                                    (course_table(course, visitor))
+            div.beside {
+                figure {
+                    (course_plot(all, texts.all, visitor))
+                    (course_table(all, visitor))
+                }
+                div {
+                    @for ((name, courses), none) in parts.into_iter().zip(unknowns(visitor)) {
+                        @if courses.iter().any(|course| !course.days.is_empty()) {
+                            details {
+                                summary { (name) }
+                                div.plots {
+                                    @for course in courses.iter().filter(|course| !course.days.is_empty()) {
+                                        figure {
+                                            figcaption { strong { (named(&course.name, none, visitor)) } }
+                                            (course_plot(course, &named(&course.name, none, visitor), visitor))
+                                            (course_table(course, visitor))
+                                        }
+                                    }
                                 }
                             }
                         }

@@ -17,7 +17,7 @@ use crate::pages::charts::{self, Axes, Point};
 use crate::pages::frame::{self, Section};
 use crate::pages::locale::{UNKNOWN, count, number, percent};
 use crate::pages::visitor::Visitor;
-use crate::pages::words::{Said, unknown};
+use crate::pages::words::{Said, no_tier, unknown};
 use crate::state::AppState;
 
 const DAY: i64 = 86_400_000_000;
@@ -63,7 +63,7 @@ pub async fn page(
 fn tier(text: Option<&String>, language: Language) -> String {
     let known = |tier: &LapseTier| Some(tier.text()) == text.map(String::as_str);
     let found = LapseTier::ALL.into_iter().find(known);
-    found.map_or_else(|| unknown(language), |tier| tier.said(language)).to_owned()
+    found.map_or_else(|| no_tier(language), |tier| tier.said(language)).to_owned()
 }
 
 fn stage(text: Option<&String>, language: Language) -> String {

@@ -16,7 +16,7 @@ use crate::pages::frame::{self, Section};
 use crate::pages::locale::{UNKNOWN, count, percent};
 use crate::pages::search::{Column, Search};
 use crate::pages::visitor::Visitor;
-use crate::pages::words::{Said, unknown};
+use crate::pages::words::{Said, no_tier, unknown};
 use crate::population::{Population, Slice};
 use crate::state::AppState;
 
@@ -131,9 +131,9 @@ pub fn filter_fields(visitor: &Visitor, search: &Search, population: &Population
     });
     html! {
         div.fields {
-            (checks(texts.tier, "tier", &tiers, search, language))
-            (checks(texts.stage, "stage", &stages, search, language))
-            (checks(texts.grade, "grade", &grades, search, language))
+            (checks(texts.tier, "tier", &tiers, search, no_tier(language)))
+            (checks(texts.stage, "stage", &stages, search, unknown(language)))
+            (checks(texts.grade, "grade", &grades, search, visitor.texts().overview.no_grade))
             @if !models.is_empty() {
                 fieldset {
                     legend { (search.model.map_or(String::new(), |m| (texts.probability)(&population.scores[m].model))) }
@@ -171,14 +171,8 @@ pub fn filter_fields(visitor: &Visitor, search: &Search, population: &Population
     }
 }
 
-fn checks(
-    legend: &str,
-    key: &str,
-    values: &[(&str, &str)],
-    search: &Search,
-    language: rekindle_models::language::Language,
-) -> Markup {
-    let all = values.iter().copied().chain([("none", unknown(language))]);
+fn checks(legend: &str, key: &str, values: &[(&str, &str)], search: &Search, none: &str) -> Markup {
+    let all = values.iter().copied().chain([("none", none)]);
     html! {
         fieldset {
             legend { (legend) }

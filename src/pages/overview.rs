@@ -13,7 +13,7 @@ use crate::pages::charts::{self, Band};
 use crate::pages::frame::{self, Section};
 use crate::pages::locale::{change, count, percent};
 use crate::pages::visitor::Visitor;
-use crate::pages::words::{Said, unknown, verdict};
+use crate::pages::words::{Said, no_tier, verdict};
 use crate::pages::{campaign, empty};
 use crate::population::{GradeLine, Population, Summary};
 use crate::state::AppState;
@@ -116,7 +116,7 @@ fn tiers(visitor: &Visitor, population: &Population) -> Markup {
             @if summary.tiers[LapseTier::ALL.len()] > 0 {
                 p.note {
                     a href="/customers?tier=none" {
-                        (unknown(language)) ": " (count(summary.tiers[LapseTier::ALL.len()]))
+                        (no_tier(language)) ": " (count(summary.tiers[LapseTier::ALL.len()]))
                     }
                 }
             }
@@ -133,7 +133,7 @@ fn flow(visitor: &Visitor, population: &Population) -> Markup {
         };
     };
     let mut names: Vec<&str> = LapseTier::ALL.map(|tier| tier.said(language)).to_vec();
-    names.push(unknown(language));
+    names.push(no_tier(language));
     names.push(texts.new);
     let moves: Vec<Vec<u64>> = summary.tier_moves.iter().map(|to| to.to_vec()).collect();
     let band = |place: usize, customers: u64| Band {
@@ -151,9 +151,9 @@ fn flow(visitor: &Visitor, population: &Population) -> Markup {
         section aria-labelledby="flow" {
             h2 #flow { (texts.flow) }
             p.note { (what) }
-            figure.wide {
-                (charts::flow(&format!("{}. {what}", texts.flow), &from, &to, &moves))
-                details {
+            div.beside {
+                figure { (charts::flow(&format!("{}. {what}", texts.flow), &from, &to, &moves)) }
+                details open {
                     summary { (visitor.texts().shell.as_table) }
                     div.box tabindex="0" role="region" aria-label=(texts.flow) {
                         table {

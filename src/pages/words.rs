@@ -57,6 +57,11 @@ pub fn unknown(language: Language) -> &'static str {
     either(language, "Not known", "未知")
 }
 
+/// What is said where there is no tier, as nothing was bought.
+pub fn no_tier(language: Language) -> &'static str {
+    either(language, "No purchase known", "没有购买记录")
+}
+
 /// A verdict of a report in words.
 pub fn verdict(word: &str, language: Language) -> String {
     match word {

@@ -69,7 +69,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         operation.security = Some(vec![SecurityRequirement::new("key", [] as [&str; 0])]);
     }
     let form = match Protocol::of(path) {
-        Protocol::Own => "ErrorBody",
+        Protocol::Own | Protocol::Page => "ErrorBody",
         Protocol::Inference => "InferenceError",
         Protocol::Mlflow => "InvocationError",
     };
