@@ -3,7 +3,7 @@ against the one of Jenkins' xUnit plugin.
 
     checks/documents.py TARGET_DIR
 
-The golden files, and what checks/pages.py left in TARGET_DIR/pages. Jenkins' schema is not in this repository: pytest's
+The golden files, and what checks/reports.py left in TARGET_DIR/reports. Jenkins' schema is not in this repository: pytest's
 source distribution on PyPI has it, for the same purpose.
 """
 

@@ -36,6 +36,7 @@ pub fn post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(60)))
+        .max_redirects(0)
         .build();
     let agent = ureq::Agent::new_with_config(config);
     let request = headers.iter().fold(agent.post(url), |r, (name, value)| r.header(*name, *value));

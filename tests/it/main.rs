@@ -39,6 +39,7 @@ mod laws;
 mod layering;
 mod logs;
 mod money;
+mod pages;
 mod plan;
 mod project;
 mod readme;

@@ -12,7 +12,7 @@ use crate::client::{self, Process, Reply, raw, until};
 use crate::small_model;
 
 /// `rekindle-server keys ...`; what it prints.
-fn keys(arguments: &[&str]) -> String {
+pub fn keys(arguments: &[&str]) -> String {
     let done = assert_cmd::Command::cargo_bin("rekindle-server").unwrap();
     let done = { done }.arg("keys").args(arguments).assert().success();
     String::from_utf8(done.get_output().stdout.clone()).unwrap().trim().to_owned()

@@ -1,10 +1,10 @@
 """Opens report.html in headless Chromium: light and dark, on a phone and on a wide screen.
 
-    checks/pages.py TARGET_DIR
+    checks/reports.py TARGET_DIR
 
 Exits 1 where a plot is not drawn, the console has an error, the network is asked for anything, the slider changes
 nothing, axe-core finds a serious fault, or a phone must scroll the page sideways. Screenshots are left in
-TARGET_DIR/pages."""
+TARGET_DIR/reports."""
 
 import pathlib
 import shutil
@@ -139,7 +139,7 @@ def hover(page):
 
 def main():
     target = pathlib.Path(sys.argv[1]).resolve()
-    folder = target / "pages"
+    folder = target / "reports"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     pages = reports(target / "debug/rekindle", folder)
@@ -180,7 +180,7 @@ def main():
         browser.close()
     for fault in faults:
         print(fault)
-    print(f"{opened} pages opened, {len(faults)} faults")
+    print(f"{opened} reports opened, {len(faults)} faults")
     sys.exit(1 if faults else 0)
 
 
