@@ -6,6 +6,7 @@ mod app;
 mod campaigns;
 mod client;
 mod customers;
+mod demo;
 mod small_model;
 
 mod arrow_batches;

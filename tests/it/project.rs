@@ -7,6 +7,7 @@ use std::process::Command;
 use rekindle_models::frame::{ReadOptions, read};
 use tempfile::TempDir;
 
+use crate::demo;
 use crate::programs::{done, refused, run};
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -83,13 +84,17 @@ fn init_guesses_a_project_that_runs_and_never_writes_over_one() {
 fn the_demo_goes_from_a_log_to_models_whose_scores_of_raw_events_are_the_batchs() {
     let registry = tempfile::tempdir().unwrap();
     let folder = registry.path();
+    let before = demo::now_micros();
     let output = run(folder, &["demo", "--customers", "500", "-o", "demo"]);
+    demo::holds_what_was_said(&folder.join("demo"), before);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("nobody can rank better than the truth"), "{said}");
     for file in ["events.parquet", "attributes.csv", "truth.csv", "rekindle.toml", "customer.json"]
     {
         assert!(folder.join("demo").join(file).exists(), "{file} was not written");
     }
+    assert!(said.contains("--store demo/customers.db\n"), "{said}");
+    assert!(said.ends_with("open http://localhost:8080/\n"), "{said}");
     let shown = said.lines().find(|line| line.starts_with("customer C")).unwrap();
     let request = fs::read_to_string(folder.join("demo/customer.json")).unwrap();
     let models = tempfile::tempdir().unwrap();

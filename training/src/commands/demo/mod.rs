@@ -1,4 +1,7 @@
-//! `rekindle demo`: the main job from end to end on a simulated log, whose truth is known.
+//! `rekindle demo`: the main job from end to end on a simulated log, whose truth is known, and a store to look at.
+
+mod campaigns;
+mod kept;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use rekindle_models::metrics::{Judged, Ranked};
 use serde_json::json;
 
 use crate::commands::contacts::ContactArgs;
+use crate::commands::demo::kept::Made;
 use crate::commands::log::LogArgs;
 use crate::commands::run::{Learning, build, learn};
 use crate::commands::{Talk, load_model, print, write_whole};
@@ -21,7 +25,8 @@ use crate::sheet::Format;
 use crate::simulate::{CustomerLife, Truth, World, id};
 use crate::snapshot::{self, CUSTOMER};
 
-/// Simulate a shop's log, learn who churns and who comes back, judge and save the models, score one
+/// Simulate a shop's log, learn who churns and who comes back, judge and save the models, score one,
+/// and fill a store for the server's pages
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  rekindle demo --customers 20000 -o demo")]
 pub struct Demo {
@@ -31,7 +36,7 @@ pub struct Demo {
     /// Seed of the simulation and of every draw
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Folder to write the log, the project and the registry to
+    /// Folder to write the log, the project, the registry and the store to
     #[arg(short, long, value_name = "FOLDER", default_value = "demo")]
     output: PathBuf,
 }
@@ -76,7 +81,19 @@ impl Demo {
         talk.say("3. learning, judging, saving");
         let learning = Learning { seed: self.seed, no_promote: false, json: false, left_out };
         let code = learn(&project, &snapshots, &registry, learning, talk)?;
-        Last { cutoff, truth: &truth, folder }.show(&world, &snapshots, &registry)?;
+
+        talk.say("4. filling a store: states, scores, events, campaigns");
+        let about = snapshot::about(&snapshots)?.context("the snapshots say what they are")?;
+        let frame = read(&snapshots, &snapshot::reading(&snapshots, &about))?;
+        let made = Made {
+            folder,
+            project: &project,
+            snapshots: &frame,
+            registry: &registry,
+            seed: self.seed,
+        };
+        let store = made.fill()?;
+        Last { cutoff, truth: &truth, folder }.show(&world, &frame, (&registry, &store))?;
         Ok(code)
     }
 
@@ -98,14 +115,12 @@ impl Demo {
 
 impl Last<'_> {
     /// Prints one customer's score beside the truth, what could be reached at best, and how to go on.
-    fn show(&self, world: &World, snapshots: &Path, registry: &Path) -> Result<()> {
-        let about = snapshot::about(snapshots)?.context("the snapshots say what they are")?;
-        let frame = read(snapshots, &snapshot::reading(snapshots, &about))?;
-        let rows = self.judged(&frame)?;
+    fn show(&self, world: &World, frame: &Frame, (registry, store): (&Path, &Path)) -> Result<()> {
+        let rows = self.judged(frame)?;
         let scorer = load_model(&registry.join(TARGET))?.artifact.scorer;
         let binding = Binding::new(&scorer.schema, frame.schema())?;
         let Some(&(row, shown, _)) = rows.first() else { return Ok(()) };
-        let score = scorer.score_blocks(1, |_| binding.rows_at(&frame, &[row as u32]))[0];
+        let score = scorer.score_blocks(1, |_| binding.rows_at(frame, &[row as u32]))[0];
         let registry = Registry::open(registry)?;
         let version = registry.current(TARGET)?.unwrap_or(1);
         print(&format!(
@@ -129,13 +144,15 @@ impl Last<'_> {
         print(&format!(
             "nobody can rank better than the truth: ROC AUC {:.4} on the judged customers\n\
              report: {}\n\nnext: rekindle features {} --list\n      rekindle customers {} -o \
-             stages.csv\n      cargo run --release --bin rekindle-server -- --registry {}\n      \
-             curl -d @{} 'localhost:8080/v1/score/events?model={TARGET}'\n",
+             stages.csv\n      cargo run --release --bin rekindle-server -- --registry {} --store {}\n      \
+             curl -d @{} 'localhost:8080/v1/score/events?model={TARGET}'\n      \
+             open http://localhost:8080/\n",
             best.roc_auc(best.weights()),
             registry.folder(TARGET, version).join("report.html").display(),
             project.display(),
             project.display(),
             registry.root().display(),
+            store.display(),
             customer.display()
         ))
     }
