@@ -49,6 +49,7 @@ mod lag;
 mod looks;
 mod memory;
 mod model;
+mod pace;
 mod people;
 mod registry;
 mod sessions;
