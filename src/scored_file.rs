@@ -134,6 +134,8 @@ pub struct Line {
     pub reason: Option<String>,
     /// What running campaigns do with the customer.
     pub advice: Option<Advice>,
+    /// Whether the store knows the customer.
+    pub is_kept: bool,
 }
 
 /// What running campaigns do with a customer.
@@ -366,6 +368,7 @@ impl<'m> Taking<'m> {
                 tier,
                 reason: reason.map(str::to_owned),
                 advice,
+                is_kept: row.is_some(),
             });
         }
         Ok(())

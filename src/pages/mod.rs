@@ -23,6 +23,8 @@ mod campaign_acts;
 mod customer;
 mod customers;
 mod overview;
+mod score;
+mod scored;
 mod sign_in;
 
 use actix_web::middleware::from_fn;
@@ -52,6 +54,9 @@ pub fn urls(app: &mut ServiceConfig) {
     post(app, "/campaigns/{id}/outcomes", plan, campaign_acts::outcomes);
     get(app, "/campaigns/{id}/list.csv", plan, routes::contact_list);
     get(app, "/campaigns/{id}", read, campaign::page);
+    let score = Needs::Scope(Scope::Score);
+    both(app, "/score", (score, score::form), (score, score::send));
+    get(app, "/score/files/{name}", score, score::download);
 }
 
 /// A page that is looked at.
