@@ -5,6 +5,7 @@
 //! writes numbers, dates and money. Then a file for each page.
 
 mod charts;
+mod judged;
 mod frame;
 mod locale;
 mod texts;
@@ -12,6 +13,7 @@ mod visitor;
 mod words;
 
 mod assets;
+mod beside;
 mod chosen;
 mod empty;
 mod posted;
@@ -21,7 +23,10 @@ mod uploaded;
 mod campaign;
 mod campaign_acts;
 mod customer;
+mod compare;
 mod customers;
+mod model_acts;
+mod models;
 mod overview;
 mod score;
 mod scored;
@@ -54,6 +59,12 @@ pub fn urls(app: &mut ServiceConfig) {
     post(app, "/campaigns/{id}/outcomes", plan, campaign_acts::outcomes);
     get(app, "/campaigns/{id}/list.csv", plan, routes::contact_list);
     get(app, "/campaigns/{id}", read, campaign::page);
+    get(app, "/models", read, models::list);
+    get(app, "/models/{name}/compare", read, compare::page);
+    get(app, "/models/{name}/{version}/report", read, models::report);
+    let act = format!("/models/{{name}}/{{action:{}}}", model_acts::ACTIONS);
+    post(app, &act, Needs::Scope(Scope::Admin), model_acts::act);
+    get(app, "/models/{name}", read, models::page);
     let score = Needs::Scope(Scope::Score);
     both(app, "/score", (score, score::form), (score, score::send));
     get(app, "/score/files/{name}", score, score::download);
