@@ -115,6 +115,11 @@ impl Warnings {
         Warnings { unknown_levels, unknown_kinds, no_history, not_listed, ..Warnings::default() }
     }
 
+    /// The levels that the model has never seen, each with its feature.
+    pub fn levels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.unknown_levels.iter().map(|level| (&*level.feature, &*level.value))
+    }
+
     /// Whether there is nothing to warn of.
     pub fn is_empty(&self) -> bool {
         *self == Warnings::default()

@@ -83,7 +83,10 @@ impl Sessions {
 }
 
 /// 256 random bits as text.
-fn drawn() -> Result<String, getrandom::Error> {
+///
+/// # Errors
+/// When the operating system gives none.
+pub fn drawn() -> Result<String, getrandom::Error> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)?;
     let mut text = String::with_capacity(64);

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
@@ -24,6 +24,7 @@ use crate::deliveries;
 use crate::faults::Faults;
 use crate::heavy::Heavy;
 use crate::kept::Kept;
+use crate::kept_files::KeptFiles;
 use crate::keys::KeyRing;
 use crate::lag::Lag;
 use crate::looks::Looks;
@@ -195,6 +196,7 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
         kept: settings.store.clone().map(Kept::start).transpose()?,
         people: Arc::default(),
         looks: Looks::default(),
+        kept_files: KeptFiles::new(settings.max_answer_bytes),
         sessions: Sessions::new().context("failed to draw random numbers")?,
         webhooks: settings.webhooks.as_deref().map(Webhooks::open).transpose()?,
         rates: RateLimits::new(
@@ -293,6 +295,7 @@ fn look(state: &AppState) {
         }
     }
     state.rates.tidy();
+    state.kept_files.tidy(Instant::now());
     // Last: a registry may take long to answer.
     state.models.refresh(&state.faults);
 }

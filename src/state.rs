@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::heavy::{Deadline, Heavy};
 use crate::kept::Kept;
+use crate::kept_files::KeptFiles;
 use crate::keys::{Caller, KeyRing};
 use crate::looks::Looks;
 use crate::memory::Memory;
@@ -52,6 +53,8 @@ pub(crate) struct AppState {
     pub people: Arc<People>,
     /// What campaigns changed, for the pages.
     pub looks: Looks,
+    /// Scored files that wait for their download.
+    pub kept_files: KeptFiles,
     /// Who has signed in.
     pub sessions: Sessions,
     /// The programs that lists may be sent to, where they are named.

@@ -4,6 +4,7 @@
 mod output;
 mod spool;
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::error::{ApiError, BadField};
 use crate::model::{Canary, Model};
 use crate::rows::Broken;
 use crate::rows::arrow::{Batches, Cells};
-use crate::rows::csv::Records;
+use crate::rows::csv::{Record, Records};
 use crate::rows::lines::Lines;
 use crate::scoring::{self, CanaryPart, Choice, Scored};
 
@@ -91,7 +92,29 @@ pub enum Row {
     Failed(BadField, Option<u64>),
 }
 
-/// Scores the rows of a body of the given form and hands what is to be answered to `output`, its last line at the end.
+/// Who takes what comes of a batch.
+pub trait Taker {
+    /// The names of the columns, before the first row; not called of NDJSON, whose rows name their own.
+    fn head(&mut self, _names: &[Cow<'_, str>]) {}
+
+    /// A row of CSV as it stands, and the line that it ends in: in the order of the rows of the block that it will be
+    /// part of.
+    fn record(&mut self, _record: &Record<'_>, _line: u64) {}
+
+    /// A block: its rows, and what each of the models says of those that were scored.
+    ///
+    /// # Errors
+    /// When nobody wants it any more.
+    fn block(&mut self, rows: &[Row], blocks: &[Scored]) -> Result<(), Gone>;
+
+    /// The counts, at the end.
+    ///
+    /// # Errors
+    /// When nobody wants them any more.
+    fn end(&mut self, trailer: &Trailer) -> Result<(), Gone>;
+}
+
+/// Scores the rows of a body of the given form and hands what comes of them to `output`, the counts at the end.
 ///
 /// # Errors
 /// What keeps the body from being a table at all, before anything was answered; [`ApiError::Unreceived`] when nobody
@@ -100,7 +123,7 @@ pub fn score(
     job: &Job,
     form: Form,
     body: impl Read,
-    output: &mut Output<'_>,
+    output: &mut impl Taker,
 ) -> Result<(), ApiError> {
     let mut batch = Batch::new(job);
     let read = match form {
@@ -202,7 +225,7 @@ impl<'m> Batch<'m> {
     }
 
     /// Says where the columns go, in every lane.
-    fn head(&mut self, names: &[std::borrow::Cow<'_, str>]) -> Result<(), ApiError> {
+    fn head(&mut self, names: &[Cow<'_, str>]) -> Result<(), ApiError> {
         for lanes in &mut self.lanes {
             lanes.main.heading = Some(lanes.main.gathering.heading(names)?);
             // A version on trial that cannot read the table has no say: the one in force answers.
@@ -223,10 +246,13 @@ impl<'m> Batch<'m> {
         Ok(())
     }
 
-    fn csv(&mut self, body: impl Read, output: &mut Output<'_>) -> Result<(), Stop> {
+    fn csv(&mut self, body: impl Read, output: &mut impl Taker) -> Result<(), Stop> {
         let mut records = Records::new(body, self.job.row_bytes)?;
-        self.head(&records.names())?;
+        let names = records.names();
+        output.head(&names);
+        self.head(&names)?;
         while let Some((record, line)) = records.next()? {
+            output.record(&record, line);
             self.row(Some(line), |lane, _, _| {
                 let heading = lane.heading.as_ref().expect("the header was read");
                 record.read(&mut lane.gathering, heading);
@@ -238,7 +264,7 @@ impl<'m> Batch<'m> {
         Ok(())
     }
 
-    fn ndjson(&mut self, body: impl Read, output: &mut Output<'_>) -> Result<(), Stop> {
+    fn ndjson(&mut self, body: impl Read, output: &mut impl Taker) -> Result<(), Stop> {
         let mut lines = Lines::new(body, self.job.row_bytes);
         while let Some((length, whole)) = lines.peek()? {
             lines.take(whole, 1);
@@ -270,9 +296,10 @@ impl<'m> Batch<'m> {
         Ok(())
     }
 
-    fn arrow(&mut self, body: impl Read, output: &mut Output<'_>) -> Result<(), Stop> {
+    fn arrow(&mut self, body: impl Read, output: &mut impl Taker) -> Result<(), Stop> {
         let mut batches = Batches::new(body, self.job.block_bytes)?;
         let names: Vec<_> = batches.names().iter().map(|n| n.to_string().into()).collect();
+        output.head(&names);
         self.head(&names)?;
         while let Some(batch) = batches.next()? {
             let cells_of = |lane: &Lane<'_>| {
@@ -351,7 +378,7 @@ impl<'m> Batch<'m> {
     }
 
     /// Scores the block and hands it on.
-    fn flush(&mut self, output: &mut Output<'_>) -> Result<(), Gone> {
+    fn flush(&mut self, output: &mut impl Taker) -> Result<(), Gone> {
         if self.rows.is_empty() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rekindle_models::reasons::Reason;
 use serde::Serialize;
 
-use crate::batch::{Gone, Row, Trailer};
+use crate::batch::{Gone, Row, Taker, Trailer};
 use crate::error::BadField;
 use crate::scoring::{Decision, Scored, Why};
 use crate::values::CustomerId;
@@ -118,62 +118,6 @@ impl<'s> Output<'s> {
         send: &'s mut dyn FnMut(Vec<u8>) -> Result<(), Gone>,
     ) -> Output<'s> {
         Output { form, send, row: 0, several, why, arrow: None }
-    }
-
-    /// Writes a block: of each row what the models say of it, in the models' order.
-    ///
-    /// # Errors
-    /// When nobody takes it.
-    pub fn block(&mut self, rows: &[Row], blocks: &[Scored]) -> Result<(), Gone> {
-        let why = self.why;
-        let reasons: Reasons<'_> = (why.reasons > 0).then(|| {
-            // A model that tells none was refused before the first row.
-            blocks.iter().map(|block| of_block(block, why)).collect()
-        });
-        let first = self.row + 1;
-        self.row += rows.len() as u64;
-        let bytes = match self.form {
-            Form::Csv => self.csv(first, rows, blocks, &reasons),
-            Form::Ndjson => self.ndjson(first, rows, blocks, &reasons),
-            Form::Arrow => self.record_batch(first, rows, blocks, &reasons),
-        };
-        (self.send)(bytes)
-    }
-
-    /// Writes the counts, as the form has them: a last line, or the metadata of a last, empty record batch.
-    ///
-    /// # Errors
-    /// When nobody takes it.
-    pub fn end(&mut self, trailer: &Trailer) -> Result<(), Gone> {
-        let bytes = match self.form {
-            Form::Csv => {
-                let mut text = Vec::new();
-                if self.row == 0 {
-                    text = self.header(
-                        &trailer.models.iter().map(|m| m.model_name.as_str()).collect::<Vec<_>>(),
-                    );
-                }
-                let mut line = format!(
-                    "# rows={} scored={} failed={} complete={}",
-                    trailer.rows, trailer.scored, trailer.failed, trailer.complete
-                );
-                if let Some(error) = &trailer.error {
-                    line.push_str(&format!(" error={:?}", error));
-                }
-                text.extend(line.as_bytes());
-                text.push(b'\n');
-                text
-            }
-            Form::Ndjson => {
-                #[derive(Serialize)]
-                struct Last<'a> {
-                    trailer: &'a Trailer,
-                }
-                line(&Last { trailer })
-            }
-            Form::Arrow => self.last_batch(trailer),
-        };
-        (self.send)(bytes)
     }
 
     fn header(&self, models: &[&str]) -> Vec<u8> {
@@ -360,6 +304,58 @@ impl<'s> Output<'s> {
         writer.finish().expect("a vector takes every write");
         bytes.append(writer.get_mut());
         bytes
+    }
+}
+
+impl Taker for Output<'_> {
+    /// Writes a block: of each row what the models say of it, in the models' order.
+    fn block(&mut self, rows: &[Row], blocks: &[Scored]) -> Result<(), Gone> {
+        let why = self.why;
+        let reasons: Reasons<'_> = (why.reasons > 0).then(|| {
+            // A model that tells none was refused before the first row.
+            blocks.iter().map(|block| of_block(block, why)).collect()
+        });
+        let first = self.row + 1;
+        self.row += rows.len() as u64;
+        let bytes = match self.form {
+            Form::Csv => self.csv(first, rows, blocks, &reasons),
+            Form::Ndjson => self.ndjson(first, rows, blocks, &reasons),
+            Form::Arrow => self.record_batch(first, rows, blocks, &reasons),
+        };
+        (self.send)(bytes)
+    }
+
+    /// Writes the counts, as the form has them: a last line, or the metadata of a last, empty record batch.
+    fn end(&mut self, trailer: &Trailer) -> Result<(), Gone> {
+        let bytes = match self.form {
+            Form::Csv => {
+                let mut text = Vec::new();
+                if self.row == 0 {
+                    text = self.header(
+                        &trailer.models.iter().map(|m| m.model_name.as_str()).collect::<Vec<_>>(),
+                    );
+                }
+                let mut line = format!(
+                    "# rows={} scored={} failed={} complete={}",
+                    trailer.rows, trailer.scored, trailer.failed, trailer.complete
+                );
+                if let Some(error) = &trailer.error {
+                    line.push_str(&format!(" error={:?}", error));
+                }
+                text.extend(line.as_bytes());
+                text.push(b'\n');
+                text
+            }
+            Form::Ndjson => {
+                #[derive(Serialize)]
+                struct Last<'a> {
+                    trailer: &'a Trailer,
+                }
+                line(&Last { trailer })
+            }
+            Form::Arrow => self.last_batch(trailer),
+        };
+        (self.send)(bytes)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::pages::search::{Column, Search};
 use crate::pages::visitor::Visitor;
 use crate::pages::words::{Said, no_tier, unknown};
 use crate::population::{Population, Slice};
+use crate::spreadsheet::plain;
 use crate::state::AppState;
 
 /// Customers of a page.
@@ -446,13 +447,4 @@ fn written(population: &Population, rows: &[u32], head: bool) -> Result<Bytes, A
     let bytes =
         writer.into_inner().map_err(|error| ApiError::Internal { reason: error.to_string() })?;
     Ok(bytes.into())
-}
-
-/// A text that no spreadsheet takes for a formula.
-fn plain(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    match formula && text.parse::<f64>().is_err() {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
 }

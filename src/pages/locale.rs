@@ -22,6 +22,14 @@ pub fn change(number: i64) -> String {
     format!("{sign}{}", grouped(&number.unsigned_abs().to_string()))
 }
 
+/// A length in bytes.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 20 => format!("{} MiB", grouped(&(bytes >> 20).to_string())),
+        bytes => format!("{} KiB", bytes.div_ceil(1 << 10)),
+    }
+}
+
 /// A share of 0 to 1, in percent.
 pub fn percent(share: f64, digits: usize) -> String {
     if !share.is_finite() {

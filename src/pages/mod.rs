@@ -6,12 +6,14 @@
 
 mod charts;
 mod frame;
+mod judged;
 mod locale;
 mod texts;
 mod visitor;
 mod words;
 
 mod assets;
+mod beside;
 mod chosen;
 mod empty;
 mod posted;
@@ -20,9 +22,14 @@ mod uploaded;
 
 mod campaign;
 mod campaign_acts;
+mod compare;
 mod customer;
 mod customers;
+mod model_acts;
+mod models;
 mod overview;
+mod score;
+mod scored;
 mod sign_in;
 
 use actix_web::middleware::from_fn;
@@ -52,6 +59,15 @@ pub fn urls(app: &mut ServiceConfig) {
     post(app, "/campaigns/{id}/outcomes", plan, campaign_acts::outcomes);
     get(app, "/campaigns/{id}/list.csv", plan, routes::contact_list);
     get(app, "/campaigns/{id}", read, campaign::page);
+    get(app, "/models", read, models::list);
+    get(app, "/models/{name}/compare", read, compare::page);
+    get(app, "/models/{name}/{version}/report", read, models::report);
+    let act = format!("/models/{{name}}/{{action:{}}}", model_acts::ACTIONS);
+    post(app, &act, Needs::Scope(Scope::Admin), model_acts::act);
+    get(app, "/models/{name}", read, models::page);
+    let score = Needs::Scope(Scope::Score);
+    both(app, "/score", (score, score::form), (score, score::send));
+    get(app, "/score/files/{name}", score, score::download);
 }
 
 /// A page that is looked at.

@@ -1,19 +1,19 @@
 //! The first page: how awake customers are, who moved, what they are worth, how good models are, what campaigns change.
 
-use std::time::SystemTime;
-
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use rekindle_models::metrics::{Spread, psi};
 
 use crate::error::ApiError;
+use crate::figures::interval;
 use crate::model::Model;
 use crate::pages::charts::{self, Band};
 use crate::pages::frame::{self, Section};
+use crate::pages::judged::{age_days, rate, verdict_badge};
 use crate::pages::locale::{change, count, percent};
 use crate::pages::visitor::Visitor;
-use crate::pages::words::{Said, no_tier, verdict};
+use crate::pages::words::{Said, no_tier};
 use crate::pages::{campaign, empty};
 use crate::population::{GradeLine, Population, Summary};
 use crate::state::AppState;
@@ -353,10 +353,10 @@ fn models(state: &AppState, visitor: &Visitor, population: &Population) -> Marku
                                     a href=(format!("/models/{}", model.name())) { (model.name()) }
                                     " " span.faint { (texts.version) " " (model.version) }
                                 }
-                                td { (verdict_badge(model, visitor)) }
+                                td { (verdict_badge(model.manifest.verdict.as_ref(), visitor)) }
                                 td.number { (judged(model, "error_rate")) }
                                 td.number { (judged(model, "miss_rate")) }
-                                td.number { ((texts.days_old)(age_days(model))) }
+                                td.number { ((texts.days_old)(age_days(model.written))) }
                                 td { (drift(model, population, visitor)) }
                             }
                         }
@@ -367,36 +367,10 @@ fn models(state: &AppState, visitor: &Visitor, population: &Population) -> Marku
     }
 }
 
-/// A model's verdict as a badge.
-pub fn verdict_badge(model: &Model, visitor: &Visitor) -> Markup {
-    let Some(said) = &model.manifest.verdict else {
-        return html! { span.faint { (visitor.texts().shell.not_known) } };
-    };
-    let class = match said.verdict.as_str() {
-        "usable" => "good",
-        "unusable" => "bad",
-        _ => "unsure",
-    };
-    html! { span.badge.(class) { (verdict(&said.verdict, visitor.language)) } }
-}
-
 /// A rate of the judgement, between its bounds.
-pub fn judged(model: &Model, name: &str) -> String {
-    let rate = model.manifest.metrics.as_ref().and_then(|metrics| metrics.get(name));
-    let part = |key: &str| rate.and_then(|rate| rate.get(key)).and_then(serde_json::Value::as_f64);
-    match (part("value"), part("low"), part("high")) {
-        (Some(value), Some(low), Some(high)) => {
-            format!("{} [{}, {}]", percent(value, 1), percent(low, 1), percent(high, 1))
-        }
-        (Some(value), ..) => percent(value, 1),
-        _ => crate::pages::locale::UNKNOWN.to_owned(),
-    }
-}
-
-/// Days since a model was written.
-pub fn age_days(model: &Model) -> u64 {
-    let age = model.written.and_then(|written| SystemTime::now().duration_since(written).ok());
-    age.unwrap_or_default().as_secs() / 86_400
+fn judged(model: &Model, name: &str) -> String {
+    let metrics = model.manifest.metrics.as_ref();
+    rate(metrics.and_then(|metrics| interval(metrics, name)).as_ref())
 }
 
 /// Below the first PSI customers are as they were, from the second on they are others (the field's usual limits).

@@ -31,6 +31,12 @@ impl Posted {
         }
     }
 
+    /// Some fields, for tests.
+    #[cfg(test)]
+    pub fn of(pairs: &[(&str, &str)]) -> Posted {
+        Posted(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+    }
+
     /// The first field of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())

@@ -96,6 +96,11 @@ impl Population {
         self.ids.get(row)
     }
 
+    /// The row of an id.
+    pub fn find(&self, id: &str) -> Option<usize> {
+        self.row_of(id).ok()
+    }
+
     /// The row of an id, or where it would be.
     fn row_of(&self, id: &str) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.len());

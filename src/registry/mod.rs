@@ -1,6 +1,7 @@
 //! The models in memory: of every model of the registry the versions in force, replaced all at once when the registry
 //! says so, and other versions from the first time a request names them.
 
+mod shelf;
 mod source;
 
 use std::collections::BTreeMap;
@@ -12,10 +13,12 @@ use rekindle_models::artifact::{Registry, check_model_name};
 use crate::counters::Counters;
 use crate::error::ApiError;
 use crate::faults::Faults;
+use crate::figures::Figures;
 use crate::model::{Canary, Model, Served};
 use crate::scoring::Choice;
 use crate::settings::Settings;
 
+pub use shelf::{Shelf, Told, Version};
 pub use source::Source;
 
 /// The models that are served.
@@ -28,6 +31,8 @@ pub struct LoadedModels {
     named: Mutex<Vec<Arc<Model>>>,
     /// Versions in force that cannot be served, with the reason: told once, not at every look.
     refused: Mutex<BTreeMap<(String, u32), String>>,
+    /// What versions say of themselves, by name and version.
+    figures: Mutex<BTreeMap<(String, u32), Arc<Figures>>>,
     /// Held by whoever changes what is served.
     changing: Mutex<()>,
 }
@@ -66,6 +71,7 @@ impl LoadedModels {
             served: ArcSwap::default(),
             named: Mutex::default(),
             refused: Mutex::default(),
+            figures: Mutex::default(),
             changing: Mutex::new(()),
         };
         let reached = models.source.sync();

@@ -42,6 +42,8 @@ const POINTERS: [&str; 2] = ["current", "rollout"];
 const MODEL_FILE: &str = "model.rekindle";
 /// Largest pointer that is read.
 const POINTER_BYTES: u64 = 1 << 20;
+/// Longest file beside a model that is read.
+const BESIDE_BYTES: u64 = 64 << 20;
 
 impl Source {
     /// Opens a registry; one in an object store is not asked yet. `cache` is where its models are kept.
@@ -95,6 +97,35 @@ impl Source {
         match self {
             Source::Folder(registry) => Ok(registry.versions(model)?),
             Source::Store(mirror) => mirror.background.wait(mirror.versions(model)),
+        }
+    }
+
+    /// Whether a file lies beside a version's model, or may: an object store is not asked.
+    pub fn may_have(&self, model: &str, version: u32, file: &str) -> bool {
+        match self {
+            Source::Folder(registry) => registry.folder(model, version).join(file).is_file(),
+            Source::Store(_) => true,
+        }
+    }
+
+    /// A file that lies beside a version's model; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, or the file is too long.
+    pub fn beside(&self, model: &str, version: u32, file: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        match self {
+            Source::Folder(registry) => {
+                let path = registry.folder(model, version).join(file);
+                match fs::metadata(&path) {
+                    Ok(found) if found.len() > BESIDE_BYTES => bail!(too_long(file, found.len())),
+                    Ok(_) => {
+                        Ok(Some(fs::read(&path).with_context(|| format!("failed to read {file}"))?))
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(error).with_context(|| format!("failed to read {file}")),
+                }
+            }
+            Source::Store(mirror) => mirror.background.wait(mirror.beside(model, version, file)),
         }
     }
 
@@ -265,6 +296,24 @@ impl Mirror {
         Ok(true)
     }
 
+    /// A file that lies beside a version's model. It is not kept in the folder.
+    async fn beside(
+        &self,
+        model: &str,
+        version: u32,
+        file: &str,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
+        let object = self.root.clone().join(model).join(version.to_string()).join(file);
+        let found = match in_time(self.store.get(&object)).await? {
+            Ok(found) if found.meta.size > BESIDE_BYTES => bail!(too_long(file, found.meta.size)),
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("{object} cannot be read")),
+        };
+        let content = found.bytes().await.with_context(|| format!("{object} broke off"))?;
+        Ok(Some(content.into()))
+    }
+
     async fn versions(&self, model: &str) -> anyhow::Result<Vec<u32>> {
         let root = self.root.clone().join(model);
         let listed = self.store.list_with_delimiter(Some(&root)).await;
@@ -291,6 +340,10 @@ impl Mirror {
 /// Longest wait for what is a few bytes. The store's client asks again for minutes, and keys and certificates, too, are
 /// looked at by the thread that waits.
 const SHORT_PATIENCE: Duration = Duration::from_secs(10);
+
+fn too_long(file: &str, bytes: u64) -> String {
+    format!("{file} has {bytes} bytes, expected at most {BESIDE_BYTES}")
+}
 
 /// What the store answers.
 ///

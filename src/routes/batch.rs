@@ -10,10 +10,10 @@ use flate2::read::MultiGzDecoder;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver};
-use tokio::time::timeout;
 
 use crate::batch::{self, Form, Gone, Job, Output, Spool};
 use crate::error::ApiError;
+use crate::pace::Pace;
 use crate::routes::answer::ScoreQuery;
 use crate::routes::receive::{Encoding, encoding};
 use crate::scoring::{Choice, Why, reasons_of};
@@ -189,40 +189,13 @@ fn form_out(request: &HttpRequest, form_in: Form) -> Result<Form, ApiError> {
     form.ok_or_else(|| ApiError::NotAcceptable { found: accept.to_string(), expected: FORMS })
 }
 
-/// Bytes that must come in a second, of the time that the body is waited for.
-const PACE: f64 = 1_000.0;
-
 /// Hands the body on to the thread as it comes; it ends where nothing comes for too long, or so little that the place
 /// of a batch would be held for nothing.
 fn forward(mut body: web::Payload, patience: Duration) -> Receiver<io::Result<Bytes>> {
     let (to_thread, pieces) = mpsc::channel(PIECES);
     rt::spawn(async move {
-        let (mut waited, mut came) = (Duration::ZERO, 0);
-        loop {
-            let start = Instant::now();
-            let next = timeout(patience, body.next()).await;
-            waited += start.elapsed();
-            let piece = match next {
-                Ok(None) => return,
-                Ok(Some(Ok(piece))) => {
-                    came += piece.len();
-                    // The first `patience` is for connections that begin slowly.
-                    let late = waited.saturating_sub(patience).as_secs_f64();
-                    match (came as f64) < late * PACE {
-                        false => Ok(piece),
-                        true => Err(io::Error::other(format!(
-                            "{came} bytes came in {:.1} s, expected {PACE} in a second",
-                            waited.as_secs_f64()
-                        ))),
-                    }
-                }
-                Ok(Some(Err(error))) => {
-                    Err(io::Error::other(format!("the body broke off: {error}")))
-                }
-                Err(_) => {
-                    Err(io::Error::other(format!("nothing came for {} ms", patience.as_millis())))
-                }
-            };
+        let mut pace = Pace::new(patience);
+        while let Some(piece) = pace.next(&mut body).await {
             let ends = piece.is_err();
             if to_thread.send(piece).await.is_err() || ends {
                 return;

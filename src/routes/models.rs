@@ -10,7 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::ApiError;
 use crate::model::Served;
 use crate::registry::Change;
-use crate::state::{About, AppState, Asker};
+use crate::rollouts;
+use crate::state::{AppState, Asker};
 
 /// What is served.
 #[derive(Serialize, ToSchema)]
@@ -206,12 +207,8 @@ pub async fn canary(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let (name, version) = path.into_inner();
-    if !(query.share > 0.0 && query.share < 1.0) {
-        return Err(ApiError::InvalidQuery {
-            reason: format!("share is {}, expected a number between 0 and 1", query.share),
-        });
-    }
-    change(state, request, name, "canary", Change::Canary(Some((version, query.share)))).await
+    let share = rollouts::share(query.share)?;
+    change(state, request, name, "canary", Change::Canary(Some((version, share)))).await
 }
 
 /// Ends the canary.
@@ -226,7 +223,7 @@ pub async fn end_canary(
     change(state, request, name.into_inner(), "end-canary", Change::Canary(None)).await
 }
 
-/// Writes what is asked for to the audit log, does it, and writes what came of it.
+/// Changes which versions answer, and says which do then.
 async fn change(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -235,24 +232,7 @@ async fn change(
     change: Change,
 ) -> Result<HttpResponse, ApiError> {
     let asker = request.extensions().get::<Asker>().cloned().unwrap_or_default();
-    let version = match change {
-        Change::Promote(version) | Change::Shadow(Some(version)) => Some(version),
-        Change::Canary(canary) => canary.map(|(version, _)| version),
-        Change::Rollback | Change::Shadow(None) => None,
-    };
-    let deadline = state.deadline();
-    let data = state.clone();
-    let done = state.heavy.run(deadline, move || {
-        // What cannot be written down is not done.
-        let about = About::Model(&name, version);
-        data.audited(&asker, action, about, "asked")?;
-        let done = data.models.change(&name, change);
-        let outcome = done.as_ref().map_or_else(ApiError::code, |_| "done");
-        // It is done all the same: that the line is not there degrades the service and is in its log.
-        drop(data.audited(&asker, action, about, outcome));
-        done
-    });
-    let served = done.await??;
+    let served = rollouts::changed(&state, asker, name, action, change).await?;
     Ok(HttpResponse::Ok().json(InForce {
         model_name: served.current.name(),
         model_version: served.current.version,

@@ -35,7 +35,7 @@ pub enum Record<'a> {
 impl Record<'_> {
     /// Calls `each` with the number and the bytes of every field, and returns how many there are.
     #[inline]
-    pub(super) fn for_each(&self, mut each: impl FnMut(usize, &[u8])) -> usize {
+    pub fn for_each(&self, mut each: impl FnMut(usize, &[u8])) -> usize {
         match self {
             Record::Plain(line) => {
                 let mut count = 0;

@@ -184,15 +184,24 @@ fn the_overview_tells_who_moved_and_each_figure_leads_to_its_list() {
     let (app, _folder) = site();
     let page = app.get("/").text;
     // From awake to half asleep: c040 to c059; from drowsy: c060 to c119.
-    assert!(page.contains("<a href=\"/customers?was_tier=awake&amp;tier=half_asleep\">20</a>"), "{page}");
-    assert!(page.contains("<a href=\"/customers?was_tier=drowsy&amp;tier=half_asleep\">60</a>"), "{page}");
+    assert!(
+        page.contains("<a href=\"/customers?was_tier=awake&amp;tier=half_asleep\">20</a>"),
+        "{page}"
+    );
+    assert!(
+        page.contains("<a href=\"/customers?was_tier=drowsy&amp;tier=half_asleep\">60</a>"),
+        "{page}"
+    );
     assert!(page.contains("80 changed tier since 1 Jan 2026"), "{page}");
     let list = app.get("/customers?was_tier=awake&tier=half_asleep").text;
     assert!(list.contains("20 of 121 customers"), "{list}");
     // Value at risk of the 80 who are half asleep: 40 + ... + 119.
     assert!(page.contains("€6,360"), "{page}");
     let chinese = see(&app, "/", "rekindle_language=zh").text();
-    assert!(chinese.contains("lang=\"zh\"") && chinese.contains("自 2026年1月1日 以来 80 位"), "{chinese}");
+    assert!(
+        chinese.contains("lang=\"zh\"") && chinese.contains("自 2026年1月1日 以来 80 位"),
+        "{chinese}"
+    );
     let asked = client::get(&app.url, &[("accept-language", "zh-CN,zh;q=0.9")]).text();
     assert!(asked.contains("lang=\"zh\""));
     let dark = see(&app, "/", "rekindle_theme=dark").text();
@@ -218,14 +227,24 @@ fn lists_are_filtered_sorted_and_turned_page_by_page_without_losing_anybody() {
     let rows: Vec<&str> = csv.text.lines().collect();
     assert!(rows[0].starts_with("customer_id,lapse_tier,lifecycle_stage,grade,"), "{}", rows[0]);
     assert!(rows[1].starts_with("\"<script>"), "{}", rows[1]);
-    assert!(rows[2].starts_with("c116,half_asleep,repeat,A,100,116,0.75,letter,post,true,0.58,calls"), "{}", rows[2]);
+    assert!(
+        rows[2].starts_with("c116,half_asleep,repeat,A,100,116,0.75,letter,post,true,0.58,calls"),
+        "{}",
+        rows[2]
+    );
     assert_eq!(rows.len(), 1 + 5);
     assert!(app.get("/customers?id=c11").text.contains("10 of 121 customers"));
-    assert!(app.get("/customers?advice=letter&channel=post&reason=calls").text.contains("121 of 121"));
+    assert!(
+        app.get("/customers?advice=letter&channel=post&reason=calls").text.contains("121 of 121")
+    );
     assert!(app.get("/customers?id=nobody").text.contains("No customer fits"));
     let wrong = app.get("/customers?tier=sleepy");
     assert_eq!(wrong.status, 400);
-    assert!(wrong.text.contains("tier is &quot;sleepy&quot;, expected one of awake"), "{}", wrong.text);
+    assert!(
+        wrong.text.contains("tier is &quot;sleepy&quot;, expected one of awake"),
+        "{}",
+        wrong.text
+    );
     assert_eq!(app.get("/customers?sort=shoe_size").status, 400);
     assert_eq!(app.get("/customers?probability_from=many").status, 400);
     assert_eq!(app.get("/customers?after=nowhere").status, 400);
@@ -235,7 +254,9 @@ fn lists_are_filtered_sorted_and_turned_page_by_page_without_losing_anybody() {
 fn markup_in_names_comes_out_as_text_everywhere() {
     let (app, _folder) = site();
     let id: String = url::form_urlencoded::byte_serialize(MARKUP.as_bytes()).collect();
-    for path in ["/", "/customers?sort=id", &format!("/customers/{id}"), "/campaigns", "/campaigns/spring"] {
+    for path in
+        ["/", "/customers?sort=id", &format!("/customers/{id}"), "/campaigns", "/campaigns/spring"]
+    {
         let page = app.get(path);
         assert_eq!(page.status, 200, "{path}: {}", page.text);
         assert!(!page.text.contains("<script>alert"), "{path}");
@@ -246,12 +267,21 @@ fn markup_in_names_comes_out_as_text_everywhere() {
     }
     let page = app.get(&format!("/customers/{id}")).text;
     assert!(page.contains("many calls &lt;script&gt;"), "{page}");
-    assert!(page.contains("1 Mar 2026") && page.contains("between 1 Feb 2026 and 1 Jun 2026"), "{page}");
+    assert!(
+        page.contains("1 Mar 2026") && page.contains("between 1 Feb 2026 and 1 Jun 2026"),
+        "{page}"
+    );
     assert!(page.contains("letter by post") && page.contains("€12.50"), "{page}");
-    assert!(see(&app, &format!("/customers/{id}"), "rekindle_language=zh").text().contains("来电很多"));
+    assert!(
+        see(&app, &format!("/customers/{id}"), "rekindle_language=zh").text().contains("来电很多")
+    );
     let nobody = app.get("/customers/nobody");
     assert_eq!(nobody.status, 404);
-    assert!(nobody.text.contains("No such customer") && nobody.text.contains("<html"), "{}", nobody.text);
+    assert!(
+        nobody.text.contains("No such customer") && nobody.text.contains("<html"),
+        "{}",
+        nobody.text
+    );
 }
 
 #[test]
@@ -310,7 +340,8 @@ fn what_changes_something_must_come_from_one_of_our_own_pages() {
     assert_eq!(send(&app, path, "", &[]).status, 403);
     // A name elsewhere that points here is not this machine's.
     let host = app.url.replace("http://", "");
-    let foreign = client::raw(&host, b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    let foreign =
+        client::raw(&host, b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     assert!(foreign.starts_with("HTTP/1.1 409"), "{foreign}");
     assert!(!foreign.contains("121 customers"));
     let finished = send(&app, path, "", &[("form_token", &own)]);
@@ -324,10 +355,8 @@ fn outcomes_are_sent_in_by_a_form_and_the_effect_follows() {
     let today = chrono::Utc::now().format("%Y-%m-%d").to_string();
     // Every second of the treated buys, and every sixth of those held out.
     let bought = |n: &usize| if n % 2 == 1 { n % 4 == 1 } else { n % 6 == 0 };
-    let rows: String = (0..120)
-        .filter(bought)
-        .map(|n| format!("o{n},c{n:03},{today},20\n"))
-        .collect();
+    let rows: String =
+        (0..120).filter(bought).map(|n| format!("o{n},c{n:03},{today},20\n")).collect();
     let csv = format!("outcome_id,customer_id,occurred_at,amount\n{rows}");
     let upload = |content: &str| {
         let own = token(&app.get("/campaigns/spring").text);
@@ -335,12 +364,17 @@ fn outcomes_are_sent_in_by_a_form_and_the_effect_follows() {
             "--b\r\nContent-Disposition: form-data; name=\"form_token\"\r\n\r\n{own}\r\n--b\r\nContent-Disposition: \
              form-data; name=\"file\"; filename=\"o.csv\"\r\nContent-Type: text/csv\r\n\r\n{content}\r\n--b--\r\n"
         );
-        let headers = [("origin", app.url.as_str()), ("content-type", "multipart/form-data; boundary=b")];
+        let headers =
+            [("origin", app.url.as_str()), ("content-type", "multipart/form-data; boundary=b")];
         client::post(&format!("{}/campaigns/spring/outcomes", app.url), &headers, body.as_bytes())
     };
     let wrong = upload("outcome_id,customer_id,occurred_at,amount\no1,c001,soon,1\n");
     assert_eq!(wrong.status, 422);
-    assert!(wrong.text().contains("Nothing was kept") && wrong.text().contains("occurred_at"), "{}", wrong.text());
+    assert!(
+        wrong.text().contains("Nothing was kept") && wrong.text().contains("occurred_at"),
+        "{}",
+        wrong.text()
+    );
     let sent = upload(&csv);
     assert_eq!(sent.status, 200, "{}", sent.text());
     assert!(sent.text().contains("50 rows are new, 0 were known already"), "{}", sent.text());
@@ -359,7 +393,11 @@ fn without_a_store_or_a_model_pages_say_what_to_do() {
     let app = spawn_app_with(registry_of(&[]), |_| {});
     let page = app.get("/");
     assert_eq!(page.status, 200);
-    assert!(page.text.contains("rekindle demo") && page.text.contains("No store of customers yet"), "{}", page.text);
+    assert!(
+        page.text.contains("rekindle demo") && page.text.contains("No store of customers yet"),
+        "{}",
+        page.text
+    );
     assert!(app.get("/customers/x").text.contains("There is no store of customers"));
     let folder = tempfile::tempdir().unwrap();
     let file = filled(folder.path());

@@ -89,6 +89,18 @@ impl Artifact {
         write_whole(path, &self.to_bytes()?)
     }
 
+    /// Reads what a file says of itself alone. Its frame and checksum are looked at, the model behind it is not parsed.
+    ///
+    /// # Errors
+    /// When it cannot be read, is foreign, newer than this code, truncated or damaged.
+    pub fn load_manifest(path: &Path) -> Result<Manifest> {
+        let bytes = bytes_of(path)?;
+        let bad = |reason: String| Error::BadArtifact { path: path.display().to_string(), reason };
+        let (_, manifest, _) = MODEL.unframe(&bytes).map_err(bad)?;
+        serde_json::from_slice(manifest)
+            .map_err(|e| bad(format!("its manifest does not parse: {e}")))
+    }
+
     /// Reads a file.
     ///
     /// # Errors

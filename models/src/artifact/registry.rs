@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Manifest};
 use crate::error::{Error, Result};
 
 /// A registry folder.
@@ -107,6 +107,15 @@ impl Registry {
     pub fn load(&self, model: &str, version: u32) -> Result<Artifact> {
         self.require(model, version)?;
         Artifact::load(&self.path(model, version))
+    }
+
+    /// Reads what a version says of itself, without the model: much faster than [`Registry::load`].
+    ///
+    /// # Errors
+    /// When there is no such version, or its file is damaged.
+    pub fn load_manifest(&self, model: &str, version: u32) -> Result<Manifest> {
+        self.require(model, version)?;
+        Artifact::load_manifest(&self.path(model, version))
     }
 
     /// Adds a version with its reports (file name, content); it is not served before it is

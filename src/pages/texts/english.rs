@@ -1,7 +1,7 @@
 //! What pages say in English.
 
 use crate::pages::texts::{
-    Campaigns, Customer, Customers, Empty, Errors, Overview, Shell, SignIn, Texts,
+    Campaigns, Customer, Customers, Empty, Errors, Models, Overview, Score, Shell, SignIn, Texts,
 };
 
 pub(super) const TEXTS: Texts = Texts {
@@ -326,5 +326,236 @@ pub(super) const TEXTS: Texts = Texts {
                 "{number} who were held out were contacted against the plan, which makes the effect look smaller."
             )
         },
+    },
+    score: Score {
+        title: "Score a file",
+        what: "Drop a CSV file of customers and get it back with how likely each is, why, and what is advised.",
+        model: "Model",
+        drop: "Drop a CSV file here, or choose one",
+        limit: |size| {
+            format!(
+                "One customer a line, names of the columns in the first line, up to {size}. The file is not kept."
+            )
+        },
+        send: "Score",
+        sending: "Sending",
+        scoring: "Sent. The customers are being scored.",
+        broke_off: "The connection broke off. Nothing was kept: send the file again.",
+        too_long: |size| format!("This file is larger than {size}. Send it in parts."),
+        how: "How it works",
+        steps: [
+            "Export a table of customers as CSV, with the columns that the model knows. Their order does not matter.",
+            "Columns that are not there count as missing cells, and columns that the model does not know are left out: the answer says which.",
+            "A line that cannot be read is told with what is wrong, and stops none of the others.",
+            "Download the scored file: one line for each of yours, in your order.",
+        ],
+        expected: |model, number| format!("Columns that {model} knows ({number})"),
+        id_is: |column| format!("Names the customer: {column}."),
+        no_id: "The model knows no column that names the customer: the scored file tells lines apart by their number.",
+        column: "Column",
+        kind: "What stands in it",
+        number: "a number",
+        boolean: "true or false, 1 or 0",
+        date: |format| format!("a date, as {format}"),
+        levels: |levels| format!("one of: {levels}"),
+        and_more: |number| format!("and {number} more"),
+        refused: "The file was not scored",
+        no_file: "No file was chosen. Choose a CSV file and send the form again.",
+        empty: "The file is empty. Look whether the export was finished.",
+        packed: "This is a packed file or a spreadsheet, not CSV. Open it and save it as \"CSV UTF-8\", with commas.",
+        binary: "This is not text. Save the table as \"CSV UTF-8\", with commas, and send that.",
+        separator: "The columns are not separated by commas. Save the table as CSV with commas between the cells.",
+        no_rows: "The file has a header and no customers below it.",
+        all_wrong: "No line could be read. What is wrong with the first ones stands below.",
+        model_gone: |model| format!("There is no model {model} any more. Choose another one."),
+        too_large: |size| {
+            format!("The file is larger than {size}. Send it in parts, each with the header.")
+        },
+        no_table: "The file cannot be read as a table of this model. In detail:",
+        twice: "Every column must have a name of its own.",
+        scored_by: |model, version, seconds| {
+            format!("by {model}, version {version}, in {seconds} s")
+        },
+        this_file: "Your file",
+        download: "Download the scored file",
+        another: "Score another file",
+        kept: |minutes| {
+            format!(
+                "The scored file can be downloaded for {minutes} minutes, in this session alone."
+            )
+        },
+        gone: (
+            "This file is not kept any more",
+            "Scored files are kept for some minutes, and for the session that sent them. Send the file again.",
+        ),
+        incomplete: "The file could not be read to its end. What stands before that place was scored. In detail:",
+        rows: "Scored",
+        failed: "Could not be read",
+        positives: "Positive",
+        positives_what: |threshold| format!("at {threshold} or above"),
+        tiers: "By tier",
+        columns: "Columns",
+        recognised: "Recognised",
+        recognised_of: |known, all| format!("{known} of {all} that the model knows"),
+        missing: "Not in the file",
+        missing_what: "count as missing cells",
+        unknown: "Not known to the model",
+        unknown_what: "left out",
+        meant: |name| format!("did you mean {name}?"),
+        ignored: "No features",
+        ignored_what: "left out on purpose, as when the model was trained",
+        without_id: |column| {
+            format!(
+                "The file has no column {column} that names the customer. The scored file tells lines apart by their number."
+            )
+        },
+        new_levels: |cells| {
+            format!(
+                "{cells} cells hold a value that the model has never seen; each counts as unknown:"
+            )
+        },
+        wrong: "Lines that could not be read",
+        wrong_what: "They stand in the scored file, too, with the same words and without scores.",
+        wrong_first: |first, all| format!("The first {first} of {all}."),
+        line: "Line",
+        found: "Found",
+        should: "Expected",
+        whole_line: "the whole line",
+        preview: "Scored customers",
+        preview_what: |number| format!("The first {number}. The scored file has all of them."),
+        probability: "Probability",
+        percentile: "Percentile",
+        positive: "Positive",
+        yes: "yes",
+        no: "no",
+        reason: "First reason",
+        no_reasons: "This model tells no reasons.",
+        no_advice: "There is no store of customers that this page may look into: advice, and tiers that the file does not have, are left empty.",
+    },
+    models: Models {
+        title: "Models",
+        what: "Every model with its versions, how good each was on customers that it had not seen, and which of them answer.",
+        reading: "Versions are being read. This page shows them when they are there.",
+        version: "Version",
+        state: "State",
+        in_force: "in force",
+        shadow: "shadow",
+        canary: |share| format!("canary, {share} of customers"),
+        verdict: "Verdict",
+        error_rate: "Error rate",
+        miss_rate: "Miss rate",
+        roc_auc: "ROC AUC",
+        average_precision: "Average precision",
+        ece: "Calibration error",
+        log_loss: "Log loss",
+        base_rate: "Share who have it",
+        classifier: "Classifier",
+        features: "Features",
+        age: "Age",
+        written: "Written",
+        report: "Report",
+        compare: "Compare",
+        not_yet: "is being read",
+        away: "in the object store; open the comparison to read it",
+        unreadable: "cannot be read:",
+        not_served: "No version of this model answers: none was put in force, or the one that was cannot be served.",
+        intervals: |confidence| {
+            format!(
+                "In brackets: where the true figure lies with {confidence} confidence. Error rate: of those predicted positive, the share that was not. Miss rate: of those truly positive, the share that was not found."
+            )
+        },
+        no_report: "This version has no report",
+        no_report_what: "Training writes one beside each model. For a model that was brought from elsewhere, this judges it on a table and writes the report to a folder:",
+        question: |column, value| format!("How likely is it that {column} is {value}?"),
+        population: "Asked of",
+        threshold: "Threshold",
+        threshold_what: |value, rule| format!("positive from {value} on; chosen by: {rule}"),
+        threshold_unmet: "No threshold kept that limit; the nearest was taken.",
+        learned_from: "Learned from",
+        judged_on: "Judged on",
+        customers: |rows| format!("{rows} rows"),
+        trained: "Training rows of",
+        not_judged: "not judged",
+        versions: "Versions",
+        versions_what: "Figures on rows that each version had not seen when it was made, the newest version first.",
+        influence: "What it goes by",
+        influence_what: "The ten features with the largest part in the predictions of the version in force. They say what the model looks at, not what causes customers to stay or leave.",
+        no_influence: "Nobody asked for influence when this version was made.",
+        feature: "Feature",
+        share: "Share",
+        direction: "Direction",
+        up: "the more, the likelier",
+        down: "the more, the less likely",
+        up_missing: "likelier when missing",
+        down_missing: "less likely when missing",
+        both_ways: "both ways",
+        none: "none",
+        noise: "may be noise",
+        drift: "Whether customers have changed since, the overview shows.",
+        answers: "Which version answers",
+        answers_what: "Each change is written to the audit log with your name.",
+        promote: "Put in force",
+        promote_what: "From then on this version answers.",
+        promote_sure: "Put this version in force? It answers from then on.",
+        rollback: "Roll back",
+        rollback_what: "Puts the version in force that was before.",
+        rollback_sure: "Put the version in force that was before?",
+        try_shadow: "Try as shadow",
+        shadow_what: "It scores what is asked, and nobody sees its answers: they are compared with those of the version in force.",
+        end_shadow: "End the shadow",
+        try_canary: "Try as canary",
+        canary_what: "It answers for a share of the customers, always the same ones.",
+        canary_share: "Share of customers in percent",
+        end_canary: "End the canary",
+        compare_title: |name| format!("Versions of {name} compared"),
+        compare_what: |a, b| format!("Version {a} beside version {b}."),
+        choose: "Compare others",
+        figures: "Figures",
+        lower: "lower is better",
+        higher: "higher is better",
+        difference: "Difference",
+        better: "Better",
+        better_one: |version| format!("version {version}"),
+        better_unsure: |version| format!("version {version}, perhaps by chance"),
+        better_neither: "neither",
+        better_unknown: "not known",
+        concluded: "What to conclude",
+        misses_fewer: |version, low, high| {
+            format!("Version {version} misses fewer: {low} against {high}.")
+        },
+        errs_less: |version, low, high| {
+            format!(
+                "Of those that version {version} predicts, fewer are wrong: {low} against {high}."
+            )
+        },
+        ranks_better: |version, high, low| {
+            format!(
+                "Version {version} tells customers apart better: a ROC AUC of {high} against {low}."
+            )
+        },
+        apart: "The intervals do not overlap: more than chance.",
+        overlap: "The intervals overlap: the difference may be chance.",
+        no_bounds: "Intervals are not known: the difference may be chance.",
+        same: "Both have the same.",
+        conclude_unjudged: |version| {
+            format!(
+                "Version {version} was not judged on rows that it had not seen: nothing can be concluded."
+            )
+        },
+        conclude_question: "The versions answer different questions: their figures cannot be compared.",
+        conclude_customers: "The versions were judged on different kinds of customers: the share who have the target differs by more than chance, or they were asked of different customers. Error and miss rates depend on that share: do not conclude from them which one is better.",
+        conclude_better: |better, worse| {
+            format!(
+                "By these figures version {better} is better than version {worse}: at least one is better by more than chance, and none is worse by more than chance."
+            )
+        },
+        conclude_mixed: "Each version is better at something by more than chance. Where the thresholds differ, one may just ask for more certainty than the other: look at the ROC AUC, which does not depend on the threshold.",
+        conclude_chance: "These figures show no difference between the versions that goes beyond chance. That does not show that they are equally good.",
+        own_rows: "Each version was judged on rows of its own. On the same rows smaller differences can be seen:",
+        other_features: "Features that only one has",
+        same_features: |count| format!("Both have the same {count} features."),
+        only_in: |version, count| format!("Only in version {version}: {count}"),
+        both_have: |count| format!("Both have {count} features in common."),
+        and_more: |count| format!("and {count} more"),
     },
 };
