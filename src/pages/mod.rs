@@ -23,6 +23,7 @@ mod campaign_acts;
 mod customer;
 mod customers;
 mod overview;
+mod plan;
 mod sign_in;
 
 use actix_web::middleware::from_fn;
@@ -45,6 +46,8 @@ pub fn urls(app: &mut ServiceConfig) {
     get(app, "/customers.csv", Needs::Scope(Scope::Plan), customers::csv);
     get(app, "/customers/{id:.*}", read, customer::page);
     let plan = Needs::Scope(Scope::Plan);
+    both(app, "/plan", (plan, plan::page), (plan, plan::save));
+    get(app, "/plan/figures", plan, plan::figures);
     get(app, "/campaigns", read, campaign::list);
     post(app, "/campaigns/{id}/start", plan, campaign_acts::start);
     post(app, "/campaigns/{id}/finish", plan, campaign_acts::finish);
