@@ -51,17 +51,30 @@ pub fn draft(
     let Request { campaign_id, name, mut spec, customers } = read(body)?;
     spec.draw_for(&campaign_id);
     let planned = Planned::new(spec, customers, limits)?;
-    let totals = planned.totals();
-    let settings = serde_json::to_string(planned.spec()).expect("names and numbers are JSON");
-    let campaign = NewCampaign {
-        name: name.unwrap_or_else(|| campaign_id.clone()),
-        campaign_id,
-        settings,
-        assumed: totals.assumed,
-        created_at_micros: now_micros,
-    };
-    let decisions = planned.decided(language, |decided| decided.into());
-    Ok(Draft { campaign, decisions, totals })
+    let name = name.unwrap_or_else(|| campaign_id.clone());
+    Ok(Draft::of(&planned, (campaign_id, name), language, now_micros))
+}
+
+impl Draft {
+    /// The campaign of a plan, which was drawn for its id.
+    pub fn of(
+        planned: &Planned,
+        (campaign_id, name): (String, String),
+        language: Language,
+        now_micros: i64,
+    ) -> Draft {
+        let totals = planned.totals();
+        let settings = serde_json::to_string(planned.spec()).expect("names and numbers are JSON");
+        let campaign = NewCampaign {
+            campaign_id,
+            name,
+            settings,
+            assumed: totals.assumed,
+            created_at_micros: now_micros,
+        };
+        let decisions = planned.decided(language, |decided| decided.into());
+        Draft { campaign, decisions, totals }
+    }
 }
 
 /// Now, in microseconds since 1970.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use rekindle_models::language::Language;
 use rekindle_models::policy::{
-    Action, Customers, Decided, Plan, PlanSpec, Speaker, Totals, date_text, day_of, decide, total,
+    Action, Customers, Decided, Decision, Plan, PlanSpec, Speaker, Totals, date_text, day_of,
+    decide, total,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -116,9 +117,16 @@ impl Planned {
         if customers.len() > limits.customers {
             return Err(ApiError::TooManyCustomers { limit: limits.customers });
         }
-        let unsound = |error: rekindle_models::Error| invalid(error.to_string());
         spec.validate().map_err(unsound)?;
         let customers = columns(&spec, customers, limits)?;
+        Planned::of(spec, customers)
+    }
+
+    /// Plans for customers that are columns already, however many.
+    ///
+    /// # Errors
+    /// When spec and customers make no plan: where, what was found, what was expected.
+    pub fn of(spec: PlanSpec, customers: Customers) -> Result<Planned, ApiError> {
         let plan = decide(&spec, &customers).map_err(unsound)?;
         Ok(Planned { spec, customers, plan })
     }
@@ -126,6 +134,16 @@ impl Planned {
     /// What it was made by.
     pub fn spec(&self) -> &PlanSpec {
         &self.spec
+    }
+
+    /// The customers it was made for.
+    pub fn customers(&self) -> &Customers {
+        &self.customers
+    }
+
+    /// What is done with each, in the order of the customers.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.plan.decisions
     }
 
     /// It added up.
@@ -161,6 +179,10 @@ pub fn plan(body: &[u8], limits: Limits, language: Language) -> Result<PlanReply
     let planned = Planned::new(spec, customers, limits)?;
     let decisions = planned.decided(language, |decided| decided.into());
     Ok(PlanReply { decisions, totals: planned.totals() })
+}
+
+fn unsound(error: rekindle_models::Error) -> ApiError {
+    invalid(error.to_string())
 }
 
 fn invalid(reason: String) -> ApiError {

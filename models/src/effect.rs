@@ -59,6 +59,33 @@ pub fn daily_quantile(confidence: f64, day: u32, planned_days: u32) -> f64 {
     normal_quantile(1.0 - doubt * part / 2.0)
 }
 
+/// The smallest difference of two shares that sides of so many customers show with probability `power`, when an interval
+/// `quantile` standard errors wide on each side has to leave 0 out; infinite where a side has nobody.
+///
+/// `base_rate`, 0 to 1, is the share with the outcome without a contact: both sides are taken to vary as much as that one
+/// does. The usual formula for two samples: `(quantile + z(power)) * sqrt(p (1 - p) (1 / treated + 1 / control))`. With
+/// [`daily_quantile`] of the last planned day it holds for who looks every day.
+pub fn detectable(treated: f64, control: f64, base_rate: f64, quantile: f64, power: f64) -> f64 {
+    let each = 1.0 / treated + 1.0 / control;
+    (quantile + normal_quantile(power)) * (base_rate * (1.0 - base_rate) * each).sqrt()
+}
+
+/// The smallest share of so many planned customers, at most a half, which has to be held out so that a difference
+/// `effect` of shares is [`detectable`]; `None` where no share is enough.
+pub fn enough_control(
+    planned: f64,
+    effect: f64,
+    base_rate: f64,
+    quantile: f64,
+    power: f64,
+) -> Option<f64> {
+    // share (1 - share) has to be this much.
+    let width = (quantile + normal_quantile(power)) / effect;
+    let needed = width * width * base_rate * (1.0 - base_rate) / planned;
+    let some = effect > 0.0 && planned > 0.0 && needed <= 0.25;
+    some.then(|| (1.0 - (1.0 - 4.0 * needed).sqrt()) / 2.0)
+}
+
 impl Sides<'_> {
     /// The difference, with intervals `quantile` standard errors wide on each side. `None` where it is too early
     /// to say: a side has fewer than 20 customers, or fewer than 10 with an outcome, or all outcomes of a side are the same.
@@ -337,6 +364,43 @@ mod tests {
     fn statrs_normal(x: f64) -> f64 {
         use statrs::distribution::{ContinuousCDF, Normal};
         Normal::new(0.0, 1.0).unwrap().cdf(x)
+    }
+
+    #[test]
+    fn what_can_be_detected_is_the_textbook_figure_and_is_seen_so_often() {
+        // 1,000 a side at 10 %: (1.96 + 0.8416) sqrt(0.09 / 500).
+        let found = detectable(1_000.0, 1_000.0, 0.1, 1.959_964, 0.8);
+        assert!((found - 0.037_588).abs() < 1e-5, "{found}");
+        assert!(detectable(1_000.0, 0.0, 0.1, 1.96, 0.8).is_infinite());
+        // As often as promised, where that difference is the true one.
+        let (treated, control, base) = (4_000, 1_000, 0.2);
+        let effect = detectable(4_000.0, 1_000.0, base, 1.96, 0.8);
+        let worlds = 400;
+        let seen = (0..worlds).filter(|world| {
+            let share = |of: u64, side: u64, rate: f64| {
+                let buys = (0..of).filter(|c| unit(mix2(mix2(*world, side), *c)) < rate);
+                buys.count() as f64 / of as f64
+            };
+            let (with, without) = (share(treated, 1, base + effect), share(control, 2, base));
+            let variance =
+                with * (1.0 - with) / treated as f64 + without * (1.0 - without) / control as f64;
+            with - without > 1.96 * variance.sqrt()
+        });
+        let share = seen.count() as f64 / worlds as f64;
+        assert!((share - 0.8).abs() < 0.06, "{share}");
+    }
+
+    #[test]
+    fn a_share_that_is_enough_just_shows_the_effect() {
+        for (planned, effect) in [(10_000.0, 0.03), (3_000.0, 0.05), (100_000.0, 0.004)] {
+            let share = enough_control(planned, effect, 0.05, 3.17, 0.8).unwrap();
+            let (control, treated) = (share * planned, (1.0 - share) * planned);
+            let found = detectable(treated, control, 0.05, 3.17, 0.8);
+            assert!(share <= 0.5 && (found - effect).abs() < 1e-9, "{share} {found} {effect}");
+        }
+        assert_eq!(enough_control(500.0, 0.01, 0.05, 3.17, 0.8), None);
+        assert_eq!(enough_control(500.0, 0.0, 0.05, 3.17, 0.8), None);
+        assert_eq!(enough_control(0.0, 0.1, 0.05, 3.17, 0.8), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod customers;
 mod model_acts;
 mod models;
 mod overview;
+mod plan;
 mod score;
 mod scored;
 mod sign_in;
@@ -52,6 +53,8 @@ pub fn urls(app: &mut ServiceConfig) {
     get(app, "/customers.csv", Needs::Scope(Scope::Plan), customers::csv);
     get(app, "/customers/{id:.*}", read, customer::page);
     let plan = Needs::Scope(Scope::Plan);
+    both(app, "/plan", (plan, plan::page), (plan, plan::save));
+    get(app, "/plan/figures", plan, plan::figures);
     get(app, "/campaigns", read, campaign::list);
     post(app, "/campaigns/{id}/start", plan, campaign_acts::start);
     post(app, "/campaigns/{id}/finish", plan, campaign_acts::finish);

@@ -143,6 +143,12 @@ impl Population {
         keys.into_iter().map(|(_, row)| row).collect()
     }
 
+    /// All customers that pass a filter, by id.
+    pub fn rows(&self, filter: &Filter) -> Vec<u32> {
+        let passes = Passes::new(self, filter);
+        (0..self.len()).filter(|row| passes.row(*row)).map(|row| row as u32).collect()
+    }
+
     /// The place of a customer in an order: equal ones by id.
     pub fn key(&self, sort: Sort, row: usize) -> u64 {
         let named = |place: Place, names: usize| match usize::from(place) < names {

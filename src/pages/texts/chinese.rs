@@ -1,7 +1,8 @@
 //! What pages say in Simplified Chinese.
 
 use crate::pages::texts::{
-    Campaigns, Customer, Customers, Empty, Errors, Models, Overview, Score, Shell, SignIn, Texts,
+    Campaigns, Customer, Customers, Empty, Errors, Models, Overview, Plan, Score, Shell, SignIn,
+    Texts,
 };
 
 pub(super) const TEXTS: Texts = Texts {
@@ -496,5 +497,158 @@ pub(super) const TEXTS: Texts = Texts {
         only_in: |version, count| format!("只在版本 {version} 中：{count} 个"),
         both_have: |count| format!("共同的特征有 {count} 个。"),
         and_more: |count| format!("另有 {count} 个"),
+    },
+    plan: Plan {
+        title: "制定活动计划",
+        what: "选择联系谁、用什么方式、花多少钱。预期效果会立即显示；保存之前不会记录或发送任何内容。",
+        whom: "联系谁",
+        whom_note: "不勾选任何条件即选择全部客户。",
+        actions: "用什么方式",
+        actions_note: "每位客户只有一项行动，或没有。“成功率”表示该行动相对于下方成功率的强弱：100 为原样，50 为一半。留空的行不使用。",
+        row: |row| format!("行动 {row}"),
+        action: "行动",
+        channel: "渠道",
+        offer: "优惠",
+        cost: "每次联系成本",
+        offer_cost: "优惠被使用时的成本",
+        most: "渠道联系上限",
+        strength: "成功率（占下方的 %）",
+        budget: "预算",
+        budget_note: "留空：只要划算就不设上限。预算用于联系成本和预期的优惠成本。",
+        control: "随机对照组，%",
+        control_note: "不联系他们，以便看出活动改变了什么。设为 0 则无从得知效果。",
+        worth: "一次成功带来的利润",
+        worth_one: "每位客户相同",
+        worth_each: "已知时用该客户的预期价值",
+        worth_amount: "一次成功的利润",
+        worth_amount_each: "未知时一次成功的利润",
+        alone: "自己会回来的客户",
+        baseline: "不联系时的概率（按模型）",
+        baseline_none: "没有模型",
+        baseline_note: "应是“会回来”的模型，而不是“会流失”的模型：本来就会回来的客户不值得联系。",
+        base_rate: "100 位未联系的客户中会回来的人数",
+        base_rate_note: "没有模型时使用。它决定对照组需要多大。",
+        watching: "如何观察效果",
+        watch_days: "观察天数",
+        success: "算作成功的结果类型",
+        consent: "同意",
+        consent_yes: "计划中包括不知是否同意联系的客户",
+        consent_note: "客户库中没有任何客户的同意记录。发送名单的人必须去掉没有同意的客户；他们仍会算作已联系，所以最好在此先用筛选条件去掉。不勾选则不联系任何人。",
+        rates: "假设的成功率",
+        rates_note: "每 100 位被联系的客户中有多少位会如愿行动。数字来自行业经验；流失客户没有现成数字，我们的取值偏谨慎。如有更好的数据请填入。",
+        show: "查看结果",
+        save_title: "保存",
+        save_what: "计划为所选的全部客户制定，每位客户都有一个决定。草稿不会联系任何人；开始后即可下载名单。",
+        name: "名称",
+        id: "编号（用于地址和文件名）",
+        save: "保存为草稿",
+        save_start: "保存并开始",
+        saving: "正在保存",
+        not_understood: "这还不是一个计划",
+        wrong: |found, expected| match found {
+            "" => format!("没有填写，应为{expected}。"),
+            found => format!("填写了“{found}”，应为{expected}。"),
+        },
+        filter_wrong: "筛选条件中有一部分无法理解，已略去",
+        amount: "不小于 0 的金额，例如 1500 或 0.85",
+        share_held_out: "0 到 50 的数",
+        percentage: "0 到 100 的数",
+        strength_range: "0 到 1000 的数",
+        days: "1 到 3650 的整数",
+        whole_number: "不小于 0 的整数",
+        kind: "结果类型，例如 purchase",
+        action_name: "一个名称；“none”已表示不做任何事",
+        own_name: "与其他行动不同的名称",
+        channel_name: "渠道，例如 email",
+        some_action: "至少一项行动",
+        same_most: |channel, most| format!("与上面相同的 {most}：渠道 {channel} 只有一个上限"),
+        one_of: |names| match names {
+            "" => "空：还没有模型评分".to_owned(),
+            names => format!("{names} 之一，或留空"),
+        },
+        id_form: "1 到 64 个字母（a 到 z）、数字、-、_ 或 .",
+        id_free: "尚未被其他活动使用的编号",
+        name_form: "不超过 1000 字节的名称",
+        figures: "结果",
+        none_chosen: "没有客户符合筛选条件，无法制定计划。",
+        unstaged: |number| {
+            format!(
+                "另有 {number} 位符合条件，但不知其生命周期阶段，无法作出假设：他们不在计划中。"
+            )
+        },
+        estimated: |sampled, chosen| {
+            format!("由 {chosen} 位中的 {sampled} 位估算；保存时按全部客户制定计划。")
+        },
+        exact: "按全部客户和此编号的抽签计算：保存的就是这个计划。",
+        summary: |woken, alone, profit| {
+            format!("唤醒 {woken} 位，不打扰 {alone} 位；扣除全部成本后预期带来 {profit}。")
+        },
+        chosen: "已选客户",
+        woken: "唤醒",
+        left_alone: "不打扰",
+        held_out: "对照组",
+        total_cost: "成本（含优惠）",
+        profit: "预期利润",
+        spent: "预算使用",
+        no_budget: "只要划算",
+        marginal: "预算每增加 1 带来",
+        marginal_none: "没有：划算的都已计划",
+        why: "为什么不打扰",
+        why_what: |why| match why {
+            "control" => "随机划入对照组，以便看出效果",
+            "excluded" => "不得联系",
+            "contact_cap" => "近期联系次数已够",
+            "no_consent" => "没有其同意的记录",
+            "no_value" => "不知其价值",
+            "below_minimum" => "联系的成本高于收益",
+            "budget" => "预算用在其他客户身上收益更高",
+            "places" => "渠道名额用在其他客户身上收益更高",
+            _ => "其他原因",
+        },
+        by_group: "对谁做什么",
+        group: "群体",
+        by_action: "按行动",
+        by_channel: "按渠道",
+        by_tier: "按层级",
+        by_grade: "按等级",
+        no_grade: "无",
+        limits: "渠道上限",
+        taken: "已用",
+        of_most: "上限",
+        one_more: "每增加一个带来",
+        curve: "不同预算的利润",
+        curve_what: "其他预算下的计划在扣除全部成本后的预期利润。",
+        curve_estimated: |sampled| format!("由 {sampled} 位客户估算。"),
+        own_budget: "本计划",
+        can_show: "对照组能说明什么",
+        no_control: "没有对照组：永远无法知道活动改变了什么。",
+        few_control: |control, fewest| {
+            format!("{control} 位对照组客户太少：少于 {fewest} 位时不作结论。")
+        },
+        detects: |control, woken, points| {
+            format!(
+                "对照组 {control} 位、联系 {woken} 位时，{points} 个百分点或更大的差异五次中有四次能被看出。"
+            )
+        },
+        above: |points| format!("计划预期 {points} 个百分点，大于此值：对照组足够大。"),
+        below: |points| {
+            format!("计划预期 {points} 个百分点，小于此值：即使如假设般有效，也可能看不出来。")
+        },
+        enough: |share| format!("对照组 {share} 即足够。"),
+        never_enough: "客户太少，多大的对照组都不够：请选择更多客户，或更有效的行动。",
+        base_said: |share| {
+            format!("按填写的不联系也有 {share} 会回来计算，并考虑到每天都有人查看。")
+        },
+        base_modelled: |share| {
+            format!("按模型给出的不联系也有 {share} 会回来计算，并考虑到每天都有人查看。")
+        },
+        rests_on: "依据是什么",
+        assumed: "这里联系的效果是按成功率假设的，不是从实验中学到的，可能有很大误差。请先做一次有对照组的活动，再从中学习：",
+        assumed_steps: [
+            "保存并开始此计划，上传结果，然后结束活动。",
+            "从已结束的活动中学习：",
+            "用学到的结果制定下一个计划，它会出现在“活动”中：",
+        ],
+        learned: "联系的效果是从实验中学到的。",
     },
 };

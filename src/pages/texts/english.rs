@@ -1,7 +1,8 @@
 //! What pages say in English.
 
 use crate::pages::texts::{
-    Campaigns, Customer, Customers, Empty, Errors, Models, Overview, Score, Shell, SignIn, Texts,
+    Campaigns, Customer, Customers, Empty, Errors, Models, Overview, Plan, Score, Shell, SignIn,
+    Texts,
 };
 
 pub(super) const TEXTS: Texts = Texts {
@@ -557,5 +558,172 @@ pub(super) const TEXTS: Texts = Texts {
         only_in: |version, count| format!("Only in version {version}: {count}"),
         both_have: |count| format!("Both have {count} features in common."),
         and_more: |count| format!("and {count} more"),
+    },
+    plan: Plan {
+        title: "Plan a campaign",
+        what: "Choose whom, with what and for how much. What it is expected to bring is shown at once; nothing is kept or sent before you save it.",
+        whom: "Whom",
+        whom_note: "Nothing ticked lets all customers pass.",
+        actions: "With what",
+        actions_note: "Each customer gets one action or none. The success rate says how well an action works compared with the rates below: 100 as they are, 50 half as well. Leave a row empty to do without it.",
+        row: |row| format!("Action {row}"),
+        action: "Action",
+        channel: "Channel",
+        offer: "Offer",
+        cost: "Cost of a contact",
+        offer_cost: "Cost of the offer, if taken",
+        most: "Most contacts of the channel",
+        strength: "Success rate, % of those below",
+        budget: "Budget",
+        budget_note: "Empty: as much as pays. It pays for contacts and for what offers are expected to cost.",
+        control: "Held out at random, %",
+        control_note: "They are left alone, so that it can be seen what the campaign changes. With 0 nothing can be known of it.",
+        worth: "What a success brings",
+        worth_one: "the same of every customer",
+        worth_each: "what is expected of the customer, where that is known",
+        worth_amount: "Profit of a success",
+        worth_amount_each: "Profit of a success, where it is not known",
+        alone: "Those who come back by themselves",
+        baseline: "Chance without a contact, by model",
+        baseline_none: "no model says it",
+        baseline_note: "A model of coming back, not of leaving: who would come back anyway is not worth a contact.",
+        base_rate: "Of 100 left alone come back",
+        base_rate_note: "Where no model says it. It tells how large the control group has to be.",
+        watching: "How the effect is watched",
+        watch_days: "Days to watch",
+        success: "Outcomes that count as a success",
+        consent: "Consent",
+        consent_yes: "Plan for customers of whom no consent is known",
+        consent_note: "The store knows nobody's consent. Whoever sends the lists must leave out those who have not consented; they count as contacted, so better leave them out here already by a filter. Without the tick nobody is contacted.",
+        rates: "Assumed success rates",
+        rates_note: "Of 100 customers contacted so many do what is hoped for. The figures are from the field; of lapsed customers it tells none, and ours are on the careful side. Put in your own where you know better.",
+        show: "Show what it comes to",
+        save_title: "Keep it",
+        save_what: "The plan is made for all customers that were chosen, with a decision for each. A draft contacts nobody; lists can be downloaded once it is started.",
+        name: "Name",
+        id: "Id, for addresses and files",
+        save: "Save as a draft",
+        save_start: "Save and start",
+        saving: "Being saved",
+        not_understood: "This is not a plan yet",
+        wrong: |found, expected| match found {
+            "" => format!("Nothing is there, expected {expected}."),
+            found => format!("{found:?} is there, expected {expected}."),
+        },
+        filter_wrong: "A part of the filter was not understood and is left out",
+        amount: "an amount of at least 0, as 1500 or 0.85",
+        share_held_out: "a number from 0 to 50",
+        percentage: "a number from 0 to 100",
+        strength_range: "a number from 0 to 1000",
+        days: "a whole number from 1 to 3650",
+        whole_number: "a whole number of at least 0",
+        kind: "a kind of outcomes, as purchase",
+        action_name: "a name; doing nothing is called \"none\" already",
+        own_name: "a name that no other action has",
+        channel_name: "a channel, as email",
+        some_action: "at least one action",
+        same_most: |channel, most| format!("{most} as above, for {channel} has one limit"),
+        one_of: |names| match names {
+            "" => "nothing: no model has scored anybody".to_owned(),
+            names => format!("one of {names}, or nothing"),
+        },
+        id_form: "1 to 64 letters (a to z), digits, -, _ and .",
+        id_free: "an id that no campaign has yet",
+        name_form: "a name of at most 1000 bytes",
+        figures: "What it comes to",
+        none_chosen: "Nobody passes the filter, so there is nothing to plan.",
+        unstaged: |number| {
+            format!(
+                "{number} more pass the filter, but their lifecycle stage is not known, so that nothing can be assumed of them: they are not in the plan."
+            )
+        },
+        estimated: |sampled, chosen| {
+            format!(
+                "Estimated from {sampled} of {chosen}; the plan itself is made from all when you save it."
+            )
+        },
+        exact: "Worked out for all of them, with the draw of this id: this is the plan that is saved.",
+        summary: |woken, alone, profit| {
+            format!(
+                "{woken} are woken and {alone} left alone; that is expected to bring {profit} after all costs."
+            )
+        },
+        chosen: "Chosen",
+        woken: "Woken",
+        left_alone: "Left alone",
+        held_out: "Held out",
+        total_cost: "Cost with offers",
+        profit: "Expected profit",
+        spent: "Spent of the budget",
+        no_budget: "as much as pays",
+        marginal: "One more of the budget brings",
+        marginal_none: "nothing: all that pays is planned",
+        why: "Why they are left alone",
+        why_what: |why| match why {
+            "control" => "Held out at random, so that the effect can be seen",
+            "excluded" => "Must not be contacted",
+            "contact_cap" => "Were contacted often enough",
+            "no_consent" => "No consent is known of them",
+            "no_value" => "Nothing is known of what they would bring",
+            "below_minimum" => "A contact costs more than it brings",
+            "budget" => "The budget brings more with others",
+            "places" => "The places of the channel bring more with others",
+            _ => "For another reason",
+        },
+        by_group: "What is done with whom",
+        group: "Group",
+        by_action: "By action",
+        by_channel: "By channel",
+        by_tier: "By tier",
+        by_grade: "By grade",
+        no_grade: "none",
+        limits: "Limits of channels",
+        taken: "Taken",
+        of_most: "Of",
+        one_more: "One more brings",
+        curve: "Profit by budget",
+        curve_what: "What plans with other budgets are expected to bring after all costs.",
+        curve_estimated: |sampled| format!("Estimated from {sampled} customers."),
+        own_budget: "this plan",
+        can_show: "What the control group can show",
+        no_control: "Nobody is held out: what the campaign changes will never be known.",
+        few_control: |control, fewest| {
+            format!("{control} held out are too few: with fewer than {fewest} nothing is told.")
+        },
+        detects: |control, woken, points| {
+            format!(
+                "With {control} held out and {woken} contacted a difference of {points} points or more would be seen 4 times in 5."
+            )
+        },
+        above: |points| {
+            format!(
+                "The plan expects {points} points, which is more: the control group is large enough."
+            )
+        },
+        below: |points| {
+            format!(
+                "The plan expects {points} points, which is less: even if it works as assumed, that may not be seen."
+            )
+        },
+        enough: |share| format!("{share} held out would be enough."),
+        never_enough: "No control group would be enough for so few customers: choose more of them, or actions that do more.",
+        base_said: |share| {
+            format!(
+                "Counted on {share} of those left alone coming back, as typed, and on somebody looking every day."
+            )
+        },
+        base_modelled: |share| {
+            format!(
+                "Counted on {share} of those left alone coming back, as the model says, and on somebody looking every day."
+            )
+        },
+        rests_on: "What it rests on",
+        assumed: "What contacts change is assumed here, by the success rates, and not learned from an experiment. It may be wrong by much. Run one campaign with a control group, and learn from it:",
+        assumed_steps: [
+            "Save and start this plan, send in what came of it, and finish the campaign.",
+            "Learn from the finished campaign:",
+            "Plan the next one with what was learned; it appears under campaigns:",
+        ],
+        learned: "What contacts change was learned from an experiment.",
     },
 };
