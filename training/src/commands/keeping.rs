@@ -114,6 +114,9 @@ pub(super) fn now_micros() -> Result<i64> {
 /// Columns of a scored table that are kept with its scores, where they are there.
 pub(super) const KEPT: [&str; 4] = ["cutoff", "lapse_tier", "lifecycle_stage", "grade"];
 
+/// Reasons of a span of rows.
+pub(super) type ReasonsOf<'a> = &'a dyn Fn(Range<usize>) -> Vec<Vec<StoredReason>>;
+
 /// A store that is open for the scores of one model.
 pub(super) struct Keeping<'a> {
     held: Held,
@@ -154,7 +157,7 @@ impl<'a> Keeping<'a> {
     /// When the store refuses.
     pub fn put(
         self,
-        (scores, reasons): (&[Score], &dyn Fn(Range<usize>) -> Vec<Vec<StoredReason>>),
+        (scores, reasons): (&[Score], ReasonsOf<'_>),
         (frame, id): (&Frame, usize),
         talk: Talk,
     ) -> Result<()> {
