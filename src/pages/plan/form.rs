@@ -72,7 +72,13 @@ impl Form<'_> {
     fn actions(&self) -> Markup {
         let texts = &self.visitor.texts().plan;
         let names = [
-            texts.action, texts.channel, texts.offer, texts.cost, texts.offer_cost, texts.most, texts.strength,
+            texts.action,
+            texts.channel,
+            texts.offer,
+            texts.cost,
+            texts.offer_cost,
+            texts.most,
+            texts.strength,
         ];
         let number = |column: usize| column >= 3;
         html! {
@@ -228,10 +234,12 @@ impl Form<'_> {
     fn saving(&self) -> Markup {
         let texts = &self.visitor.texts().plan;
         // The token goes with what is sent to be saved alone, so that no address shows it.
-        let save = |start: bool, name: &str| html! {
-            button.primary[!start] type="submit" formmethod="post"
-                formaction=(if start { "/plan?start=yes" } else { "/plan" })
-                name=(FORM_TOKEN) value=(self.visitor.form_token) data-saving=(texts.saving) { (name) }
+        let save = |start: bool, name: &str| {
+            html! {
+                button.primary[!start] type="submit" formmethod="post"
+                    formaction=(if start { "/plan?start=yes" } else { "/plan" })
+                    name=(FORM_TOKEN) value=(self.visitor.form_token) data-saving=(texts.saving) { (name) }
+            }
         };
         html! {
             fieldset.card {

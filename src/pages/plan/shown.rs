@@ -136,7 +136,7 @@ fn curve(figures: &Figures, visitor: &Visitor) -> Markup {
             h3 #curve { (texts.curve) }
             p.note {
                 (texts.curve_what)
-                @if figures.estimated() { " " ((texts.curve_estimated)(&count(figures.curve_sampled))) }
+                @if figures.curve_sampled < figures.chosen { " " ((texts.curve_estimated)(&count(figures.curve_sampled))) }
             }
             figure {
                 (charts::line(&points, &axes))
@@ -233,7 +233,9 @@ fn named(group: &Group, visitor: &Visitor) -> String {
     let tier = LapseTier::ALL.into_iter().find(|tier| tier.text() == group.is);
     match (group.what, tier) {
         ("lapse_tier", Some(tier)) => tier.said(visitor.language).to_owned(),
-        ("lapse_tier" | "grade", None) if group.is == "none" => visitor.texts().plan.no_grade.to_owned(),
+        ("lapse_tier" | "grade", None) if group.is == "none" => {
+            visitor.texts().plan.no_grade.to_owned()
+        }
         _ => group.is.clone(),
     }
 }

@@ -407,15 +407,16 @@ impl Reading<'_> {
                 None => Some(LapseTier::Dormant),
                 tier => tier,
             };
-            let of = |rate: &RateField| rate.stage == stage && (rate.tier.is_none() || rate.tier == tier);
+            let of = |rate: &RateField| {
+                rate.stage == stage && (rate.tier.is_none() || rate.tier == tier)
+            };
             RATES.iter().position(of).map_or(0.0, |place| typed[place])
         };
         let mut assumed = Vec::new();
         let rows = (1..=ACTIONS).filter(|row| !self.typed.get(&field("action", *row)).is_empty());
         for row in rows.collect::<Vec<_>>() {
             let key = field("strength", row);
-            let strength =
-                self.optional(&key, texts.strength_range, |x| within(x, 0.0, 1_000.0));
+            let strength = self.optional(&key, texts.strength_range, |x| within(x, 0.0, 1_000.0));
             let name = self.typed.get(&field("action", row));
             if !actions.iter().any(|action| action.name == name) {
                 continue;
@@ -435,7 +436,8 @@ impl Reading<'_> {
 
 /// A number as people type it: thousands may be grouped by commas.
 fn parsed(text: &str) -> Option<f64> {
-    let grouped = text.split(',').skip(1).all(|part| part.split('.').next().is_some_and(|d| d.len() == 3));
+    let grouped =
+        text.split(',').skip(1).all(|part| part.split('.').next().is_some_and(|d| d.len() == 3));
     let text = if grouped { text.replace(',', "") } else { text.to_owned() };
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
@@ -488,7 +490,8 @@ mod tests {
 
     #[test]
     fn rates_that_are_typed_hold_for_their_customers_and_actions() {
-        let asked = typed(&[("rate_lapsed_dormant", "2"), ("rate_repeat", "40"), ("strength_3", "150")]);
+        let asked =
+            typed(&[("rate_lapsed_dormant", "2"), ("rate_repeat", "40"), ("strength_3", "150")]);
         let spec = asked.asked(&[], texts()).unwrap().spec;
         let check = |stage, tier, action: &str, expected: f64| {
             let found = success(&spec.assumed, stage, tier, action);
@@ -526,13 +529,20 @@ mod tests {
         check(&[("strength_1", "x")], "strength_1", "x");
         check(&[("action_1", "")], "action_1", "");
         let two = [
-            ("action_1", "mail"), ("channel_1", "email"), ("most_1", "5"),
-            ("action_2", "mail"), ("channel_2", "post"),
+            ("action_1", "mail"),
+            ("channel_1", "email"),
+            ("most_1", "5"),
+            ("action_2", "mail"),
+            ("channel_2", "post"),
         ];
         check(&two, "action_2", "mail");
         let most = [
-            ("action_1", "mail"), ("channel_1", "email"), ("most_1", "5"),
-            ("action_2", "second"), ("channel_2", "email"), ("most_2", "6"),
+            ("action_1", "mail"),
+            ("channel_1", "email"),
+            ("most_1", "5"),
+            ("action_2", "second"),
+            ("channel_2", "email"),
+            ("most_2", "6"),
         ];
         check(&most, "most_2", "6");
         check(&[("action_1", "mail")], "channel_1", "");
