@@ -227,7 +227,7 @@ def paths(site):
         page.goto(site.url + "/plan")
         expect(page.locator("h1")).to_contain_text("Plan")
         page.locator("[name=campaign_id]").fill(f"walk-{time.time_ns()}")
-        page.locator("button[name=start]").click()
+        page.locator("button[formaction='/plan?start=yes']").click()
         expect(page.locator(".badge").first).to_have_text("Running")
         with page.expect_download() as downloading:
             page.locator("#lists ~ ul a").first.click()
@@ -243,11 +243,11 @@ def paths(site):
 
     def slider(page):
         page.goto(site.url + "/plan")
-        figures = page.locator("#figures")
+        figures = page.locator("[data-figures]")
         before = figures.inner_text()
         budget = page.locator("input[type=range]").first
         budget.press("Home")
-        page.wait_for_function("before => document.querySelector('#figures').innerText !== before", arg=before)
+        page.wait_for_function("before => document.querySelector('[data-figures]').innerText !== before", arg=before)
 
     def score(page):
         table = site.folder / "scored.csv"

@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_share_that_is_enough_just_shows_the_effect() {
-        for (planned, effect) in [(10_000.0, 0.03), (3_000.0, 0.05), (100_000.0, 0.004)] {
+        for (planned, effect) in [(10_000.0, 0.03), (3_000.0, 0.05), (100_000.0, 0.01)] {
             let share = enough_control(planned, effect, 0.05, 3.17, 0.8).unwrap();
             let (control, treated) = (share * planned, (1.0 - share) * planned);
             let found = detectable(treated, control, 0.05, 3.17, 0.8);

@@ -405,7 +405,7 @@ fn over_time(look: &Look, visitor: &Visitor) -> Markup {
                     (course_table(all, visitor))
                 }
                 div {
-                    @for ((name, courses), none) in parts.into_iter().zip(unknowns(visitor)) {
+                    @for (place, ((name, courses), none)) in parts.into_iter().zip(unknowns(visitor)).enumerate() {
                         @if courses.iter().any(|course| !course.days.is_empty()) {
                             details {
                                 summary { (name) }

@@ -18,6 +18,7 @@ mod long_batches;
 mod object_store;
 mod observation;
 mod overload;
+mod pages_plan;
 mod protocols;
 mod reactivation;
 mod security;

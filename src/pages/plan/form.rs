@@ -1,13 +1,13 @@
 //! The form of a plan: whom, with what, for how much, on what assumptions; what it comes to beside it, and saving it.
 
 use maud::{Markup, html};
-use rekindle_models::customer::LifecycleStage;
+use rekindle_models::customer::{LapseTier, LifecycleStage};
 
 use crate::pages::customers::filter_fields;
 use crate::pages::plan::typed::{ACTIONS, COLUMNS, RATES, RateField, Typed, Wrong, field};
 use crate::pages::search::Search;
 use crate::pages::visitor::{FORM_TOKEN, Visitor};
-use crate::pages::words::Said;
+use crate::pages::words::{Said, no_tier};
 use crate::population::Population;
 
 /// A form to be shown.
@@ -36,17 +36,24 @@ impl Form<'_> {
             form.plan method="get" action="/plan" data-plan {
                 input type="hidden" name="whom" value="chosen";
                 div.plan-fields {
+                    section aria-labelledby="money" {
+                        h2 #money { (texts.money) }
+                        div.fields { (self.money()) (self.worth()) }
+                    }
                     (self.whom())
                     (self.actions())
-                    div.fields { (self.money()) (self.worth()) (self.control()) (self.alone()) (self.consent()) }
-                    (self.rates())
+                    section aria-labelledby="watched" {
+                        h2 #watched { (texts.watching) }
+                        div.fields { (self.control()) (self.alone()) (self.consent()) }
+                        (self.rates())
+                    }
                     div.actions { button type="submit" { (texts.show) } }
+                    (self.saving())
                 }
                 section.plan-figures aria-labelledby="figures" {
                     h2 #figures { (texts.figures) }
                     p.hidden role="status" data-told {}
                     div data-figures { (figures) }
-                    (self.saving())
                 }
             }
         }
@@ -60,13 +67,30 @@ impl Form<'_> {
                 @if let Some(wrong) = self.filter_wrong {
                     div.card.bad role="alert" { p { strong { (texts.filter_wrong) } } p lang="en" { (wrong) } }
                 }
-                details open {
-                    summary { (self.visitor.texts().customers.filter) }
-                    p.note { (texts.whom_note) }
+                p.note { (texts.whom_note) }
+                details open[self.filter_wrong.is_some()] {
+                    summary { (self.visitor.texts().customers.filter) ": " (self.filtered()) }
                     (filter_fields(self.visitor, self.search, self.population))
                 }
             }
         }
+    }
+
+    /// The filter in words, as its fields say it.
+    fn filtered(&self) -> String {
+        let texts = &self.visitor.texts().customers;
+        let word = |key: &str, value: &str| match key {
+            "tier" => LapseTier::ALL
+                .into_iter()
+                .find(|tier| tier.text() == value)
+                .map_or(no_tier(self.visitor.language), |tier| tier.said(self.visitor.language))
+                .to_owned(),
+            "grade" => format!("{} {value}", texts.grade),
+            _ => value.to_owned(),
+        };
+        let chosen = self.search.filter_pairs().filter(|(key, _)| *key != "model");
+        let words: Vec<String> = chosen.map(|(key, value)| word(key, value)).collect();
+        if words.is_empty() { texts.any.to_owned() } else { words.join(" · ") }
     }
 
     fn actions(&self) -> Markup {
@@ -127,8 +151,8 @@ impl Form<'_> {
         let texts = &self.visitor.texts().plan;
         html! {
             fieldset {
-                legend { (texts.watching) }
-                label { (texts.control) (self.input("control", true, None)) }
+                legend { (texts.control) }
+                label { span.hidden { (texts.control) } (self.input("control", true, None)) }
                 input hidden type="range" data-slides="control" aria-label=(texts.control)
                     min="0" max="50" step="1" value=(self.typed.get("control"));
                 p.note { (texts.control_note) }
@@ -242,11 +266,13 @@ impl Form<'_> {
             }
         };
         html! {
-            fieldset.card {
-                legend { (texts.save_title) }
+            section aria-labelledby="save" {
+                h2 #save { (texts.save_title) }
                 p.note { (texts.save_what) }
-                label { (texts.name) (self.input("name", false, None)) }
-                label { (texts.id) (self.input("campaign_id", false, None)) }
+                div.fields {
+                    label { (texts.name) (self.input("name", false, None)) }
+                    label { (texts.id) (self.input("campaign_id", false, None)) }
+                }
                 div.actions { (save(false, texts.save)) (save(true, texts.save_start)) }
             }
         }

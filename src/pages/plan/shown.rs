@@ -60,10 +60,7 @@ fn tiles(figures: &Figures, visitor: &Visitor) -> Markup {
     let (texts, totals) = (&visitor.texts().plan, &figures.totals);
     let cost = totals.contact_cost + totals.offer_cost;
     let budget = totals.budget.map_or_else(|| texts.no_budget.to_owned(), |b| visitor.money(b));
-    let marginal = match totals.marginal_budget {
-        Some(marginal) if marginal > 0.0 => visitor.money(marginal),
-        _ => texts.marginal_none.to_owned(),
-    };
+    let marginal = totals.marginal_budget.filter(|marginal| *marginal > 0.0);
     let alone = totals.customers.saturating_sub(totals.contacted);
     let tiles = [
         (texts.chosen, count(figures.chosen)),
@@ -72,12 +69,15 @@ fn tiles(figures: &Figures, visitor: &Visitor) -> Markup {
         (texts.held_out, count(totals.control)),
         (texts.total_cost, visitor.money(cost)),
         (texts.profit, visitor.money(totals.expected_profit)),
-        (texts.spent, format!("{} / {budget}", visitor.money(totals.spent))),
-        (texts.marginal, marginal),
     ];
     html! {
         dl.tiles {
             @for (name, value) in &tiles { div.tile { dt { (name) } dd { strong { (value) } } } }
+            div.tile { dt { (texts.spent) } dd { strong { (visitor.money(totals.spent)) } span.faint { (budget) } } }
+            div.tile { dt { (texts.marginal) } dd { @match marginal {
+                Some(marginal) => strong { (visitor.money(marginal)) },
+                None => span { (texts.marginal_none) },
+            } } }
         }
     }
 }
@@ -136,7 +136,7 @@ fn curve(figures: &Figures, visitor: &Visitor) -> Markup {
             h3 #curve { (texts.curve) }
             p.note {
                 (texts.curve_what)
-                @if figures.estimated() { " " ((texts.curve_estimated)(&count(figures.curve_sampled))) }
+                @if figures.curve_sampled < figures.chosen { " " ((texts.curve_estimated)(&count(figures.curve_sampled))) }
             }
             figure {
                 (charts::line(&points, &axes))

@@ -501,6 +501,7 @@ pub(super) const TEXTS: Texts = Texts {
     plan: Plan {
         title: "制定活动计划",
         what: "选择联系谁、用什么方式、花多少钱。预期效果会立即显示；保存之前不会记录或发送任何内容。",
+        money: "预算与收益",
         whom: "联系谁",
         whom_note: "不勾选任何条件即选择全部客户。",
         actions: "用什么方式",

@@ -562,6 +562,7 @@ pub(super) const TEXTS: Texts = Texts {
     plan: Plan {
         title: "Plan a campaign",
         what: "Choose whom, with what and for how much. What it is expected to bring is shown at once; nothing is kept or sent before you save it.",
+        money: "Money",
         whom: "Whom",
         whom_note: "Nothing ticked lets all customers pass.",
         actions: "With what",

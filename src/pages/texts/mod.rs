@@ -551,6 +551,7 @@ pub struct Models {
 pub struct Plan {
     pub title: &'static str,
     pub what: &'static str,
+    pub money: &'static str,
     pub whom: &'static str,
     pub whom_note: &'static str,
     pub actions: &'static str,
