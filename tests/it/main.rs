@@ -17,6 +17,7 @@ mod long_batches;
 mod object_store;
 mod observation;
 mod overload;
+mod pages_score;
 mod protocols;
 mod reactivation;
 mod security;
