@@ -82,7 +82,7 @@ pub struct Refused {
     /// Why.
     pub error: ApiError,
     /// Its columns, where it had a header.
-    pub columns: Option<Columns>,
+    pub columns: Option<Box<Columns>>,
 }
 
 /// The columns of a file beside the model's.
@@ -208,7 +208,7 @@ fn on_thread(
         Ok(()) => taking.finish(began.elapsed()).map_err(early),
         Err(error) => {
             let error = taking.stopped.take().unwrap_or(error);
-            Err(Refused { error, columns: taking.columns })
+            Err(Refused { error, columns: taking.columns.map(Box::new) })
         }
     }
 }

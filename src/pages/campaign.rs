@@ -407,7 +407,7 @@ fn over_time(look: &Look, visitor: &Visitor) -> Markup {
                 div {
                     @for (place, ((name, courses), none)) in parts.into_iter().zip(unknowns(visitor)).enumerate() {
                         @if courses.iter().any(|course| !course.days.is_empty()) {
-                            details {
+                            details open[place == 0] {
                                 summary { (name) }
                                 div.plots {
                                     @for course in courses.iter().filter(|course| !course.days.is_empty()) {

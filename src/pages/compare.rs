@@ -118,7 +118,8 @@ fn sentences(
     let auc = |area: f64| number(area, 3);
     type Said = fn(u32, &str, &str) -> String;
     type Pair<'a> = (&'a Option<Interval>, &'a Option<Interval>);
-    let parts: [(Said, Pair<'_>, &dyn Fn(f64) -> String); 3] = [
+    type Part<'a> = (Said, Pair<'a>, &'a dyn Fn(f64) -> String);
+    let parts: [Part<'_>; 3] = [
         (texts.misses_fewer, (&one.miss_rate, &other.miss_rate), &rate),
         (texts.errs_less, (&one.error_rate, &other.error_rate), &rate),
         (texts.ranks_better, (&one.roc_auc, &other.roc_auc), &auc),

@@ -162,7 +162,8 @@ fn theme_switch(visitor: &Visitor) -> Markup {
 }
 
 fn choose(visitor: &Visitor, what: &str, to: &str) -> String {
-    let mut path = url::form_urlencoded::Serializer::new(String::from("/choose?"));
+    const CHOOSE: &str = "/choose?";
+    let mut path = url::form_urlencoded::Serializer::for_suffix(CHOOSE.to_owned(), CHOOSE.len());
     path.append_pair(what, to).append_pair("next", &visitor.here);
     path.finish()
 }

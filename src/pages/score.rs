@@ -218,7 +218,7 @@ pub async fn send(
     let Spooled { name, file, .. } = sent;
     match scored_file::score(&state, place, order, file).await {
         Ok(scored) if scored.trailer.rows == 0 => {
-            let told = (Trouble::NoRows, Some(scored.columns));
+            let told = (Trouble::NoRows, Some(Box::new(scored.columns)));
             Ok(refused(&state, &visitor, chosen, told))
         }
         Ok(scored) => scored::page(&state, &visitor, &served.current, name.as_deref(), scored),
@@ -253,7 +253,7 @@ fn refused(
     state: &AppState,
     visitor: &Visitor,
     chosen: Option<&str>,
-    (trouble, columns): (Trouble, Option<Columns>),
+    (trouble, columns): (Trouble, Option<Box<Columns>>),
 ) -> HttpResponse {
     let texts = &visitor.texts().score;
     let told = html! {

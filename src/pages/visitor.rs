@@ -278,7 +278,8 @@ pub fn session_cookie(state: &AppState, token: String) -> Cookie<'static> {
 }
 
 fn to_sign_in(visitor: &Visitor) -> HttpResponse {
-    let mut to = url::form_urlencoded::Serializer::new(String::from("/sign-in?"));
+    const SIGN_IN: &str = "/sign-in?";
+    let mut to = url::form_urlencoded::Serializer::for_suffix(SIGN_IN.to_owned(), SIGN_IN.len());
     to.append_pair("next", &visitor.here);
     frame::see(&to.finish())
 }

@@ -43,14 +43,6 @@ pub fn post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     reply(request.send(body).unwrap())
 }
 
-/// POST of bytes; where the answer sends on, that answer.
-pub fn post_once(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build();
-    let agent = ureq::Agent::new_with_config(config);
-    let request = headers.iter().fold(agent.post(url), |r, (name, value)| r.header(*name, *value));
-    reply(request.send(body).unwrap())
-}
-
 /// GET.
 pub fn get(url: &str, headers: &[(&str, &str)]) -> Reply {
     let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build();

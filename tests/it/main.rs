@@ -19,6 +19,7 @@ mod object_store;
 mod observation;
 mod overload;
 mod pages_plan;
+mod pages_score;
 mod protocols;
 mod reactivation;
 mod security;

@@ -113,7 +113,7 @@ fn save(app: &App, path: &str, pairs: &[(&str, &str)]) -> Reply {
     let token = form_token(&app.get("/plan").text);
     let body = query(&[pairs, &[("form_token", token.as_str())]].concat());
     let kind = ("content-type", "application/x-www-form-urlencoded");
-    client::post_once(&format!("{}{path}", app.url), &[("origin", &app.url), kind], body.as_bytes())
+    client::post(&format!("{}{path}", app.url), &[("origin", &app.url), kind], body.as_bytes())
 }
 
 const PLAN: [(&str, &str); 20] = [
@@ -283,12 +283,12 @@ fn a_plan_that_is_saved_and_started_runs_and_a_form_of_elsewhere_is_refused() {
     let url = format!("{}/plan", app.url);
     let kind = ("content-type", "application/x-www-form-urlencoded");
     let body = query(&plan);
-    let without = client::post_once(&url, &[("origin", &app.url), kind], body.as_bytes());
+    let without = client::post(&url, &[("origin", &app.url), kind], body.as_bytes());
     assert_eq!(without.status, 403, "no token");
     let token = form_token(&app.get("/plan").text);
     let body = query(&[&plan[..], &[("form_token", token.as_str())]].concat());
     let foreign =
-        client::post_once(&url, &[("origin", "http://elsewhere.example"), kind], body.as_bytes());
+        client::post(&url, &[("origin", "http://elsewhere.example"), kind], body.as_bytes());
     assert_eq!(foreign.status, 403);
     let reply = save(&app, "/plan?start=yes", &plan);
     assert_eq!((reply.status, reply.header("location")), (303, Some("/campaigns/now")));
@@ -309,7 +309,7 @@ fn a_session_whose_key_may_not_plan_is_refused() {
         let body = query(&[("key", key), ("form_token", token.as_str())]);
         let kind = ("content-type", "application/x-www-form-urlencoded");
         let url = format!("{}/sign-in", app.url);
-        let reply = client::post_once(&url, &[("origin", &app.url), kind], body.as_bytes());
+        let reply = client::post(&url, &[("origin", &app.url), kind], body.as_bytes());
         assert_eq!(reply.status, 303, "{}", reply.text());
         reply.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
     };
@@ -335,7 +335,7 @@ fn a_session_whose_key_may_not_plan_is_refused() {
         ]
     };
     let post =
-        |cookie| client::post_once(&format!("{}/plan", app.url), &headers(cookie), body.as_bytes());
+        |cookie| client::post(&format!("{}/plan", app.url), &headers(cookie), body.as_bytes());
     assert_eq!(post(&reader).status, 403);
     assert_eq!(post(&planner).status, 303);
 }

@@ -385,7 +385,6 @@ pub(super) const TEXTS: Texts = Texts {
         what: "所有模型及其版本：每个版本在未见过的客户上的表现，以及由哪个版本应答。",
         reading: "正在读取各版本，读取完成后页面会自动显示。",
         version: "版本",
-        state: "状态",
         in_force: "在用",
         shadow: "影子",
         canary: |share| format!("灰度，{share} 的客户"),
@@ -400,7 +399,6 @@ pub(super) const TEXTS: Texts = Texts {
         classifier: "分类器",
         features: "特征数",
         age: "已用时间",
-        written: "写入时间",
         report: "报告",
         compare: "比较",
         not_yet: "正在读取",
@@ -478,7 +476,6 @@ pub(super) const TEXTS: Texts = Texts {
         apart: "区间不重叠：不只是偶然。",
         overlap: "区间重叠：差别可能出于偶然。",
         no_bounds: "区间未知：差别可能出于偶然。",
-        same: "两者相同。",
         conclude_unjudged: |version| {
             format!("版本 {version} 没有在未见过的数据上评判：无法得出结论。")
         },

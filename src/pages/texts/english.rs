@@ -438,7 +438,6 @@ pub(super) const TEXTS: Texts = Texts {
         what: "Every model with its versions, how good each was on customers that it had not seen, and which of them answer.",
         reading: "Versions are being read. This page shows them when they are there.",
         version: "Version",
-        state: "State",
         in_force: "in force",
         shadow: "shadow",
         canary: |share| format!("canary, {share} of customers"),
@@ -453,7 +452,6 @@ pub(super) const TEXTS: Texts = Texts {
         classifier: "Classifier",
         features: "Features",
         age: "Age",
-        written: "Written",
         report: "Report",
         compare: "Compare",
         not_yet: "is being read",
@@ -537,7 +535,6 @@ pub(super) const TEXTS: Texts = Texts {
         apart: "The intervals do not overlap: more than chance.",
         overlap: "The intervals overlap: the difference may be chance.",
         no_bounds: "Intervals are not known: the difference may be chance.",
-        same: "Both have the same.",
         conclude_unjudged: |version| {
             format!(
                 "Version {version} was not judged on rows that it had not seen: nothing can be concluded."
