@@ -119,7 +119,8 @@ mod tests {
         let key = Arc::from("abcdef12");
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let first = sessions.begin(&key, at(0)).unwrap();
-        (1..=MOST as u64).for_each(|second| drop(sessions.begin(&key, at(second / 10)).unwrap()));
+        (1..=MOST as u64)
+            .for_each(|number| drop(sessions.begin(&key, at(1 + number / 10)).unwrap()));
         assert!(sessions.find(&first, at(1)).is_none());
         assert_eq!(sessions.by_token.lock().unwrap().len(), MOST);
     }

