@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use rekindle_store::{Revisions, Store};
@@ -85,7 +85,6 @@ impl People {
         let began = Instant::now();
         let told = |error: rekindle_store::Error| error.to_string();
         let snapshots = store.snapshots().await.map_err(told)?;
-        let read_at = SystemTime::now();
         let mut gathering = Gathering::new(&snapshots);
         let since = gathering.since_micros();
         let take = |row| {
@@ -94,7 +93,7 @@ impl People {
         };
         store.each_person(since, take).await.map_err(told)?;
         // Sorting takes a while, and others ask the store meanwhile.
-        let sorted = tokio::task::spawn_blocking(move || gathering.finish(read_at)).await;
+        let sorted = tokio::task::spawn_blocking(move || gathering.finish()).await;
         let population = sorted.map_err(|error| error.to_string())?;
         tracing::info!(
             customers = population.len(),

@@ -1,7 +1,5 @@
 //! Rows of the store on their way into columns.
 
-use std::time::SystemTime;
-
 use hashbrown::HashMap;
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use rekindle_store::{PersonAdvice, PersonRow, PersonScore, PersonState};
@@ -148,7 +146,7 @@ impl Gathering {
     }
 
     /// The columns, by id.
-    pub fn finish(self, read_at: SystemTime) -> Population {
+    pub fn finish(self) -> Population {
         let mut named: Vec<(String, u32)> = self.rows.into_iter().collect();
         named.sort_unstable();
         let order: Vec<u32> = named.iter().map(|(_, row)| *row).collect();
@@ -166,7 +164,6 @@ impl Gathering {
             features: features.names,
         });
         let mut population = Population {
-            read_at,
             as_of_micros: self.as_of_micros,
             before_micros: self.before_micros,
             ids,

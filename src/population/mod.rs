@@ -8,8 +8,6 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::time::SystemTime;
-
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 
 pub use gathering::Gathering;
@@ -27,8 +25,6 @@ pub const UNNAMED: u16 = u16::MAX;
 
 /// The customers of the store as of one moment. One place in every column each, in the order of the ids' bytes.
 pub struct Population {
-    /// When it was read.
-    pub read_at: SystemTime,
     /// The last instant at which states were put, in microseconds.
     pub as_of_micros: Option<i64>,
     /// The one before it.

@@ -1,5 +1,3 @@
-use std::time::SystemTime;
-
 use proptest::prelude::*;
 use rekindle_store::{PersonAdvice, PersonRow, PersonScore, PersonState};
 
@@ -33,7 +31,7 @@ fn score(id: &str, probability: f64, feature: Option<&str>) -> PersonRow {
 fn read(snapshots: &[i64], rows: Vec<PersonRow>) -> Population {
     let mut gathering = Gathering::new(snapshots);
     rows.into_iter().for_each(|row| gathering.take(row));
-    gathering.finish(SystemTime::UNIX_EPOCH)
+    gathering.finish()
 }
 
 #[test]

@@ -84,7 +84,6 @@ pub fn columns(population: &Population, rows: &[u32], asked: &Asked) -> Customer
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::time::SystemTime;
 
     use rekindle_store::{PersonRow, PersonState};
 
@@ -109,7 +108,7 @@ pub(super) mod tests {
                 probability_alive: None,
             }));
         }
-        gathering.finish(SystemTime::UNIX_EPOCH)
+        gathering.finish()
     }
 
     #[test]
