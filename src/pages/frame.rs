@@ -8,6 +8,7 @@ use maud::{DOCTYPE, Markup, html};
 use rekindle_models::language::Language;
 
 use crate::error::ApiError;
+use crate::keys::{Caller, Scope};
 use crate::pages::assets::{ICON, SCRIPT, STYLE};
 use crate::pages::texts::Texts;
 use crate::pages::visitor::{FORM_TOKEN, Theme, Visitor};
@@ -31,13 +32,13 @@ pub enum Section {
     Outside,
 }
 
-const SECTIONS: [(Section, &str); 6] = [
-    (Section::Overview, "/"),
-    (Section::Customers, "/customers"),
-    (Section::Plan, "/plan"),
-    (Section::Campaigns, "/campaigns"),
-    (Section::Score, "/score"),
-    (Section::Models, "/models"),
+const SECTIONS: [(Section, &str, Scope); 6] = [
+    (Section::Overview, "/", Scope::Read),
+    (Section::Customers, "/customers", Scope::Read),
+    (Section::Plan, "/plan", Scope::Plan),
+    (Section::Campaigns, "/campaigns", Scope::Read),
+    (Section::Score, "/score", Scope::Score),
+    (Section::Models, "/models", Scope::Read),
 ];
 
 impl Section {
@@ -109,7 +110,7 @@ fn top(visitor: &Visitor, section: Section) -> Markup {
             }
             nav aria-label=(texts.shell.navigation) {
                 ul {
-                    @for (own, path) in SECTIONS {
+                    @for (own, path, _) in open_to(visitor) {
                         li {
                             a href=(path) aria-current=[(own == section).then_some("page")] {
                                 (own.name(texts))
@@ -132,6 +133,17 @@ fn top(visitor: &Visitor, section: Section) -> Markup {
             }
         }
     }
+}
+
+/// The parts that a visitor may see.
+fn open_to(visitor: &Visitor) -> impl Iterator<Item = (Section, &'static str, Scope)> {
+    SECTIONS.into_iter().filter(|(_, _, scope)| visitor.may(*scope))
+}
+
+/// The first page that a key may see, for who has signed in to look at the overview.
+pub fn first_page(caller: &Caller) -> &'static str {
+    let mut open = SECTIONS.into_iter().filter(|(_, _, scope)| caller.allows(*scope));
+    open.next().map_or("/", |(_, path, _)| path)
 }
 
 fn language_switch(visitor: &Visitor) -> Markup {

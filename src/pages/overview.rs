@@ -7,6 +7,7 @@ use rekindle_models::metrics::{Spread, psi};
 
 use crate::error::ApiError;
 use crate::figures::interval;
+use crate::keys::Scope;
 use crate::model::Model;
 use crate::pages::charts::{self, Band};
 use crate::pages::frame::{self, Section};
@@ -77,7 +78,7 @@ fn questions(visitor: &Visitor, population: &Population) -> Markup {
     ];
     html! {
         ul.questions {
-            @for (path, question, answer) in &asked {
+            @for (path, question, answer) in asked.iter().filter(|(path, ..)| *path != "/plan" || visitor.may(Scope::Plan)) {
                 li { a href=(path) { strong { (question) } span { (answer) } } }
             }
         }

@@ -68,6 +68,7 @@ pub async fn sign_in(
             return Ok(shown(&visitor, Some(&next), true));
         }
     };
+    let next = if next == "/" { frame::first_page(&caller).to_owned() } else { next };
     let token = state.sessions.begin(&caller.id, now)?;
     let asker = Asker { caller: Some(caller), request_id: visitor.request_id.clone() };
     audited(&state, asker, "sign-in").await?;
