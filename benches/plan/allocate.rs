@@ -51,6 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         limits: &limits,
         minimum: 0.0,
         held_out: &[],
+        search: true,
     };
     let begun = Instant::now();
     let found = allocate(&problem)?;

@@ -118,6 +118,19 @@ impl Why {
 /// # Errors
 /// When the plan or the customers are not sound.
 pub fn decide(spec: &PlanSpec, customers: &Customers) -> Result<Plan> {
+    decided(spec, customers, true)
+}
+
+/// As [`decide`], but soon: where few customers are in doubt the best allocation itself is not searched for. What that
+/// gives away is in `gap` all the same. For figures that are shown while a plan is changed, not for plans that are kept.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_soon(spec: &PlanSpec, customers: &Customers) -> Result<Plan> {
+    decided(spec, customers, false)
+}
+
+fn decided(spec: &PlanSpec, customers: &Customers, search: bool) -> Result<Plan> {
     spec.validate()?;
     customers.validate(spec)?;
     let planning = Planning::new(spec, customers);
@@ -136,6 +149,7 @@ pub fn decide(spec: &PlanSpec, customers: &Customers) -> Result<Plan> {
         limits: &planning.limits,
         minimum: rules.minimum_profit,
         held_out: &held,
+        search,
     })?;
     let decisions = (0..ids.len())
         .into_par_iter()

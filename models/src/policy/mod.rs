@@ -28,7 +28,7 @@ pub use allocation::{Allocation, Costs, Limit, MOST_ACTIONS, MOST_MONEY, Problem
 pub use assumed::{AssumedRate, default_success, success};
 pub use control::held_out;
 pub use customers::Customers;
-pub use decide::{Decision, Plan, Why, decide, limits};
+pub use decide::{Decision, Plan, Why, decide, decide_soon, limits};
 pub use decided::Decided;
 pub use expectation::{Expected, Uplift, expect};
 pub use occasion::{CustomerDays, Occasion, Window, contact_day, date_text, day_of};

@@ -15,7 +15,7 @@ use crate::population::{Filter, Population};
 /// Customers that figures are made of at most.
 const SAMPLE: usize = 20_000;
 /// Customers that the profit over the budget is made of at most: a plan for each budget.
-const CURVE_SAMPLE: usize = 2_000;
+const CURVE_SAMPLE: usize = 1_000;
 /// Budgets of that picture, from nothing to as much as pays.
 const STEPS: u32 = 8;
 /// How often an effect as large as can be detected is to be seen.
@@ -87,7 +87,13 @@ impl Figures {
         let few = chosen.sample(population, CURVE_SAMPLE);
         let curve_share = few.len() as f64 / all;
         let (planned, curve) = rayon::join(
-            || Planned::of(scaled(&spec, share), columns(population, &rows, asked)),
+            || {
+                let customers = columns(population, &rows, asked);
+                match share < 1.0 {
+                    true => Planned::soon(scaled(&spec, share), customers),
+                    false => Planned::of(spec.clone(), customers),
+                }
+            },
             || curve(&spec, &columns(population, &few, asked), curve_share),
         );
         let planned = planned?;
@@ -97,9 +103,9 @@ impl Figures {
             chosen: chosen.rows.len() as u64,
             sampled: rows.len() as u64,
             unstaged: chosen.unstaged,
-            totals,
             control,
-            curve: curve?,
+            curve: with_own(curve?, &totals),
+            totals,
             curve_sampled: few.len() as u64,
         }))
     }
@@ -195,33 +201,51 @@ fn scaled_up(mut totals: Totals, spec: &PlanSpec, share: f64) -> Totals {
     totals
 }
 
-/// What budgets from nothing to as much as pays bring, and the plan's own.
+/// What budgets from nothing to as much as pays bring.
 fn curve(spec: &PlanSpec, customers: &Customers, share: f64) -> Result<Vec<Step>, ApiError> {
     let with = |budget: Option<f64>| {
         let mut spec = spec.clone();
         spec.plan.budget = budget;
-        let planned = Planned::of(scaled(&spec, share), customers.clone())?;
+        let planned = Planned::soon(scaled(&spec, share), customers.clone())?;
         Ok::<_, ApiError>(scaled_up(planned.totals(), &spec, share))
     };
     let all = with(None)?;
-    let top = all.spent;
-    let own = spec.plan.budget;
     // Most is gained by the first money: steps are small there.
-    let part = |step: u32| top * (f64::from(step) / f64::from(STEPS - 1)).powi(2);
+    let part = |step: u32| all.spent * (f64::from(step) / f64::from(STEPS - 1)).powi(2);
     let mut budgets: Vec<f64> = (0..STEPS - 1).map(part).collect();
-    budgets.extend(own.filter(|own| *own < top && !budgets.contains(own)));
-    budgets.sort_by(f64::total_cmp);
     budgets.dedup();
-    let steps = budgets.par_iter().map(|budget| {
-        Ok::<_, ApiError>(step(*budget, &with(Some(*budget))?, own == Some(*budget)))
-    });
+    let steps = budgets
+        .par_iter()
+        .map(|budget| Ok::<_, ApiError>(Step::of(&with(Some(*budget))?, Some(*budget), false)));
     let mut curve = steps.collect::<Result<Vec<Step>, _>>()?;
-    curve.push(step(top, &all, own.is_none_or(|own| own >= top)));
+    curve.push(Step::of(&all, None, false));
     Ok(curve)
 }
 
-fn step(budget: f64, totals: &Totals, own: bool) -> Step {
-    Step { budget, contacted: totals.contacted, profit: totals.expected_profit, own }
+/// The same with the plan's own among them, in the place of one with the same budget. What is more than all that pays
+/// costs brings no more.
+fn with_own(mut curve: Vec<Step>, totals: &Totals) -> Vec<Step> {
+    let top = curve.last().map_or(0.0, |step| step.budget);
+    let own = totals.budget.filter(|budget| *budget < top);
+    match own {
+        Some(budget) => curve.retain(|step| step.budget != budget),
+        None => drop(curve.pop()),
+    }
+    curve.push(Step::of(totals, own, true));
+    curve.sort_by(|a, b| a.budget.total_cmp(&b.budget));
+    curve
+}
+
+impl Step {
+    /// A plan with a budget; without one, what it spends is one.
+    fn of(totals: &Totals, budget: Option<f64>, own: bool) -> Step {
+        Step {
+            budget: budget.unwrap_or(totals.spent),
+            contacted: totals.contacted,
+            profit: totals.expected_profit,
+            own,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub fn allocate(problem: &Problem<'_>) -> Result<Allocation> {
     let mut choice = draft.choice;
     let mut tally = cells.tally(&choice);
     let mut exact = tally.profit >= priced.bound;
-    if !exact {
+    if !exact && problem.search {
         let found = search::best(&cells, &charges, priced.bound, &choice, tally.profit);
         exact = found.is_some();
         choice = found.unwrap_or(choice);

@@ -47,6 +47,8 @@ pub struct Problem<'a> {
     /// Customers who are held out: they are told what they would have had, take no place and cost nothing. Empty:
     /// nobody is.
     pub held_out: &'a [bool],
+    /// Whether the best allocation itself is searched for where few customers are in doubt.
+    pub search: bool,
 }
 
 impl Problem<'_> {

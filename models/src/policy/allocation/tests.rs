@@ -32,6 +32,7 @@ impl Case {
             limits: &self.limits,
             minimum: 0.0,
             held_out: &self.held_out,
+            search: true,
         }
     }
 
