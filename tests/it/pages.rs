@@ -354,7 +354,7 @@ fn outcomes_are_sent_in_by_a_form_and_the_effect_follows() {
     let (app, _folder) = site();
     let today = chrono::Utc::now().format("%Y-%m-%d").to_string();
     // Every second of the treated buys, and every sixth of those held out.
-    let bought = |n: &usize| if n % 2 == 1 { n % 4 == 1 } else { n % 6 == 0 };
+    let bought = |n: &usize| if n % 2 == 1 { n % 4 == 1 } else { n.is_multiple_of(6) };
     let rows: String =
         (0..120).filter(bought).map(|n| format!("o{n},c{n:03},{today},20\n")).collect();
     let csv = format!("outcome_id,customer_id,occurred_at,amount\n{rows}");
