@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::customers::Limits;
 use crate::error::ApiError;
 use crate::plans::{Customer, Planned, read};
+use crate::spreadsheet::plain;
 use crate::submitted::{id, instant, number};
 
 /// What a campaign is made of.
@@ -276,6 +277,24 @@ pub struct ListRow {
     propensity: f64,
     /// Why, in a sentence.
     reason: Option<String>,
+}
+
+impl ListRow {
+    /// The row with texts that no spreadsheet takes for formulas.
+    pub fn for_people(&self) -> ListRow {
+        let maybe = |text: &Option<String>| text.as_deref().map(plain);
+        ListRow {
+            customer_id: plain(&self.customer_id),
+            action: plain(&self.action),
+            offer: maybe(&self.offer),
+            channel: maybe(&self.channel),
+            contact_on: self.contact_on.clone(),
+            cost: self.cost,
+            expected_profit: self.expected_profit,
+            propensity: self.propensity,
+            reason: maybe(&self.reason),
+        }
+    }
 }
 
 /// The columns of a list, for one that is empty.

@@ -1,12 +1,12 @@
 //! Campaigns as they are conducted: found in the store, changed with a line in the audit log, judged. Speaks no HTTP.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::{rt, web};
 use rekindle_models::language::Language;
 use rekindle_models::policy::PlanSpec;
-use rekindle_store::{Campaign, Contact, Counted, Recorded};
+use rekindle_store::{Campaign, Contact, Counted, Recorded, Revisions};
 
 use crate::campaigns::{ContactRow, OutcomeRow, begun, now_micros, one_of_the_plan, spec_of};
 use crate::effects::{Columns, Watched};
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// How long a page waits for a look that is quickly worked out, and between two glances.
 const GLANCES: u32 = 6;
 const GLANCE: Duration = Duration::from_millis(10);
+/// Working a look out again takes no more than this share of the time, as a divisor.
+const SHARE: i64 = 10;
 /// Longer than this a running campaign's look is not taken as it is, though nothing came in: days pass.
 const FRESH_MICROS: i64 = 3_600 * 1_000_000;
 
@@ -167,36 +169,45 @@ impl Judging {
     }
 }
 
-/// The latest look at a campaign that has begun; `None` while the first one is worked out.
-pub async fn look(
+/// The latest looks at campaigns that have begun, in their order; `None` while the first one is worked out. One that is
+/// old is taken as it is, and worked out again behind it.
+pub async fn looks(
     state: &web::Data<AppState>,
-    campaign: &Campaign,
-    revision: i64,
-) -> Option<Arc<Look>> {
-    let id = &campaign.made.campaign_id;
-    let kept = state.looks.kept(id);
-    let old = |look: &Look| {
-        look.revision != revision
-            || campaign.finished_at_micros.is_none() && look.at_micros + FRESH_MICROS < now_micros()
-    };
-    if kept.as_deref().is_some_and(|look| !old(look)) {
-        return kept;
-    }
-    if state.looks.begin(id) {
-        rt::spawn(work_out(state.clone(), campaign.clone(), revision));
+    campaigns: &[&Campaign],
+    revisions: Revisions,
+) -> Vec<Option<Arc<Look>>> {
+    let revision = (revisions.campaigns, revisions.records);
+    let kept = |campaign: &&Campaign| state.looks.kept(&campaign.made.campaign_id);
+    for campaign in campaigns {
+        let id = &campaign.made.campaign_id;
+        let sound = kept(campaign).is_some_and(|look| is_sound(&look, campaign, revision));
+        if !sound && state.looks.begin(id) {
+            rt::spawn(work_out(state.clone(), (*campaign).clone(), revision));
+        }
     }
     // Most take a moment only.
     for _ in 0..GLANCES {
-        rt::time::sleep(GLANCE).await;
-        let now = state.looks.kept(id);
-        if now.as_deref().is_some_and(|look| !old(look)) {
-            return now;
+        let there = |campaign: &&Campaign| {
+            kept(campaign).is_some() || state.looks.failed(&campaign.made.campaign_id)
+        };
+        if campaigns.iter().all(there) {
+            break;
         }
+        rt::time::sleep(GLANCE).await;
     }
-    kept
+    campaigns.iter().map(kept).collect()
 }
 
-async fn work_out(state: web::Data<AppState>, campaign: Campaign, revision: i64) {
+/// Whether a look need not be worked out again: nothing came in, and not much time has passed; or it is so young that it
+/// would take more time to work out than to show.
+fn is_sound(look: &Look, campaign: &Campaign, revision: (i64, i64)) -> bool {
+    let age = now_micros() - look.at_micros;
+    let running = campaign.finished_at_micros.is_none();
+    let young = age < (look.took.as_micros() as i64).saturating_mul(SHARE);
+    young || look.revision == revision && !(running && age > FRESH_MICROS)
+}
+
+async fn work_out(state: web::Data<AppState>, campaign: Campaign, revision: (i64, i64)) {
     let id = campaign.made.campaign_id.clone();
     let look = looked(&state, campaign, revision).await;
     if let Err(error) = &look {
@@ -208,20 +219,21 @@ async fn work_out(state: web::Data<AppState>, campaign: Campaign, revision: i64)
 async fn looked(
     state: &web::Data<AppState>,
     campaign: Campaign,
-    revision: i64,
+    revision: (i64, i64),
 ) -> Result<Look, ApiError> {
     let deadline = Deadline::after(PATIENCE);
     let judging = Judging::new(campaign, None)?;
-    // One at a time: each reads a whole campaign.
-    let turn = deadline.meet(&state.counters, state.effects.acquire()).await?;
+    // One at a time: each reads a whole campaign. The API's own turn is another, so that it never waits for pages.
+    let turn = deadline.meet(&state.counters, state.looks_turn.acquire()).await?;
     let _turn = turn.map_err(|error| ApiError::Internal { reason: error.to_string() })?;
+    let began = Instant::now();
     let columns = judging.read(state, deadline).await?;
     let judge = move || {
         let watched = judging.watched();
         let effect = watched.judge(&columns, Language::English);
         let chinese = watched.sentence(&effect.all, effect.not_reached, Language::Chinese);
         let courses = watched.courses(&columns);
-        Look { at_micros: now_micros(), revision, effect, chinese, courses }
+        Look { at_micros: now_micros(), revision, took: began.elapsed(), effect, chinese, courses }
     };
     state.heavy.run(deadline, judge).await
 }

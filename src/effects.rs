@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use rekindle_models::customer::LapseTier;
 use rekindle_models::effect::{Effect, FEWEST, FEWEST_OUTCOMES, Sides, daily_quantile};
 use rekindle_models::language::Language;
 use rekindle_models::metrics::Interval;
@@ -314,7 +315,7 @@ impl Group<'_> {
         let mut places = names.to_vec();
         places.sort_unstable();
         places.dedup();
-        places.sort_by_key(|place| &self.columns.names[*place as usize]);
+        places.sort_by_key(|place| in_order(&self.columns.names[*place as usize]));
         let effect = |place: u32| {
             let name = self.columns.names[place as usize].clone();
             self.effect(name, |row| names[row] == place)
@@ -361,6 +362,12 @@ impl Group<'_> {
             profit,
         }
     }
+}
+
+/// Names in their order, tiers from the awake on.
+fn in_order(name: &str) -> (usize, &str) {
+    let tier = LapseTier::ALL.into_iter().position(|tier| tier.text() == name);
+    (tier.unwrap_or(LapseTier::ALL.len()), name)
 }
 
 /// What was known of a group on a day of the campaign.
@@ -454,7 +461,7 @@ impl Watched<'_> {
             true => Vec::new(),
             false => places.into_iter().map(course).collect(),
         };
-        courses.sort_by(|a, b| a.name.cmp(&b.name));
+        courses.sort_by(|a, b| in_order(&a.name).cmp(&in_order(&b.name)));
         courses
     }
 }

@@ -74,7 +74,7 @@ pub fn admit(request: &ServiceRequest, state: &AppState, now: Instant) -> Result
     }
     let document = path.starts_with("/docs") || path == "/openapi.json";
     let probe = needs.is_none() && !document && !is_page(path);
-    if !probe {
+    if !probe && !path.starts_with("/assets/") {
         limited(request, state, caller.as_ref())?;
     }
     // Whoever looks after the service must get in when it is late.

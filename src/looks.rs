@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rekindle_models::language::Language;
 
@@ -11,8 +12,10 @@ use crate::effects::{Courses, EffectReply};
 pub struct Look {
     /// When it was worked out, in microseconds.
     pub at_micros: i64,
-    /// How often campaigns had been written to then.
-    pub revision: i64,
+    /// How often campaigns and records had been written to then.
+    pub revision: (i64, i64),
+    /// How long it took.
+    pub took: Duration,
     /// The effect, with its sentence in English.
     pub effect: EffectReply,
     /// The sentence in Chinese.
@@ -26,10 +29,13 @@ pub struct Look {
 pub struct Looks {
     kept: Mutex<BTreeMap<String, Arc<Look>>>,
     going: Mutex<BTreeSet<String>>,
+    failed: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// Most looks that are kept.
 const MOST: usize = 200;
+/// How long after a try that failed none is made.
+const REST: Duration = Duration::from_secs(60);
 impl Look {
     /// What it means, in a language.
     pub fn sentence(&self, language: Language) -> &str {
@@ -46,13 +52,26 @@ impl Looks {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Whether nobody works one out already; who asks does then.
+    /// Whether the last try failed a moment ago.
+    pub fn failed(&self, id: &str) -> bool {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get(id).is_some_and(|at| at.elapsed() < REST)
+    }
+
+    /// Whether nobody works one out already, and none failed a moment ago; who asks does then.
     pub fn begin(&self, id: &str) -> bool {
-        self.going.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+        let mut going = self.going.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.failed(id) && going.insert(id.to_owned())
     }
 
     /// Keeps what was worked out, if it was.
     pub fn end(&self, id: &str, look: Option<Look>) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match look.is_some() {
+            true => drop(failed.remove(id)),
+            false => drop(failed.insert(id.to_owned(), Instant::now())),
+        }
+        drop(failed);
         if let Some(look) = look {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() >= MOST

@@ -27,6 +27,8 @@ struct Turn {
     read: Option<Revisions>,
     /// What was seen at the last look.
     seen: Option<Revisions>,
+    /// Since when customers are others than those in memory.
+    changed: Option<Instant>,
     reading: bool,
     began: Option<Instant>,
     took: Duration,
@@ -51,18 +53,24 @@ impl People {
     /// Looks whether customers have changed, and has them read again. Waits for the store: not to be called on the event
     /// loop.
     pub fn look(self: &Arc<Self>, kept: &Kept, faults: &Arc<Faults>) {
-        let Some(Ok(revisions)) = kept.wait(|store| async move { store.revisions().await }) else {
-            return;
+        let revisions = match kept.wait(|store| async move { store.revisions().await }) {
+            None => return,
+            Some(Err(error)) => return faults.set("customers", Some(error.to_string())),
+            // Contacts and outcomes are no part of what is held.
+            Some(Ok(revisions)) => Revisions { records: 0, ..revisions },
         };
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiet = turn.seen == Some(revisions);
+        let quiet = turn.seen == Some(revisions) || turn.read.is_none();
         turn.seen = Some(revisions);
-        let waited = turn.began.map(|began| began.elapsed());
-        let patient = waited.is_some_and(|waited| waited < PATIENCE) && !quiet;
-        let rested = waited.is_none_or(|waited| waited >= turn.took * SHARE);
-        if turn.reading || turn.read == Some(revisions) || patient || !rested {
+        if turn.reading || turn.read == Some(revisions) {
             return;
         }
+        let waited = turn.changed.get_or_insert_with(Instant::now).elapsed();
+        let rested = turn.began.is_none_or(|began| began.elapsed() >= turn.took * SHARE);
+        if !rested || !quiet && waited < PATIENCE {
+            return;
+        }
+        turn.changed = None;
         turn.reading = true;
         turn.began = Some(Instant::now());
         drop(turn);
@@ -84,14 +92,12 @@ impl People {
     async fn read(&self, store: &Store) -> Result<(), String> {
         let began = Instant::now();
         let told = |error: rekindle_store::Error| error.to_string();
-        let snapshots = store.snapshots().await.map_err(told)?;
-        let mut gathering = Gathering::new(&snapshots);
-        let since = gathering.since_micros();
+        let mut gathering = Gathering::default();
         let take = |row| {
             gathering.take(row);
             self.met.store(gathering.len() as u64, Ordering::Relaxed);
         };
-        store.each_person(since, take).await.map_err(told)?;
+        store.each_person(take).await.map_err(told)?;
         // Sorting takes a while, and others ask the store meanwhile.
         let sorted = tokio::task::spawn_blocking(move || gathering.finish()).await;
         let population = sorted.map_err(|error| error.to_string())?;

@@ -22,7 +22,7 @@ use crate::fields::{Fields, Role};
 use crate::population::Population;
 use crate::rows::csv::Record;
 use crate::scoring::{Choice, Scored, Why};
-use crate::spreadsheet::plain;
+use crate::spreadsheet::{self, plain};
 use crate::state::AppState;
 use crate::values::shorten;
 
@@ -263,9 +263,6 @@ impl Write for Counted {
     }
 }
 
-/// Spreadsheets take a file for UTF-8 that begins so.
-const MARK: &[u8] = b"\xef\xbb\xbf";
-
 impl<'m> Taking<'m> {
     fn new(
         fields: &'m Fields,
@@ -312,7 +309,7 @@ impl<'m> Taking<'m> {
             "error",
         ];
         // The mark stands before the header's first letter.
-        let mut first = MARK.to_vec();
+        let mut first = spreadsheet::MARK.as_bytes().to_vec();
         first.extend_from_slice(names[0].as_bytes());
         let header = std::iter::once(first).chain(names[1..].iter().map(|n| plain(n).into_bytes()));
         self.writer.write_record(header).map_err(|error| error.to_string())
@@ -484,6 +481,9 @@ fn id_of(fields: &Fields) -> Option<&str> {
     id.map(|field| &*field.name)
 }
 
+/// Columns that a near name is looked for, which takes time for each.
+const LOOKED_FOR: usize = 50;
+
 impl Columns {
     /// The columns of a table beside those that a model knows.
     pub fn of(names: &[Cow<'_, str>], fields: &Fields) -> Columns {
@@ -500,7 +500,8 @@ impl Columns {
                 None => {
                     let own = columns.id.as_deref().filter(|_| !has_id);
                     let absent = columns.missing.iter().map(String::as_str).chain(own);
-                    let near = nearest_name(name, absent);
+                    let looked = columns.unknown.len() < LOOKED_FOR;
+                    let near = looked.then(|| nearest_name(name, absent)).flatten();
                     columns.unknown.push((shorten(name), near));
                 }
             }

@@ -10,8 +10,8 @@ use crate::error::ApiError;
 
 /// How long a session lasts: a day's work.
 pub const LASTS: Duration = Duration::from_secs(8 * 3_600);
-/// Most sessions at a time; the oldest one ends when another begins.
-const MOST: usize = 10_000;
+/// Most sessions of a key at a time; its oldest one ends when another begins.
+const MOST: usize = 200;
 
 /// The sessions there are. Tokens are kept as hashes: who reads the memory of one cannot go on with it.
 pub struct Sessions {
@@ -52,12 +52,10 @@ impl Sessions {
             ends: now + LASTS,
         };
         let mut sessions = self.by_token.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() >= MOST {
-            sessions.retain(|_, session| session.ends > now);
-        }
-        if sessions.len() >= MOST
-            && let Some(oldest) = sessions.iter().min_by_key(|(_, s)| s.ends).map(|(hash, _)| *hash)
-        {
+        sessions.retain(|_, session| session.ends > now);
+        let own = || sessions.iter().filter(|(_, session)| session.key_id == *key_id);
+        let oldest = own().min_by_key(|(_, session)| session.ends).map(|(hash, _)| *hash);
+        if let Some(oldest) = oldest.filter(|_| own().count() >= MOST) {
             sessions.remove(&oldest);
         }
         sessions.insert(blake3::hash(token.as_bytes()), session);
@@ -116,12 +114,14 @@ mod tests {
     #[test]
     fn sessions_do_not_grow_without_end() {
         let sessions = Sessions::new().unwrap();
-        let key = Arc::from("abcdef12");
+        let (key, other) = (Arc::from("abcdef12"), Arc::from("abcdef13"));
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let first = sessions.begin(&key, at(0)).unwrap();
+        let others = sessions.begin(&other, at(0)).unwrap();
         (1..=MOST as u64)
             .for_each(|number| drop(sessions.begin(&key, at(1 + number / 10)).unwrap()));
         assert!(sessions.find(&first, at(1)).is_none());
-        assert_eq!(sessions.by_token.lock().unwrap().len(), MOST);
+        assert!(sessions.find(&others, at(1)).is_some(), "a key ends its own sessions alone");
+        assert_eq!(sessions.by_token.lock().unwrap().len(), MOST + 1);
     }
 }

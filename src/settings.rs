@@ -37,6 +37,10 @@ pub struct Flags {
     /// The currency of all money, as EUR, for the pages [default: numbers alone]
     #[arg(long, env = "REKINDLE_CURRENCY", value_name = "CODE")]
     pub currency: Option<String>,
+    /// Where people reach the pages, where that is not the address of --listen, as https://rekindle.example.com: for a proxy
+    /// that speaks TLS [default: none]
+    #[arg(long, env = "REKINDLE_PUBLIC_URL", value_name = "ORIGIN")]
+    pub public_url: Option<String>,
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, env = "REKINDLE_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
@@ -189,6 +193,9 @@ pub struct Settings {
     /// The currency of money on them: three capital letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// The origin that people reach the pages at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where health and metrics are answered on a thread of their own.
@@ -355,6 +362,10 @@ impl Settings {
             webhooks: given!(webhooks),
             pages: given!(pages).unwrap_or(true),
             currency: currency(given!(currency))?,
+            public_url: match given!(public_url) {
+                None => None,
+                Some(url) => origins("public_url", vec![url])?.pop(),
+            },
             listen,
             monitor: monitor(given!(monitor).as_deref(), listen)?,
             workers: within!(workers, cores, 1..=1_024),
@@ -362,7 +373,7 @@ impl Settings {
             allow_without_keys: given!(allow_without_keys).unwrap_or(false),
             tls_certificate: given!(tls_certificate),
             tls_key: given!(tls_key),
-            cors_origins: origins(given!(cors_origins).unwrap_or_default())?,
+            cors_origins: origins("cors_origins", given!(cors_origins).unwrap_or_default())?,
             audit_log: given!(audit_log),
             requests_per_second,
             burst: match given!(burst) {
@@ -500,7 +511,7 @@ fn monitor(given: Option<&str>, listen: SocketAddr) -> Result<Monitor, WrongSett
     }
 }
 
-fn origins(given: Vec<String>) -> Result<Vec<String>, WrongSetting> {
+fn origins(setting: &'static str, given: Vec<String>) -> Result<Vec<String>, WrongSetting> {
     let is_origin = |text: &String| {
         let parsed = url::Url::parse(text);
         parsed
@@ -509,9 +520,9 @@ fn origins(given: Vec<String>) -> Result<Vec<String>, WrongSetting> {
     match given.iter().find(|text| !is_origin(text)) {
         None => Ok(given),
         Some(text) => Err(WrongSetting {
-            setting: "cors_origins",
+            setting,
             found: format!("{text:?}"),
-            expected: "origins, like https://crm.example.com, without a path".to_owned(),
+            expected: "an origin, like https://crm.example.com, without a path".to_owned(),
         }),
     }
 }

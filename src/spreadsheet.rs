@@ -1,5 +1,8 @@
 //! Texts as cells of tables that people open in a spreadsheet.
 
+/// What tells a spreadsheet that a file is UTF-8.
+pub const MARK: &str = "\u{feff}";
+
 /// A text that no spreadsheet takes for a formula.
 pub fn plain(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);

@@ -42,6 +42,9 @@ use crate::telemetry;
 use crate::tls::Tls;
 use crate::webhooks::Webhooks;
 
+/// Most bytes of scored files that wait to be fetched: folders for temporary files may be small.
+const KEPT_FILES_BYTES: u64 = 256 << 20;
+
 /// A service that listens.
 pub struct Service {
     server: Server,
@@ -196,7 +199,7 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
         kept: settings.store.clone().map(Kept::start).transpose()?,
         people: Arc::default(),
         looks: Looks::default(),
-        kept_files: KeptFiles::new(settings.max_answer_bytes),
+        kept_files: KeptFiles::new(settings.max_answer_bytes.min(KEPT_FILES_BYTES)),
         sessions: Sessions::new().context("failed to draw random numbers")?,
         webhooks: settings.webhooks.as_deref().map(Webhooks::open).transpose()?,
         rates: RateLimits::new(
@@ -210,6 +213,7 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
         },
         heavy: Heavy::new(settings.workers, settings.queue, counters.clone()),
         effects: Semaphore::new(1),
+        looks_turn: Semaphore::new(1),
         batches: Arc::new(Semaphore::new(settings.max_batches)),
         spans: settings.otlp_endpoint.as_deref().map(Spans::start).transpose()?,
         counters,

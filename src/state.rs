@@ -42,6 +42,8 @@ pub(crate) struct AppState {
     pub heavy: Heavy,
     /// Effects of campaigns that may be read still.
     pub effects: Semaphore,
+    /// Looks at campaigns for the pages that may be worked out still.
+    pub looks_turn: Semaphore,
     /// Batches that may be read still.
     pub batches: Arc<Semaphore>,
     /// Who may ask; anyone where there are no keys.

@@ -5,10 +5,10 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use rekindle_models::customer::LapseTier;
 use rekindle_models::policy::PlanSpec;
-use rekindle_store::{Campaign, CampaignState, Tally};
+use rekindle_store::{Campaign, CampaignState, Revisions, Tally};
 
 use crate::campaigns::{now_micros, spec_of};
-use crate::conduct::{found, look};
+use crate::conduct::{found, looks};
 use crate::effects::{Between, Course, GroupEffect};
 use crate::error::ApiError;
 use crate::keys::Scope;
@@ -29,15 +29,18 @@ const SHOWN: usize = 20;
 /// All campaigns.
 pub async fn list(state: web::Data<AppState>, visitor: Visitor) -> Result<HttpResponse, ApiError> {
     let texts = &visitor.texts().campaigns;
-    let (campaigns, revision) = all(&state).await?;
-    let mut rows = Vec::new();
-    for (place, campaign) in campaigns.iter().enumerate() {
-        let seen = match place < SHOWN && campaign.started_at_micros.is_some() {
-            true => look(&state, campaign, revision).await,
-            false => None,
-        };
-        rows.push((campaign, seen));
-    }
+    let (campaigns, revisions) = all(&state).await?;
+    let begun: Vec<&Campaign> = campaigns
+        .iter()
+        .filter(|campaign| campaign.started_at_micros.is_some())
+        .take(SHOWN)
+        .collect();
+    let seen = looks(&state, &begun, revisions).await;
+    let seen_of = |campaign: &Campaign| {
+        let place = begun.iter().position(|own| std::ptr::eq(*own, campaign))?;
+        seen[place].clone()
+    };
+    let rows: Vec<_> = campaigns.iter().map(|campaign| (campaign, seen_of(campaign))).collect();
     let body = html! {
         div.heading { h1 { (texts.title) } p.lead { (texts.what) } }
         div.actions {
@@ -75,9 +78,9 @@ pub async fn list(state: web::Data<AppState>, visitor: Visitor) -> Result<HttpRe
     Ok(frame::page(&visitor, Section::Campaigns, texts.title, body))
 }
 
-async fn all(state: &AppState) -> Result<(Vec<Campaign>, i64), ApiError> {
+async fn all(state: &AppState) -> Result<(Vec<Campaign>, Revisions), ApiError> {
     let read = |store: rekindle_store::Store| async move {
-        Ok((store.campaigns().await?, store.revisions().await?.campaigns))
+        Ok((store.campaigns().await?, store.revisions().await?))
     };
     state.ask(state.deadline(), read).await
 }
@@ -112,23 +115,26 @@ fn effect_cells(campaign: &Campaign, seen: Option<&Look>, visitor: &Visitor) -> 
     html! {
         td.number {
             @match &all.response {
-                Some(response) => (between(&response.absolute, |share| points(share, 1))),
+                Some(response) => (between(&response.absolute, true, |share| points(share, 1))),
                 None => span.faint { (texts.too_early) },
             }
         }
-        td.number { (profit_of(all, visitor)) }
+        td.number { (profit_of(all, true, visitor)) }
     }
 }
 
-fn profit_of(group: &GroupEffect, visitor: &Visitor) -> Markup {
+fn profit_of(group: &GroupEffect, judged: bool, visitor: &Visitor) -> Markup {
     match &group.profit {
-        Some(profit) => between(&profit.total, |amount| visitor.money(amount)),
+        Some(profit) => between(&profit.total, judged, |amount| visitor.money(amount)),
         None => html! { span.faint { (UNKNOWN) } },
     }
 }
 
-fn between(interval: &Between, told: impl Fn(f64) -> String) -> Markup {
+/// A figure between its bounds; `judged` colours what is surely above or below nothing. Of groups that would mislead: of
+/// several one may by chance.
+fn between(interval: &Between, judged: bool, told: impl Fn(f64) -> String) -> Markup {
     let class = match (interval.low > 0.0, interval.high < 0.0) {
+        _ if !judged => "",
         (true, _) => "good-text",
         (_, true) => "bad-text",
         _ => "",
@@ -142,12 +148,11 @@ fn between(interval: &Between, told: impl Fn(f64) -> String) -> Markup {
 /// The campaigns that run, as a part of the first page.
 pub async fn running(state: &web::Data<AppState>, visitor: &Visitor) -> Result<Markup, ApiError> {
     let texts = &visitor.texts().overview;
-    let (campaigns, revision) = all(state).await?;
-    let mut rows = Vec::new();
+    let (campaigns, revisions) = all(state).await?;
     let runs = campaigns.iter().filter(|campaign| campaign.state == CampaignState::Running);
-    for campaign in runs.take(SHOWN) {
-        rows.push((campaign, look(state, campaign, revision).await));
-    }
+    let runs: Vec<&Campaign> = runs.take(SHOWN).collect();
+    let seen = looks(state, &runs, revisions).await;
+    let rows: Vec<_> = runs.into_iter().zip(seen).collect();
     Ok(html! {
         section aria-labelledby="running" {
             h2 #running { (texts.running) }
@@ -194,11 +199,15 @@ pub async fn shown(
     let campaign = found(state, deadline, id).await?;
     let asked = id.to_owned();
     let read = |store: rekindle_store::Store| async move {
-        Ok((store.tally(&asked).await?, store.revisions().await?.campaigns))
+        Ok((store.tally(&asked).await?, store.revisions().await?))
     };
-    let (tally, revision) = state.ask(deadline, read).await?;
+    let (tally, revisions) = state.ask(deadline, read).await?;
     let began = campaign.started_at_micros.is_some();
-    let seen = if began { look(state, &campaign, revision).await } else { None };
+    let seen = match began {
+        true => looks(state, &[&campaign], revisions).await.pop().flatten(),
+        false => None,
+    };
+    let failed = seen.is_none() && state.looks.failed(id);
     let spec = spec_of(&campaign)?;
     let texts = &visitor.texts().campaigns;
     let body = html! {
@@ -208,7 +217,8 @@ pub async fn shown(
             p.lead { (badge(&campaign, visitor)) " " (day_of(&campaign, visitor)) (dates(&campaign, visitor)) }
         }
         @if let Some(told) = &told { (told) }
-        @if began { (concluded(seen.as_deref(), visitor)) }
+        @if failed { p.card.bad role="alert" { (texts.failed) } }
+        @else if began { (concluded(seen.as_deref(), visitor)) }
         (actions(&campaign, visitor))
         (totals(&tally, visitor))
         @if let Some(look) = seen.as_deref() {
@@ -221,7 +231,8 @@ pub async fn shown(
         }
         (upload(&campaign, visitor))
     };
-    let again = (began && seen.is_none()).then_some(AGAIN_SECONDS);
+    // What was sent in is not sent again by looking again.
+    let again = (began && seen.is_none() && !failed && told.is_none()).then_some(AGAIN_SECONDS);
     Ok(frame::page_that(visitor, Section::Campaigns, &campaign.made.name, again, body))
 }
 
@@ -279,7 +290,7 @@ fn actions(campaign: &Campaign, visitor: &Visitor) -> Markup {
         @if let Some((action, name, what)) = offered {
             form.act method="post" action=(format!("{}/{action}", path(campaign))) {
                 (frame::form_token(visitor))
-                button.primary[action == "start"] type="submit" data-confirm=[(action == "finish").then_some(what)] { (name) }
+                button.primary[action == "start"] type="submit" data-confirm=(what) { (name) }
                 span.note { (what) }
             }
         }
@@ -340,6 +351,7 @@ fn groups(look: &Look, visitor: &Visitor) -> Markup {
     html! {
         section aria-labelledby="effect" {
             h2 #effect { (texts.effect) }
+            p.note { (texts.cautions[0]) }
             div.box tabindex="0" role="region" aria-label=(texts.effect) {
                 table.full {
                     thead { tr {
@@ -366,6 +378,7 @@ fn groups(look: &Look, visitor: &Visitor) -> Markup {
 
 fn group_row(group: &GroupEffect, name: &str, visitor: &Visitor) -> Markup {
     let texts = &visitor.texts().campaigns;
+    let judged = group.name == "all";
     html! {
         tr {
             th scope="row" { (name) }
@@ -375,11 +388,11 @@ fn group_row(group: &GroupEffect, name: &str, visitor: &Visitor) -> Markup {
                 Some(response) => {
                     td.number { (percent(response.treated_mean, 1)) }
                     td.number { (percent(response.control_mean, 1)) }
-                    td.number { (between(&response.absolute, |share| points(share, 1))) }
+                    td.number { (between(&response.absolute, judged, |share| points(share, 1))) }
                 }
                 None => td.number colspan="3" { span.faint { (texts.too_early) } },
             }
-            td.number { (profit_of(group, visitor)) }
+            td.number { (profit_of(group, judged, visitor)) }
         }
     }
 }
@@ -442,7 +455,7 @@ fn course_plot(course: &Course, name: &str, visitor: &Visitor) -> Markup {
     let axes = Axes {
         label: &(texts.over_time_what)(name),
         y: &|share| number(100.0 * share, 1),
-        x: &|day| format!("{} {day:.0}", texts.day_axis),
+        x: &|day| (texts.on_day)(day as u32),
         within: None,
     };
     charts::line(&points, &axes)
@@ -463,7 +476,7 @@ fn course_table(course: &Course, visitor: &Visitor) -> Markup {
                         @let difference = Between::from(on.difference);
                         tr {
                             th.number scope="row" { (on.day) }
-                            td.number { (between(&difference, |share| points(share, 1))) }
+                            td.number { (between(&difference, false, |share| points(share, 1))) }
                         }
                     }
                 }

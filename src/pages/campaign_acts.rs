@@ -1,7 +1,7 @@
 //! What is done with a campaign: started, finished, told of contacts and outcomes.
 
 use actix_multipart::Multipart;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use maud::html;
 use rekindle_store::{CampaignState, Recorded};
 use serde::de::DeserializeOwned;
@@ -23,10 +23,9 @@ pub async fn start(
     state: web::Data<AppState>,
     visitor: Visitor,
     id: web::Path<String>,
-    request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    Posted::read(&state, &visitor, &request, body).await?;
+    Posted::read(&state, &visitor, body).await?;
     moved(&state, &visitor, &id, ("start-campaign", CampaignState::Running)).await
 }
 
@@ -35,10 +34,9 @@ pub async fn finish(
     state: web::Data<AppState>,
     visitor: Visitor,
     id: web::Path<String>,
-    request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    Posted::read(&state, &visitor, &request, body).await?;
+    Posted::read(&state, &visitor, body).await?;
     moved(&state, &visitor, &id, ("finish-campaign", CampaignState::Finished)).await
 }
 
@@ -113,7 +111,8 @@ async fn told(
         Err(error) => refused(state, visitor, id, error).await,
         Ok(Recorded { new, known, unknown }) => {
             let told = (texts.recorded)(&count(new), &count(known), &count(unknown));
-            let told = html! { p.card.good role="status" { (told) } };
+            let class = if new + known > 0 { "good" } else { "bad" };
+            let told = html! { p.card.(class) role="status" { (told) } };
             campaign::shown(state, visitor, id, Some(told)).await
         }
     }

@@ -17,8 +17,8 @@ pub struct Band {
 /// Width of pictures in their own units.
 const WIDTH: f64 = 360.0;
 /// Where bands of a flow begin and end.
-const LEFT: f64 = 96.0;
-const RIGHT: f64 = WIDTH - 96.0;
+const LEFT: f64 = 108.0;
+const RIGHT: f64 = WIDTH - 108.0;
 const BLOCK: f64 = 8.0;
 /// Height of all bands together, and of the gap between two.
 const BANDS: f64 = 250.0;
@@ -146,7 +146,7 @@ pub struct Axes<'a> {
 }
 
 const PLOT_HEIGHT: f64 = 190.0;
-const PLOT: (f64, f64, f64, f64) = (44.0, 10.0, WIDTH - 10.0, PLOT_HEIGHT - 26.0);
+const PLOT: (f64, f64, f64, f64) = (56.0, 10.0, WIDTH - 10.0, PLOT_HEIGHT - 26.0);
 
 /// A line with its bounds, over a line at 0 where that is within. Nothing for no point.
 pub fn line(points: &[Point], axes: &Axes<'_>) -> Markup {

@@ -87,8 +87,10 @@ fn now(visitor: &Visitor, span: &StateSpan) -> Markup {
                 " · " (texts.overview.grade) " " (grade)
             }
             " " span.faint {
-                ((texts.customer.since)(&visitor.day(*valid_from_micros)))
-                " (" (visitor.day(*as_of_micros)) ")"
+                @if valid_from_micros < as_of_micros {
+                    ((texts.customer.since)(&visitor.day(*valid_from_micros))) " · "
+                }
+                ((texts.customer.as_of)(&visitor.day(*as_of_micros)))
             }
         }
     }
@@ -109,6 +111,10 @@ fn advice(visitor: &Visitor, customer: &Customer) -> Markup {
     let texts = &visitor.texts().customer;
     let decided = decided(customer);
     let running = decided.iter().find(|(campaign, _)| campaign.state == CampaignState::Running);
+    let done = running.and_then(|(campaign, _)| {
+        let id = &campaign.made.campaign_id;
+        customer.contacts.iter().rev().find(|contact| contact.campaign_id == *id)
+    });
     html! {
         section.card.advice aria-labelledby="advice" {
             h2 #advice { (texts.advice) }
@@ -123,11 +129,14 @@ fn advice(visitor: &Visitor, customer: &Customer) -> Markup {
                     p.note { (texts.campaign) ": " a href=(campaign_path(campaign)) { (campaign.made.name) } }
                 }
                 Some((campaign, decision)) => {
+                    @if let Some(contact) = done {
+                        p { strong { ((texts.advice_done)(&contact.of.action, &visitor.day(contact.of.contacted_at_micros))) } }
+                    }
                     p.big {
                         strong { ((texts.advice_do)(&decision.action, decision.channel.as_deref().unwrap_or(UNKNOWN))) }
                         @if let Some(offer) = &decision.offer { " · " (offer) }
                     }
-                    @if let Some(sentence) = &decision.sentence { p { (sentence) } }
+                    @if let Some(sentence) = &decision.sentence { p.note { (sentence) } }
                     p.note {
                         (texts.expected_profit) ": " (visitor.money(decision.expected_profit))
                         @if let Some(on) = &decision.contact_on {
@@ -316,7 +325,9 @@ fn history(visitor: &Visitor, states: &[StateSpan]) -> Markup {
 
 fn tried(visitor: &Visitor, customer: &Customer) -> Markup {
     let texts = &visitor.texts().customer;
-    let decided = decided(customer);
+    let mut decided = decided(customer);
+    // What is but planned was not tried.
+    decided.retain(|(campaign, _)| campaign.started_at_micros.is_some());
     fn of<T>(all: &[InCampaign<T>], campaign: &Campaign) -> u64 {
         all.iter().filter(|one| one.campaign_id == campaign.made.campaign_id).count() as u64
     }

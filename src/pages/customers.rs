@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpResponse, rt};
 use futures_util::stream;
 use maud::{Markup, html};
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
@@ -18,8 +18,8 @@ use crate::pages::search::{Column, Search};
 use crate::pages::visitor::Visitor;
 use crate::pages::words::{Said, no_tier, unknown};
 use crate::population::{Population, Slice};
-use crate::spreadsheet::plain;
-use crate::state::AppState;
+use crate::spreadsheet::{self, plain};
+use crate::state::{About, AppState};
 
 /// Customers of a page.
 const MOST: usize = 50;
@@ -120,8 +120,10 @@ pub fn filter_fields(visitor: &Visitor, search: &Search, population: &Population
             .collect::<Vec<_>>()
     };
     let mut was = borrowed(&tiers);
+    was.push(("none".to_owned(), no_tier(language).to_owned()));
     was.push(("absent".to_owned(), visitor.texts().overview.new.to_owned()));
     let mut was_stage = borrowed(&stages);
+    was_stage.push(("none".to_owned(), unknown(language).to_owned()));
     was_stage.push(("absent".to_owned(), visitor.texts().overview.new.to_owned()));
     let models: Vec<String> = population.scores.iter().map(|s| s.model.clone()).collect();
     let features = search.model.map(|model| {
@@ -138,11 +140,11 @@ pub fn filter_fields(visitor: &Visitor, search: &Search, population: &Population
             @if !models.is_empty() {
                 fieldset {
                     legend { (search.model.map_or(String::new(), |m| (texts.probability)(&population.scores[m].model))) }
-                    @if models.len() > 1 {
+                    @if models.len() > 1 || search.typed("model").is_some() {
                         (select(texts.model, "model", &names(&models), search, None))
                     }
                     (range(visitor, search, ("probability_from", "probability_until"), "%"))
-                    @if let Some(features) = features.filter(|features| !features.is_empty()) {
+                    @if let Some(features) = features.filter(|features| !features.is_empty() || search.typed("reason").is_some()) {
                         (select(texts.reason_short, "reason", &names(&features), search, Some(texts.any)))
                     }
                 }
@@ -153,15 +155,19 @@ pub fn filter_fields(visitor: &Visitor, search: &Search, population: &Population
             }
             fieldset {
                 legend { (texts.advice) }
-                @if !population.actions.is_empty() {
-                    (select(texts.advice, "advice", &names(&population.actions), search, Some(texts.any)))
+                label.check {
+                    input type="checkbox" name="advised" value="yes" checked[search.chose("advised", "yes")];
+                    " " (texts.advised_anything)
+                }
+                @if !population.actions.is_empty() || search.typed("advice").is_some() || search.typed("channel").is_some() {
+                    (select(texts.advice_which, "advice", &names(&population.actions), search, Some(texts.any)))
                     (select(texts.channel, "channel", &names(&population.channels), search, Some(texts.any)))
                 }
                 label { (texts.id_starts)
                     input type="text" name="id" value=[search.typed("id")] autocomplete="off" spellcheck="false";
                 }
             }
-            @if population.before_micros.is_some() {
+            @if population.before_micros.is_some() || search.typed("was_tier").is_some() || search.typed("was_stage").is_some() {
                 fieldset {
                     legend { (visitor.texts().overview.flow) }
                     (select(texts.was_tier, "was_tier", &was, search, Some(texts.any)))
@@ -200,6 +206,10 @@ fn select(
                 @if let Some(any) = any { option value="" { (any) } }
                 @for (word, name) in values {
                     option value=(word) selected[search.chose(key, word)] { (name) }
+                }
+                // What was chosen is kept, also where it is offered no more.
+                @if let Some(word) = search.typed(key).filter(|typed| values.iter().all(|(word, _)| word != typed)) {
+                    option value=(word) selected { (word) }
                 }
             }
         }
@@ -333,7 +343,7 @@ fn cell(
         Column::Alive => html! { (percent(population.alive[row], 0)) },
         Column::Advice => match population.action_of(row) {
             Some(action) if population.held_out[row] => {
-                html! { span.faint { (action) " · " (visitor.texts().customers.held_out) } }
+                html! { (visitor.texts().customers.held_out) " " span.faint { (action) } }
             }
             action => text(action),
         },
@@ -367,12 +377,19 @@ fn turn(visitor: &Visitor, search: &Search, population: &Population, slice: &Sli
     }
 }
 
-/// The list as CSV, in its order, all pages together.
+/// The list as CSV, in its order, all pages together. Who takes all customers away stands in the audit log.
 pub async fn csv(
     state: web::Data<AppState>,
+    visitor: Visitor,
     pairs: web::Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, ApiError> {
-    let population = state.people.now().ok_or(ApiError::StoreAway)?;
+    let population = state.people.now().ok_or(match state.kept {
+        Some(_) => ApiError::StoreAway,
+        None => ApiError::NotKept,
+    })?;
+    let (data, asker) = (state.clone(), visitor.asker());
+    let audit = move || data.audited(&asker, "export-customers", About::Nothing, "done");
+    state.heavy.run(state.deadline(), audit).await??;
     let search = Search::read(&pairs, &population)?;
     let (people, asked) = (Arc::clone(&population), search);
     let order = move || people.ordered(&asked.filter, asked.sort);
@@ -385,14 +402,16 @@ pub async fn csv(
                 return None;
             }
             let next = (first + ROWS).min(rows.len().max(1));
-            // Others are answered between two pieces.
-            rt::task::yield_now().await;
-            let piece = written(
-                &population,
-                &rows[first.min(rows.len())..next.min(rows.len())],
-                first == 0,
-            );
-            Some((piece, Some(next)))
+            // Others are answered meanwhile.
+            let write = move || {
+                let piece = &rows[first.min(rows.len())..next.min(rows.len())];
+                written(&population, piece, first == 0)
+            };
+            let piece = web::block(write).await;
+            let failed = |error: actix_web::error::BlockingError| ApiError::Internal {
+                reason: error.to_string(),
+            };
+            Some((piece.map_err(failed).and_then(|piece| piece), Some(next)))
         }
     });
     Ok(HttpResponse::Ok()
@@ -403,7 +422,8 @@ pub async fn csv(
 
 fn written(population: &Population, rows: &[u32], head: bool) -> Result<Bytes, ApiError> {
     let failed = |error: csv::Error| ApiError::Internal { reason: error.to_string() };
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let start = if head { spreadsheet::MARK.as_bytes() } else { &[] };
+    let mut writer = csv::Writer::from_writer(start.to_vec());
     if head {
         let fixed = [
             "customer_id",

@@ -20,7 +20,8 @@ pub fn no_people(state: &AppState, visitor: &Visitor, section: Section) -> HttpR
         let body = told(texts.no_store, texts.no_store_what, &commands);
         return frame::page(visitor, section, texts.no_store, body);
     }
-    if state.faults.parts().contains(&"store") {
+    let parts = state.faults.parts();
+    if parts.contains(&"store") || parts.contains(&"customers") {
         return frame::error(visitor, &crate::error::ApiError::StoreAway);
     }
     let body = html! {

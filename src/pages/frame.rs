@@ -32,13 +32,14 @@ pub enum Section {
     Outside,
 }
 
-const SECTIONS: [(Section, &str, Scope); 6] = [
-    (Section::Overview, "/", Scope::Read),
-    (Section::Customers, "/customers", Scope::Read),
-    (Section::Plan, "/plan", Scope::Plan),
-    (Section::Campaigns, "/campaigns", Scope::Read),
-    (Section::Score, "/score", Scope::Score),
-    (Section::Models, "/models", Scope::Read),
+/// The parts, where they are, and what a key must be good for to see them.
+const SECTIONS: [(Section, &str, &[Scope]); 6] = [
+    (Section::Overview, "/", &[Scope::Read]),
+    (Section::Customers, "/customers", &[Scope::Read]),
+    (Section::Plan, "/plan", &[Scope::Plan]),
+    (Section::Campaigns, "/campaigns", &[Scope::Read, Scope::Plan]),
+    (Section::Score, "/score", &[Scope::Score]),
+    (Section::Models, "/models", &[Scope::Read]),
 ];
 
 impl Section {
@@ -136,13 +137,14 @@ fn top(visitor: &Visitor, section: Section) -> Markup {
 }
 
 /// The parts that a visitor may see.
-fn open_to(visitor: &Visitor) -> impl Iterator<Item = (Section, &'static str, Scope)> {
-    SECTIONS.into_iter().filter(|(_, _, scope)| visitor.may(*scope))
+fn open_to(visitor: &Visitor) -> impl Iterator<Item = (Section, &'static str, &'static [Scope])> {
+    SECTIONS.into_iter().filter(|(.., scopes)| scopes.iter().any(|scope| visitor.may(*scope)))
 }
 
 /// The first page that a key may see, for who has signed in to look at the overview.
 pub fn first_page(caller: &Caller) -> &'static str {
-    let mut open = SECTIONS.into_iter().filter(|(_, _, scope)| caller.allows(*scope));
+    let open = |scopes: &[Scope]| scopes.iter().any(|scope| caller.allows(*scope));
+    let mut open = SECTIONS.into_iter().filter(|(.., scopes)| open(scopes));
     open.next().map_or("/", |(_, path, _)| path)
 }
 
@@ -214,6 +216,7 @@ pub fn own_path(next: Option<&str>) -> &str {
 pub fn error(visitor: &Visitor, error: &ApiError) -> HttpResponse {
     let texts = visitor.texts();
     let (title, advice) = texts.errors.of(error);
+    let home = open_to(visitor).next().map_or("/", |(_, path, _)| path);
     let body = html! {
         div.empty {
             h1 { (title) }
@@ -222,7 +225,7 @@ pub fn error(visitor: &Visitor, error: &ApiError) -> HttpResponse {
             @if !visitor.request_id.is_empty() {
                 p.note { (texts.errors.request) " " code { (visitor.request_id) } }
             }
-            p { a href="/" { (texts.errors.home) } }
+            p { a href=(home) { (texts.errors.home) } }
         }
     };
     let mut response = page(visitor, Section::Outside, title, body);
@@ -244,6 +247,7 @@ fn detail(error: &ApiError) -> Option<String> {
         | ApiError::InvalidTable { .. }
         | ApiError::VersionRefused { .. }
         | ApiError::UnknownModel { .. }
+        | ApiError::Forbidden { .. }
         | ApiError::UnknownVersion { .. } => Some(error.to_string()),
         _ => None,
     }

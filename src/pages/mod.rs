@@ -47,28 +47,30 @@ pub fn urls(app: &mut ServiceConfig) {
     both(app, "/sign-in", (Needs::Nothing, sign_in::form), (Needs::Nothing, sign_in::sign_in));
     post(app, "/sign-out", Needs::Nothing, sign_in::sign_out);
     get(app, "/choose", Needs::Nothing, chosen::choose);
-    let read = Needs::Scope(Scope::Read);
+    let read = Needs::Any(&[Scope::Read]);
     get(app, "/", read, overview::page);
     get(app, "/customers", read, customers::page);
-    get(app, "/customers.csv", Needs::Scope(Scope::Plan), customers::csv);
+    get(app, "/customers.csv", Needs::Any(&[Scope::Plan]), customers::csv);
     get(app, "/customers/{id:.*}", read, customer::page);
-    let plan = Needs::Scope(Scope::Plan);
+    let plan = Needs::Any(&[Scope::Plan]);
     both(app, "/plan", (plan, plan::page), (plan, plan::save));
     get(app, "/plan/figures", plan, plan::figures);
-    get(app, "/campaigns", read, campaign::list);
+    // Who plans sees what came of it.
+    let campaigns = Needs::Any(&[Scope::Read, Scope::Plan]);
+    get(app, "/campaigns", campaigns, campaign::list);
     post(app, "/campaigns/{id}/start", plan, campaign_acts::start);
     post(app, "/campaigns/{id}/finish", plan, campaign_acts::finish);
     post(app, "/campaigns/{id}/contacts", plan, campaign_acts::contacts);
     post(app, "/campaigns/{id}/outcomes", plan, campaign_acts::outcomes);
-    get(app, "/campaigns/{id}/list.csv", plan, routes::contact_list);
-    get(app, "/campaigns/{id}", read, campaign::page);
+    get(app, "/campaigns/{id}/list.csv", plan, routes::spreadsheet_list);
+    get(app, "/campaigns/{id}", campaigns, campaign::page);
     get(app, "/models", read, models::list);
     get(app, "/models/{name}/compare", read, compare::page);
     get(app, "/models/{name}/{version}/report", read, models::report);
     let act = format!("/models/{{name}}/{{action:{}}}", model_acts::ACTIONS);
-    post(app, &act, Needs::Scope(Scope::Admin), model_acts::act);
+    post(app, &act, Needs::Any(&[Scope::Admin]), model_acts::act);
     get(app, "/models/{name}", read, models::page);
-    let score = Needs::Scope(Scope::Score);
+    let score = Needs::Any(&[Scope::Score]);
     both(app, "/score", (score, score::form), (score, score::send));
     get(app, "/score/files/{name}", score, score::download);
 }

@@ -1,6 +1,6 @@
 //! What is done with a model's versions: put in force, rolled back, tried as shadow or canary.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 
 use crate::error::ApiError;
 use crate::pages::frame;
@@ -18,10 +18,9 @@ pub async fn act(
     state: web::Data<AppState>,
     visitor: Visitor,
     path: web::Path<(String, String)>,
-    request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let posted = Posted::read(&state, &visitor, &request, body).await?;
+    let posted = Posted::read(&state, &visitor, body).await?;
     let (name, action) = path.into_inner();
     let (action, change) = change(&action, &posted)?;
     let served = rollouts::changed(&state, visitor.asker(), name, action, change).await?;

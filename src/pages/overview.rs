@@ -1,5 +1,7 @@
 //! The first page: how awake customers are, who moved, what they are worth, how good models are, what campaigns change.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
@@ -12,7 +14,7 @@ use crate::model::Model;
 use crate::pages::charts::{self, Band};
 use crate::pages::frame::{self, Section};
 use crate::pages::judged::{age_days, rate, verdict_badge};
-use crate::pages::locale::{change, count, percent};
+use crate::pages::locale::{change, count, number, percent};
 use crate::pages::visitor::Visitor;
 use crate::pages::words::{Said, no_tier};
 use crate::pages::{campaign, empty};
@@ -32,6 +34,12 @@ pub async fn page(state: web::Data<AppState>, visitor: Visitor) -> Result<HttpRe
         return Ok(empty::no_customers(&visitor, Section::Overview));
     }
     let running = campaign::running(&state, &visitor).await?;
+    let (served, people) = (state.models.served(), Arc::clone(&population));
+    let judge = move || {
+        let current = served.values().map(|served| Arc::clone(&served.current));
+        current.map(|model| (Arc::clone(&model), stability(&model, &people))).collect::<Vec<_>>()
+    };
+    let judged = state.heavy.run(state.deadline(), judge).await?;
     let body = html! {
         div.heading {
             h1 { (texts.overview.title) }
@@ -44,7 +52,7 @@ pub async fn page(state: web::Data<AppState>, visitor: Visitor) -> Result<HttpRe
             (stages(&visitor, &population))
             (value(&visitor, &population.summary))
         }
-        (models(&state, &visitor, &population))
+        (models(&visitor, &judged))
         (running)
     };
     Ok(frame::page(&visitor, Section::Overview, texts.overview.title, body))
@@ -326,10 +334,9 @@ fn value(visitor: &Visitor, summary: &Summary) -> Markup {
     }
 }
 
-fn models(state: &AppState, visitor: &Visitor, population: &Population) -> Markup {
+fn models(visitor: &Visitor, models: &[(Arc<Model>, Option<f64>)]) -> Markup {
     let texts = &visitor.texts().overview;
-    let served = state.models.served();
-    if served.is_empty() {
+    if models.is_empty() {
         return empty::no_model(visitor);
     }
     html! {
@@ -347,8 +354,7 @@ fn models(state: &AppState, visitor: &Visitor, population: &Population) -> Marku
                         th scope="col" { (texts.drift) }
                     } }
                     tbody {
-                        @for one in served.values() {
-                            @let model = &one.current;
+                        @for (model, psi) in models {
                             tr {
                                 th scope="row" {
                                     a href=(format!("/models/{}", model.name())) { (model.name()) }
@@ -358,7 +364,7 @@ fn models(state: &AppState, visitor: &Visitor, population: &Population) -> Marku
                                 td.number { (judged(model, "error_rate")) }
                                 td.number { (judged(model, "miss_rate")) }
                                 td.number { ((texts.days_old)(age_days(model.written))) }
-                                td { (drift(model, population, visitor)) }
+                                td { (drift(*psi, visitor)) }
                             }
                         }
                     }
@@ -380,35 +386,34 @@ const LARGE: f64 = 0.25;
 /// Fewest customers that are compared.
 const FEWEST: usize = 100;
 
-/// How far the store's latest scores are from those that the model was made with.
-fn drift(model: &Model, population: &Population, visitor: &Visitor) -> Markup {
-    let texts = &visitor.texts().overview;
-    let none = || html! { span.faint { (texts.drift_none) } };
-    let Some(reference) = &model.manifest.reference else { return none() };
-    let scores = population.scores.iter().find(|scores| scores.model == model.name());
-    let Some(scores) = scores else { return none() };
+/// How far the store's latest scores by a version are from those that it was made with; `None` where too few are known.
+fn stability(model: &Model, population: &Population) -> Option<f64> {
+    let reference = model.manifest.reference.as_ref()?;
+    let scores = population.scores.iter().find(|scores| scores.model == model.name())?;
     let then = reference.probabilities.cells();
     let mut now = vec![0.0; then.len()];
-    let known = scores.probability.iter().filter(|probability| !probability.is_nan());
     let mut rows = 0;
-    for probability in known {
-        now[reference.probabilities.cell_of(*probability)] += 1.0;
-        rows += 1;
+    for (probability, version) in scores.probability.iter().zip(&scores.version) {
+        // Scores of another version say nothing of this one.
+        if !probability.is_nan() && *version == i64::from(model.version) {
+            now[reference.probabilities.cell_of(*probability)] += 1.0;
+            rows += 1;
+        }
     }
-    if rows < FEWEST {
-        return none();
-    }
-    let psi = psi(
-        Spread { cells: &then, rows: reference.effective_rows },
-        Spread { cells: &now, rows: rows as f64 },
-    );
+    let then = Spread { cells: &then, rows: reference.effective_rows };
+    (rows >= FEWEST).then(|| psi(then, Spread { cells: &now, rows: rows as f64 }))
+}
+
+fn drift(psi: Option<f64>, visitor: &Visitor) -> Markup {
+    let texts = &visitor.texts().overview;
     let (class, told) = match psi {
-        psi if psi < SMALL => ("good", texts.drift_small),
-        psi if psi < LARGE => ("unsure", texts.drift_some),
-        _ => ("bad", texts.drift_large),
+        None => return html! { span.faint { (texts.drift_none) } },
+        Some(psi) if psi < SMALL => ("good", texts.drift_small),
+        Some(psi) if psi < LARGE => ("unsure", texts.drift_some),
+        Some(_) => ("bad", texts.drift_large),
     };
     html! {
         span.badge.(class) { (told) } " "
-        span.faint { "PSI " (crate::pages::locale::number(psi, 2)) }
+        span.faint { "PSI " (number(psi.unwrap_or(f64::NAN), 2)) }
     }
 }

@@ -1,12 +1,14 @@
 //! What a form sends: its fields, once it is sure that the form is one of ours.
 
-use actix_web::HttpRequest;
-use actix_web::web;
+use actix_web::web::{self, Bytes, BytesMut};
+use futures_util::StreamExt;
 
 use crate::error::ApiError;
 use crate::pages::visitor::{FORM_TOKEN, Visitor};
-use crate::routes::receive;
 use crate::state::AppState;
+
+/// Longest form. What forms send is typed by people; files come another way.
+const MOST_BYTES: usize = 64 << 10;
 
 /// A form's fields, in its order.
 #[derive(Debug, Default, PartialEq)]
@@ -20,10 +22,9 @@ impl Posted {
     pub async fn read(
         state: &AppState,
         visitor: &Visitor,
-        request: &HttpRequest,
         body: web::Payload,
     ) -> Result<Posted, ApiError> {
-        let body = receive(state, state.deadline(), request, body).await?;
+        let body = state.deadline().meet(&state.counters, gather(body)).await??;
         let posted = Posted(url::form_urlencoded::parse(&body).into_owned().collect());
         match posted.get(FORM_TOKEN) {
             Some(token) if token == &*visitor.form_token => Ok(posted),
@@ -46,4 +47,16 @@ impl Posted {
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
+}
+
+async fn gather(mut body: web::Payload) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| ApiError::Unreceived { reason: error.to_string() })?;
+        if bytes.len() + piece.len() > MOST_BYTES {
+            return Err(ApiError::BodyTooLarge { limit: MOST_BYTES });
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
 }

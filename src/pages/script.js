@@ -105,7 +105,7 @@ function plan() {
   let suggested = first;
   form.elements.name.addEventListener("input", (event) => {
     if (id.value !== suggested) return;
-    const words = event.target.value.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    const words = event.target.value.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-");
     suggested = words.replace(/^-+|-+$/g, "").slice(0, 64) || first;
     id.value = suggested;
   });

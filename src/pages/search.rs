@@ -5,6 +5,9 @@ use rekindle_models::customer::{Grade, LapseTier, LifecycleStage};
 use crate::error::ApiError;
 use crate::population::{ABSENT, Cursor, Filter, NONE, Place, Population, Sort, SortBy};
 
+/// Most parts of an address.
+const MOST_PAIRS: usize = 100;
+
 /// A list of customers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
@@ -113,6 +116,10 @@ impl Search {
             columns: Vec::new(),
             pairs: Vec::new(),
         };
+        if pairs.len() > MOST_PAIRS {
+            let found = pairs.len().to_string();
+            return Err(wrong("the address", &found, &format!("at most {MOST_PAIRS} parts")));
+        }
         let mut order = None;
         // A form sends what was left empty, too.
         for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
@@ -184,7 +191,10 @@ impl Search {
             "column" => {
                 let column = Column::ALL.into_iter().find(|column| column.word() == value);
                 let known = Column::ALL.map(Column::word).join(", ");
-                self.columns.push(column.ok_or_else(|| wrong(key, value, &known))?);
+                let column = column.ok_or_else(|| wrong(key, value, &known))?;
+                if !self.columns.contains(&column) {
+                    self.columns.push(column);
+                }
             }
             "after" | "before" => {
                 let (sorted, id) = value

@@ -57,7 +57,7 @@ pub async fn sign_in(
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let posted = Posted::read(&state, &visitor, &request, body).await?;
+    let posted = Posted::read(&state, &visitor, body).await?;
     let next = frame::own_path(posted.get("next")).to_owned();
     let Some(keys) = &state.keys else { return Ok(frame::see(&next)) };
     let (now, key) = (SystemTime::now(), posted.get("key").unwrap_or_default().trim());
@@ -69,6 +69,9 @@ pub async fn sign_in(
         }
     };
     let next = if next == "/" { frame::first_page(&caller).to_owned() } else { next };
+    if let Some(before) = request.cookie(cookie_name(&state)) {
+        state.sessions.end(before.value());
+    }
     let token = state.sessions.begin(&caller.id, now)?;
     let asker = Asker { caller: Some(caller), request_id: visitor.request_id.clone() };
     audited(&state, asker, "sign-in").await?;
@@ -85,11 +88,13 @@ pub async fn sign_out(
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    Posted::read(&state, &visitor, &request, body).await?;
+    Posted::read(&state, &visitor, body).await?;
     let name = cookie_name(&state);
     if let Some(session) = request.cookie(name) {
         state.sessions.end(session.value());
-        audited(&state, visitor.asker(), "sign-out").await?;
+        if visitor.caller.is_some() {
+            audited(&state, visitor.asker(), "sign-out").await?;
+        }
     }
     let mut response = frame::see("/sign-in");
     let mut over = cookie(&state, name, String::new());

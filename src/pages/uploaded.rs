@@ -10,6 +10,7 @@ use actix_web::web::{self, Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use crate::error::ApiError;
+use crate::memory::Taken;
 use crate::pace::Pace;
 use crate::pages::visitor::{FORM_TOKEN, Visitor};
 use crate::state::AppState;
@@ -27,6 +28,7 @@ const PIECE: usize = 1 << 20;
 pub struct Uploaded {
     /// What it holds.
     pub content: Bytes,
+    _taken: Taken,
 }
 
 /// A file on the disk, with the fields before it. It has no name there.
@@ -60,8 +62,10 @@ impl Uploaded {
             let missing = || ApiError::Unreceived { reason: "the form has no file".to_owned() };
             let mut form = form;
             let (_, mut file) = begin(visitor, &mut form).await?.file.ok_or_else(missing)?;
-            let content = bytes(&mut file, state.settings.max_body_bytes).await?;
-            Ok(Uploaded { content })
+            let mut taken = state.bodies.taken();
+            let limit = state.settings.max_body_bytes;
+            let content = bytes(&mut file, limit, Some((state, &mut taken))).await?;
+            Ok(Uploaded { content, _taken: taken })
         };
         state.deadline().meet(&state.counters, read).await?
     }
@@ -147,7 +151,7 @@ async fn begin(visitor: &Visitor, form: &mut Multipart) -> Result<Begun, ApiErro
                 false => Err(ApiError::ForeignPage),
             };
         }
-        let value = bytes(&mut field, FIELD_BYTES).await?;
+        let value = bytes(&mut field, FIELD_BYTES, None).await?;
         let value = String::from_utf8_lossy(&value).into_owned();
         match name.as_str() {
             FORM_TOKEN => ours = value == *visitor.form_token,
@@ -165,12 +169,23 @@ async fn begin(visitor: &Visitor, form: &mut Multipart) -> Result<Begun, ApiErro
     }
 }
 
-async fn bytes(field: &mut Field, limit: usize) -> Result<Bytes, ApiError> {
+/// A field's bytes; those of files count as what bodies hold.
+async fn bytes(
+    field: &mut Field,
+    limit: usize,
+    mut counted: Option<(&AppState, &mut Taken)>,
+) -> Result<Bytes, ApiError> {
     let mut bytes = BytesMut::new();
     while let Some(piece) = field.next().await {
         let piece = piece.map_err(broken)?;
         if bytes.len() + piece.len() > limit {
             return Err(ApiError::BodyTooLarge { limit });
+        }
+        if let Some((state, taken)) = &mut counted
+            && !taken.grow(2 * piece.len())
+        {
+            state.counters.shed("memory");
+            return Err(ApiError::Overloaded);
         }
         bytes.extend_from_slice(&piece);
     }

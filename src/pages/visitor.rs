@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ACCEPT_LANGUAGE, HOST, HeaderName, ORIGIN};
+use actix_web::http::header::{ACCEPT_LANGUAGE, HOST, HeaderName, ORIGIN, REFERER};
 use actix_web::middleware::Next;
 use actix_web::web;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
@@ -76,8 +76,8 @@ const FORM_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-form-token");
 pub enum Needs {
     /// Nothing: to sign in, and what pages look like.
     Nothing,
-    /// A scope.
-    Scope(Scope),
+    /// One of some scopes.
+    Any(&'static [Scope]),
 }
 
 impl Visitor {
@@ -168,19 +168,22 @@ fn checked(
     state: &AppState,
     visitor: &Visitor,
 ) -> Result<(), ApiError> {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if !visitor.signs_in && state.settings.listen.ip().is_loopback() && !is_loopback(host) {
+    let host = host(request);
+    let public = state.settings.public_url.as_deref().and_then(|url| url.split_once("://"));
+    let ours = public.is_some_and(|(_, public)| host.as_deref() == Some(public));
+    if !visitor.signs_in && !ours && !is_no_foreign_name(host.as_deref()) {
         // A page elsewhere may have its name point here.
         return Err(ApiError::Conflict {
-            reason: "without keys these pages are for this machine alone: open them as http://localhost, or give the \
-                     server keys (`rekindle-server keys create`)"
+            reason: "without keys these pages answer to an address or to localhost alone: open them as http://localhost, \
+                     give the server keys (`rekindle-server keys create`), or say its name with --public-url"
                 .to_owned(),
         });
     }
     if request.method() == "POST" {
         let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
         let own = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-        if own.is_none() || own != host {
+        let from_public = public.is_some_and(|(_, public)| own == Some(public));
+        if own.is_none() || (own != host.as_deref() && !from_public) {
             return Err(ApiError::ForeignPage);
         }
         let carried = request.headers().get(FORM_TOKEN_HEADER);
@@ -188,23 +191,35 @@ fn checked(
             return Err(ApiError::ForeignPage);
         }
     }
-    let Needs::Scope(scope) = needs else { return Ok(()) };
-    match (visitor.may(scope), &visitor.caller) {
+    if let Some(caller) = &visitor.caller
+        && let Err(wait) = state.rates.check(&caller.id, caller.per_second)
+    {
+        state.counters.shed("rate");
+        return Err(ApiError::TooManyRequests { wait });
+    }
+    let Needs::Any(scopes) = needs else { return Ok(()) };
+    match (scopes.iter().any(|scope| visitor.may(*scope)), &visitor.caller) {
         (true, _) => Ok(()),
         (false, None) if visitor.signs_in => Err(ApiError::Unauthorized),
-        (false, _) => Err(ApiError::Forbidden { scope: scope.word() }),
+        (false, _) => Err(ApiError::Forbidden { scope: scopes[0].word() }),
     }
 }
 
-/// Whether a name is this machine's own.
-fn is_loopback(host: Option<&str>) -> bool {
+/// The host that a request names: over HTTP/2 it is a part of the address.
+fn host(request: &ServiceRequest) -> Option<String> {
+    let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    header.or(authority).map(str::to_owned)
+}
+
+/// Whether a host is an address, or this machine's own name: no name that somebody else may point here.
+fn is_no_foreign_name(host: Option<&str>) -> bool {
     let Some(host) = host else { return false };
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    let address = name.parse::<std::net::IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
 fn visitor(request: &ServiceRequest, state: &AppState) -> Visitor {
@@ -232,10 +247,20 @@ fn visitor(request: &ServiceRequest, state: &AppState) -> Visitor {
         signs_in: state.keys.is_some(),
         form_token,
         currency: state.settings.currency.as_deref().map(Arc::from),
-        here: request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+        here: here(request),
         request_id: request_id.unwrap_or_default(),
         may_change: state.settings.listen.ip().is_loopback(),
     }
+}
+
+/// The page that is looked at. What is sent somewhere comes from the page before.
+fn here(request: &ServiceRequest) -> String {
+    let own = request.uri().path_and_query().map(ToString::to_string);
+    let before = request.headers().get(REFERER).and_then(|before| before.to_str().ok());
+    let before = before.and_then(|before| url::Url::parse(before).ok());
+    let before = before.map(|before| before[url::Position::BeforePath..].to_owned());
+    let here = if request.method() == "POST" { before } else { own };
+    here.unwrap_or_else(|| "/".to_owned())
 }
 
 /// The language that was chosen, or the first that the browser asks for and there is.
@@ -254,10 +279,16 @@ fn language(request: &ServiceRequest) -> Language {
 
 /// The session's cookie: where TLS is spoken, one that no other host and no plain connection can set.
 pub fn cookie_name(state: &AppState) -> &'static str {
-    match state.tls {
-        Some(_) => "__Host-rekindle_session",
-        None => "rekindle_session",
+    match is_secure(state) {
+        true => "__Host-rekindle_session",
+        false => "rekindle_session",
     }
+}
+
+/// Whether people reach the pages over TLS, here or before here.
+fn is_secure(state: &AppState) -> bool {
+    let public = state.settings.public_url.as_deref();
+    state.tls.is_some() || public.is_some_and(|url| url.starts_with("https://"))
 }
 
 /// A cookie that scripts do not see and other sites do not send along with what changes something.
@@ -266,7 +297,7 @@ pub fn cookie<'c>(state: &AppState, name: &'c str, value: String) -> Cookie<'c> 
     cookie.set_path("/");
     cookie.set_http_only(true);
     cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(state.tls.is_some());
+    cookie.set_secure(is_secure(state));
     cookie
 }
 
@@ -289,14 +320,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_of_this_machine_is_told_from_others() {
-        let check = |host, expected| assert_eq!(is_loopback(host), expected, "{host:?}");
+    fn a_name_that_others_may_point_here_is_told_from_addresses() {
+        let check = |host, expected| assert_eq!(is_no_foreign_name(host), expected, "{host:?}");
         check(Some("localhost:8080"), true);
         check(Some("127.0.0.1"), true);
         check(Some("[::1]:8080"), true);
+        check(Some("192.168.1.2:8080"), true);
         check(Some("localhost.example.com"), false);
-        check(Some("192.168.1.2:8080"), false);
-        check(Some("[::2]"), false);
+        check(Some("evil.example:8080"), false);
         check(None, false);
     }
 }

@@ -59,7 +59,7 @@ pub fn unknown(language: Language) -> &'static str {
 
 /// What is said where there is no tier, as nothing was bought.
 pub fn no_tier(language: Language) -> &'static str {
-    either(language, "No purchase known", "没有购买记录")
+    either(language, "No purchase", "未购买")
 }
 
 /// A verdict of a report in words.

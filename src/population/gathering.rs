@@ -23,12 +23,23 @@ pub struct Gathering {
     historic: Vec<f64>,
     predicted: Vec<f64>,
     alive: Vec<f64>,
-    models: Vec<(String, Named, Vec<f64>, Vec<u16>)>,
+    orders: Vec<f64>,
+    models: Vec<OfModel>,
     action: Vec<u16>,
     channel: Vec<u16>,
     held_out: Vec<bool>,
     actions: Named,
     channels: Named,
+}
+
+/// Scores of a model.
+#[derive(Default)]
+struct OfModel {
+    name: String,
+    features: Named,
+    probability: Vec<f64>,
+    version: Vec<i64>,
+    reason: Vec<u16>,
 }
 
 /// Names and their places, as many as there are places.
@@ -54,17 +65,6 @@ impl Named {
 }
 
 impl Gathering {
-    /// For the last two of the instants at which states were put, the oldest first.
-    pub fn new(snapshots: &[i64]) -> Gathering {
-        let mut last = snapshots.iter().rev().copied();
-        Gathering { as_of_micros: last.next(), before_micros: last.next(), ..Gathering::default() }
-    }
-
-    /// From which instant on spans are needed.
-    pub fn since_micros(&self) -> i64 {
-        self.before_micros.unwrap_or(i64::MAX)
-    }
-
     /// How many customers were met.
     pub fn len(&self) -> usize {
         self.since.len()
@@ -73,6 +73,9 @@ impl Gathering {
     /// Takes a row.
     pub fn take(&mut self, row: PersonRow) {
         match row {
+            PersonRow::Snapshots { last, before } => {
+                (self.as_of_micros, self.before_micros) = (last, before);
+            }
             PersonRow::State(state) => self.state(state),
             PersonRow::Score(score) => self.score(score),
             PersonRow::Advice(advice) => self.advice(advice),
@@ -93,6 +96,7 @@ impl Gathering {
             self.historic.push(f64::NAN);
             self.predicted.push(f64::NAN);
             self.alive.push(f64::NAN);
+            self.orders.push(f64::NAN);
             self.action.push(UNNAMED);
             self.channel.push(UNNAMED);
             self.held_out.push(false);
@@ -113,6 +117,7 @@ impl Gathering {
             self.historic[row] = state.historic_value.unwrap_or(f64::NAN);
             self.predicted[row] = state.predicted_value.unwrap_or(f64::NAN);
             self.alive[row] = state.probability_alive.unwrap_or(f64::NAN);
+            self.orders[row] = state.predicted_orders.unwrap_or(f64::NAN);
         }
         let before = self.before_micros.is_some_and(|before| state.valid_from_micros <= before);
         if before && state.valid_from_micros >= self.was_since[row] {
@@ -124,18 +129,20 @@ impl Gathering {
 
     fn score(&mut self, score: PersonScore) {
         let row = self.row(score.customer_id);
-        let place = self.models.iter().position(|(name, ..)| *name == score.model_name);
+        let place = self.models.iter().position(|model| model.name == score.model_name);
         let place = place.unwrap_or_else(|| {
-            self.models.push((score.model_name, Named::default(), Vec::new(), Vec::new()));
+            self.models.push(OfModel { name: score.model_name, ..OfModel::default() });
             self.models.len() - 1
         });
-        let (_, features, probability, reason) = &mut self.models[place];
-        if probability.len() <= row {
-            probability.resize(row + 1, f64::NAN);
-            reason.resize(row + 1, UNNAMED);
+        let model = &mut self.models[place];
+        if model.probability.len() <= row {
+            model.probability.resize(row + 1, f64::NAN);
+            model.version.resize(row + 1, 0);
+            model.reason.resize(row + 1, UNNAMED);
         }
-        probability[row] = score.probability;
-        reason[row] = score.feature.map_or(UNNAMED, |feature| features.place(&feature));
+        model.probability[row] = score.probability;
+        model.version[row] = score.model_version;
+        model.reason[row] = score.feature.map_or(UNNAMED, |name| model.features.place(&name));
     }
 
     fn advice(&mut self, advice: PersonAdvice) {
@@ -156,12 +163,13 @@ impl Gathering {
         named.iter().for_each(|(id, _)| ids.push(id));
         drop(named);
         let mut models = self.models;
-        models.sort_by(|a, b| a.0.cmp(&b.0));
-        let scores = models.into_iter().map(|(model, features, probability, reason)| Scores {
-            model,
-            probability: sorted(&probability, &order, f64::NAN),
-            reason: sorted(&reason, &order, UNNAMED),
-            features: features.names,
+        models.sort_by(|a, b| a.name.cmp(&b.name));
+        let scores = models.into_iter().map(|model| Scores {
+            probability: sorted(&model.probability, &order, f64::NAN),
+            version: sorted(&model.version, &order, 0),
+            reason: sorted(&model.reason, &order, UNNAMED),
+            features: model.features.names,
+            model: model.name,
         });
         let mut population = Population {
             as_of_micros: self.as_of_micros,
@@ -175,6 +183,7 @@ impl Gathering {
             historic: sorted(&self.historic, &order, f64::NAN),
             predicted: sorted(&self.predicted, &order, f64::NAN),
             alive: sorted(&self.alive, &order, f64::NAN),
+            orders: sorted(&self.orders, &order, f64::NAN),
             scores: scores.collect(),
             action: sorted(&self.action, &order, UNNAMED),
             channel: sorted(&self.channel, &order, UNNAMED),

@@ -46,6 +46,8 @@ pub struct Population {
     pub predicted: Vec<f64>,
     /// The probability that the customer buys again at all; NaN where it is not known.
     pub alive: Vec<f64>,
+    /// Orders that are expected within the span of `predicted`; NaN where it is not known.
+    pub orders: Vec<f64>,
     /// Latest scores by model, by the models' names.
     pub scores: Vec<Scores>,
     /// What running campaigns advise: a place in `actions`, or [`UNNAMED`].
@@ -68,6 +70,8 @@ pub struct Scores {
     pub model: String,
     /// NaN where a customer has none.
     pub probability: Vec<f64>,
+    /// The model's version that gave each; 0 where a customer has none.
+    pub version: Vec<i64>,
     /// What moved each most, where that was kept: a place in `features`, or [`UNNAMED`].
     pub reason: Vec<u16>,
     /// Names of features.

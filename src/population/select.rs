@@ -94,8 +94,8 @@ impl Population {
         let passes = Passes::new(self, filter);
         let (bound, backwards) = match cursor {
             Cursor::Start => (None, false),
-            Cursor::After(key, id) => (Some(self.bound(*key, id)), false),
-            Cursor::Before(key, id) => (Some(self.bound(*key, id)), true),
+            Cursor::After(key, id) => (Some(self.bound(sort, *key, id)), false),
+            Cursor::Before(key, id) => (Some(self.bound(sort, *key, id)), true),
         };
         // The `most` nearest to the cursor: the farthest of them on top.
         let mut nearest: BinaryHeap<Key> = BinaryHeap::with_capacity(most + 1);
@@ -165,21 +165,34 @@ impl Population {
             SortBy::Predicted => self.predicted[row],
             SortBy::Alive => self.alive[row],
         };
-        if number.is_nan() {
-            return u64::MAX;
-        }
-        // Numbers as whole ones in the same order; 0 and -0 are equal.
-        let bits = (number + 0.0).to_bits();
-        let rising = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
-        if sort.falling { !rising } else { rising }
+        ordered(number, sort.falling)
     }
 
-    fn bound(&self, key: u64, id: &str) -> Key {
-        match self.row_of(id) {
-            Ok(row) => (key, 2 * row as u64),
-            Err(row) => (key, (2 * row as u64).saturating_sub(1)),
+    /// Where a customer is, or was before it went.
+    fn bound(&self, sort: Sort, key: u64, id: &str) -> Key {
+        let found = self.row_of(id);
+        let place = match found {
+            Ok(row) => 2 * row as u64,
+            Err(row) => (2 * row as u64).saturating_sub(1),
+        };
+        match (sort.by, found) {
+            // Rows are others when customers have come or gone: between two of them stands who is not there.
+            (SortBy::Id, Ok(row)) => (ordered(row as f64, sort.falling), place),
+            (SortBy::Id, Err(row)) => (ordered(row as f64 - 0.5, sort.falling), place),
+            _ => (key, place),
         }
     }
+}
+
+/// A number as a whole one in the same order, or the opposite; what is not known comes last.
+fn ordered(number: f64, falling: bool) -> u64 {
+    if number.is_nan() {
+        return u64::MAX;
+    }
+    // 0 and -0 are equal.
+    let bits = (number + 0.0).to_bits();
+    let rising = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
+    if falling { !rising } else { rising }
 }
 
 /// A filter made ready.

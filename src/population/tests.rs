@@ -3,17 +3,17 @@ use rekindle_store::{PersonAdvice, PersonRow, PersonScore, PersonState};
 
 use super::*;
 
-fn state(id: &str, from: i64, until: i64, tier: &str, value: Option<f64>) -> PersonRow {
+fn state(id: &str, from: i64, tier: &str, value: Option<f64>) -> PersonRow {
     PersonRow::State(PersonState {
         customer_id: id.to_owned(),
         valid_from_micros: from,
-        as_of_micros: until,
         lapse_tier: Some(tier.to_owned()),
         lifecycle_stage: Some("repeat".to_owned()),
         grade: Some("A".to_owned()),
         historic_value: value,
         predicted_value: value,
         probability_alive: Some(0.5),
+        predicted_orders: None,
     })
 }
 
@@ -23,13 +23,14 @@ fn score(id: &str, probability: f64, feature: Option<&str>) -> PersonRow {
         model_name: "churned".to_owned(),
         model_version: 1,
         probability,
-        scored_at_micros: 0,
         feature: feature.map(str::to_owned),
     })
 }
 
 fn read(snapshots: &[i64], rows: Vec<PersonRow>) -> Population {
-    let mut gathering = Gathering::new(snapshots);
+    let mut last = snapshots.iter().rev().copied();
+    let mut gathering = Gathering::default();
+    gathering.take(PersonRow::Snapshots { last: last.next(), before: last.next() });
     rows.into_iter().for_each(|row| gathering.take(row));
     gathering.finish()
 }
@@ -40,15 +41,15 @@ fn the_last_span_is_now_and_the_one_at_the_snapshot_before_is_then() {
         &[10, 20, 30],
         vec![
             // Was awake until the second snapshot, drowsy in the third; the rows come in any order.
-            state("b", 30, 30, "drowsy", Some(5.0)),
-            state("b", 10, 20, "awake", Some(7.0)),
+            state("b", 30, "drowsy", Some(5.0)),
+            state("b", 10, "awake", Some(7.0)),
             // Has not changed since the first.
-            state("a", 10, 30, "dormant", None),
+            state("a", 10, "dormant", None),
             // Is new.
-            state("c", 30, 30, "awake", Some(1.0)),
+            state("c", 30, "awake", Some(1.0)),
             // Changed before the second snapshot.
-            state("d", 20, 30, "half_asleep", Some(2.0)),
-            state("d", 10, 10, "awake", Some(2.0)),
+            state("d", 20, "half_asleep", Some(2.0)),
+            state("d", 10, "awake", Some(2.0)),
             score("e", 0.25, Some("recency_days(purchase)")),
             PersonRow::Advice(PersonAdvice {
                 customer_id: "b".to_owned(),
@@ -83,7 +84,7 @@ fn the_last_span_is_now_and_the_one_at_the_snapshot_before_is_then() {
 #[test]
 fn no_customer_is_lost_or_met_twice_from_page_to_page_though_ids_and_values_repeat() {
     let rows = (0..25).map(|n| {
-        state(&format!("{:02}", n * 7 % 25), 1, 1, "awake", [None, Some(1.0), Some(2.0)][n % 3])
+        state(&format!("{:02}", n * 7 % 25), 1, "awake", [None, Some(1.0), Some(2.0)][n % 3])
     });
     let population = read(&[1], rows.collect());
     for falling in [false, true] {
@@ -113,8 +114,35 @@ fn no_customer_is_lost_or_met_twice_from_page_to_page_though_ids_and_values_repe
 }
 
 #[test]
+fn a_page_by_id_goes_on_where_it_was_though_customers_came_and_went() {
+    let rows = |ids: &[&str]| ids.iter().map(|id| state(id, 1, "awake", Some(1.0))).collect();
+    for falling in [false, true] {
+        let sort = Sort { by: SortBy::Id, falling };
+        let before = read(&[1], rows(&["b", "d", "f"]));
+        let cursor = |row: usize| (before.key(sort, row), before.id(row).to_owned());
+        let check = |now: &[&str], at: usize, expected: &[&str]| {
+            let after = read(&[1], rows(now));
+            let (key, id) = cursor(at);
+            let slice = after.slice(&Filter::default(), sort, &Cursor::After(key, id), 10);
+            let ids: Vec<&str> = slice.rows.iter().map(|row| after.id(*row as usize)).collect();
+            assert_eq!(ids, expected, "{falling}");
+        };
+        let (rest, gone) = match falling {
+            false => (["f"], ["f"]),
+            true => (["b"], ["b"]),
+        };
+        check(&["b", "d", "f"], 1, &rest);
+        check(&["b", "f"], 1, &gone);
+        match falling {
+            false => check(&["a", "b", "c", "d", "e", "f"], 1, &["e", "f"]),
+            true => check(&["a", "b", "c", "d", "e", "f"], 1, &["c", "b", "a"]),
+        }
+    }
+}
+
+#[test]
 fn a_page_goes_on_where_it_was_though_the_customer_there_is_gone() {
-    let rows = |ids: &[&str]| ids.iter().map(|id| state(id, 1, 1, "awake", Some(1.0))).collect();
+    let rows = |ids: &[&str]| ids.iter().map(|id| state(id, 1, "awake", Some(1.0))).collect();
     let sort = Sort { by: SortBy::Predicted, falling: true };
     let before = read(&[1], rows(&["a", "b", "c"]));
     let cursor = Cursor::After(before.key(sort, 1), "b".to_owned());
@@ -135,7 +163,7 @@ proptest! {
         let tier = |place: u8| ["awake", "drowsy", "half_asleep", "dormant", "?"][usize::from(place)];
         let rows = customers.iter().enumerate().flat_map(|(n, (place, value, probability))| {
             let id = format!("{:03}", n * 37 % 1_000);
-            [state(&id, 1, 1, tier(*place), Some(f64::from(*value))), score(&id, *probability, None)]
+            [state(&id, 1, tier(*place), Some(f64::from(*value))), score(&id, *probability, None)]
         });
         let population = read(&[1], rows.collect());
         let filter = Filter {

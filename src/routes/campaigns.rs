@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::heavy::Deadline;
 use crate::routes::reactivation::PlanQuery;
 use crate::routes::receive::receive;
+use crate::spreadsheet;
 use crate::state::{AppState, Asker};
 use crate::submitted::{Form, rows};
 
@@ -184,6 +185,8 @@ impl ListQuery {
 enum ListForm {
     Csv,
     Ndjson,
+    /// CSV for people.
+    Spreadsheet,
 }
 
 /// Lists whom to contact, with what and how, as CSV or, where `Accept` says so, an object a line. Those held out are not
@@ -213,12 +216,34 @@ pub async fn contact_list(
             return Err(ApiError::NotAcceptable { found: other.to_owned(), expected });
         }
     };
-    let id = id.into_inner();
+    list_as(state, id.into_inner(), query.into_inner(), form).await
+}
+
+/// The same for people, who open it in a spreadsheet: with a mark of its encoding, and no text that is taken for a formula.
+pub async fn spreadsheet_list(
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+    query: web::Query<ListQuery>,
+) -> Result<HttpResponse, ApiError> {
+    list_as(state, id.into_inner(), query.into_inner(), ListForm::Spreadsheet).await
+}
+
+async fn list_as(
+    state: web::Data<AppState>,
+    id: String,
+    query: ListQuery,
+    form: ListForm,
+) -> Result<HttpResponse, ApiError> {
     let campaign = found(&state, state.deadline(), &id).await?;
     // Contacts before the start would come before its days.
     begun(&campaign)?;
-    let choice = query.into_inner().choice(&spec_of(&campaign)?)?;
-    let file = format!("attachment; filename=\"{}.{}\"", campaign.made.campaign_id, form.ending());
+    let choice = query.choice(&spec_of(&campaign)?)?;
+    let part = [&choice.action, &choice.channel].into_iter().flatten();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let part: String = part.flat_map(|name| ["-", name]).collect();
+    let part: String = part.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let id_part = &campaign.made.campaign_id;
+    let file = format!("attachment; filename=\"{id_part}{part}.{}\"", form.ending());
     let pages = stream::unfold(Some(String::new()), move |after| {
         let (state, id, choice) = (state.clone(), id.clone(), choice.clone());
         async move {
@@ -252,14 +277,14 @@ pub async fn contact_list(
 impl ListForm {
     fn media_type(self) -> &'static str {
         match self {
-            ListForm::Csv => "text/csv; charset=utf-8",
+            ListForm::Csv | ListForm::Spreadsheet => "text/csv; charset=utf-8",
             ListForm::Ndjson => "application/x-ndjson",
         }
     }
 
     fn ending(self) -> &'static str {
         match self {
-            ListForm::Csv => "csv",
+            ListForm::Csv | ListForm::Spreadsheet => "csv",
             ListForm::Ndjson => "ndjson",
         }
     }
@@ -276,14 +301,20 @@ impl ListForm {
                 }
                 Ok(text.into())
             }
-            ListForm::Csv => {
+            ListForm::Csv | ListForm::Spreadsheet => {
+                let people = self == ListForm::Spreadsheet;
+                let start = if people && first { spreadsheet::MARK.as_bytes() } else { &[] };
                 let mut writer =
-                    csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+                    csv::WriterBuilder::new().has_headers(false).from_writer(start.to_vec());
                 if first {
                     writer.write_record(LIST_COLUMNS).map_err(|error| failed(&error))?;
                 }
                 for row in rows {
-                    writer.serialize(row).map_err(|error| failed(&error))?;
+                    match people {
+                        true => writer.serialize(row.for_people()),
+                        false => writer.serialize(row),
+                    }
+                    .map_err(|error| failed(&error))?;
                 }
                 Ok(writer.into_inner().map_err(|error| failed(&error))?.into())
             }

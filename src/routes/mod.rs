@@ -20,9 +20,8 @@ use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
 
-pub use campaigns::contact_list;
+pub use campaigns::spreadsheet_list;
 pub use missing::{get as get_only, get_or_post, path, post as post_only, query};
-pub use receive::receive;
 
 /// Every URL of the service.
 pub fn urls(app: &mut ServiceConfig) {

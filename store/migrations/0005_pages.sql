@@ -45,4 +45,4 @@ CREATE TABLE revisions (
     noun TEXT NOT NULL PRIMARY KEY,
     revision BIGINT NOT NULL
 );
-INSERT INTO revisions (noun, revision) VALUES ('customers', 0), ('campaigns', 0);
+INSERT INTO revisions (noun, revision) VALUES ('customers', 0), ('campaigns', 0), ('records', 0);

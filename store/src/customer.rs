@@ -113,7 +113,7 @@ impl Store {
             let rows = rows.map_err(|source| self.failed("erase a customer", source))?;
             erased.rows.push((table.name, rows));
         }
-        for noun in [Noun::Customers, Noun::Campaigns] {
+        for noun in [Noun::Customers, Noun::Campaigns, Noun::Records] {
             let raised = revision::raise(&mut all, noun).await;
             raised.map_err(|source| self.failed("erase a customer", source))?;
         }

@@ -6,7 +6,6 @@ use crate::cell::{Batch, Cell, Fields, Table, Told, Written};
 use crate::check::Check;
 use crate::database::Transaction;
 use crate::error::Result;
-use crate::revision::{self, Noun};
 use crate::store::Store;
 
 /// Something a customer did, or that was done to it.
@@ -88,7 +87,6 @@ async fn put(mut all: Transaction, customers: &[(String, Vec<StoredEvent>)]) -> 
     }
     let rows: Vec<Row<'_>> = customers.iter().flat_map(|(id, events)| placed(id, events)).collect();
     all.insert(&Batch { table: &EVENTS, lead: &[], rows: &rows }).await?;
-    revision::raise(&mut all, Noun::Customers).await?;
     all.commit().await
 }
 

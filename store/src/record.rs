@@ -135,7 +135,7 @@ async fn record<T: Written + Told>(
     {
         return Ok(Err((place as usize, kept)));
     }
-    revision::raise(&mut all, Noun::Campaigns).await?;
+    revision::raise(&mut all, Noun::Records).await?;
     all.commit_staged(&incoming).await?;
     Ok(Ok(Recorded { new, known: rows.len() as u64 - new - unknown, unknown }))
 }

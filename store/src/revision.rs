@@ -8,10 +8,12 @@ use crate::store::Store;
 /// How often what is kept has been written to. Only whether a number is another than before means something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Revisions {
-    /// Scores, states and events.
+    /// Scores and states.
     pub customers: i64,
-    /// Campaigns, contacts and outcomes.
+    /// Campaigns and their decisions.
     pub campaigns: i64,
+    /// Contacts and outcomes.
+    pub records: i64,
 }
 
 /// What is counted apart.
@@ -19,6 +21,7 @@ pub struct Revisions {
 pub(crate) enum Noun {
     Customers,
     Campaigns,
+    Records,
 }
 
 impl Noun {
@@ -26,12 +29,13 @@ impl Noun {
         match self {
             Noun::Customers => "customers",
             Noun::Campaigns => "campaigns",
+            Noun::Records => "records",
         }
     }
 }
 
 impl Store {
-    /// How often customers and campaigns have been written to: two answers that are the same say that nothing changed
+    /// How often what is kept has been written to: two answers that are the same say that nothing changed
     /// between them.
     ///
     /// # Errors
@@ -45,11 +49,15 @@ impl Store {
             let missing = || self.failed(ACTION, misfit("revisions", &"without its rows"));
             found.map(|(_, revision)| *revision).ok_or_else(missing)
         };
-        Ok(Revisions { customers: of(Noun::Customers)?, campaigns: of(Noun::Campaigns)? })
+        Ok(Revisions {
+            customers: of(Noun::Customers)?,
+            campaigns: of(Noun::Campaigns)?,
+            records: of(Noun::Records)?,
+        })
     }
 }
 
-/// Counts a change. Last before the commit, for others wait from here on; of both nouns, customers first, so that two
+/// Counts a change. Last before the commit, for others wait from here on; of several nouns, in their order, so that two
 /// programs that write at once wait for each other, not in a ring.
 pub(crate) async fn raise(all: &mut Transaction, noun: Noun) -> sqlx::Result<()> {
     let text =

@@ -306,7 +306,7 @@ fn nobody_sees_a_page_without_a_session_and_its_key_says_what_they_see() {
     assert!(!see(&app, "/customers", &reading).text().contains("customers.csv"));
     let refused = see(&app, "/customers.csv", &reading);
     assert_eq!(refused.status, 403);
-    assert!(refused.text().contains("Your key is not good for this"));
+    assert!(refused.text().contains("Your key does not allow this"));
     // The session is for pages alone: the API asks for a key.
     assert_eq!(see(&app, "/v1/campaigns", &reading).status, 401);
     let planning = signed_in(&app, &planner);

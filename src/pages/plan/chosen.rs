@@ -74,7 +74,10 @@ pub fn columns(population: &Population, rows: &[u32], asked: &Asked) -> Customer
         stages: Some(each().map(|row| population.stage_of(row)).collect()),
         tiers: Some(each().map(|row| population.tier_of(row)).collect()),
         grades: Some(each().map(|row| population.grade_of(row)).collect()),
-        values: asked.each_value.then(|| each().map(|row| population.predicted[row]).collect()),
+        // What an order brings: the whole of what is expected comes without a contact, too.
+        values: asked.each_value.then(|| {
+            each().map(|row| population.predicted[row] / population.orders[row]).collect()
+        }),
         baselines: baseline.map(|column| each().map(|row| column[row]).collect()),
         // The store keeps no learned uplift.
         uplifts: vec![None; asked.spec.actions.len()],
@@ -92,14 +95,15 @@ pub(super) mod tests {
 
     /// Customers whose tier and grade come round with their number, of whom every 50th has no stage.
     pub fn population(customers: usize) -> Population {
-        let mut gathering = Gathering::new(&[1]);
+        let mut gathering = Gathering::default();
+        gathering.take(PersonRow::Snapshots { last: Some(1), before: None });
         for place in 0..customers {
             let tier = LapseTier::ALL[place % 4].text();
             let stage = if place % 50 == 49 { None } else { Some("lapsed".to_owned()) };
             gathering.take(PersonRow::State(PersonState {
                 customer_id: format!("c{place:06}"),
                 valid_from_micros: 1,
-                as_of_micros: 1,
+                predicted_orders: Some(2.0),
                 lapse_tier: Some(tier.to_owned()),
                 lifecycle_stage: stage,
                 grade: (place % 3 > 0).then(|| Grade::ALL[place % 3].text().to_owned()),

@@ -197,7 +197,8 @@ impl Form<'_> {
                     label { (texts.baseline)
                         select name="baseline" {
                             option value="" { (texts.baseline_none) }
-                            @for scores in &self.population.scores {
+                            // A model of leaving says the opposite.
+                            @for scores in self.population.scores.iter().filter(|scores| !is_of_leaving(&scores.model)) {
                                 option value=(scores.model) selected[scores.model == chosen] { (scores.model) }
                             }
                         }
@@ -302,6 +303,11 @@ impl Form<'_> {
             }
         }
     }
+}
+
+/// Whether a model says who leaves rather than who comes back, by its name.
+pub fn is_of_leaving(model: &str) -> bool {
+    model.starts_with("churn")
 }
 
 /// Where the slider of a budget ends, and its steps: round numbers.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, rt, web};
+use actix_web::{HttpResponse, rt, web};
 use rekindle_models::language::Language;
 use rekindle_store::{CampaignState, NewCampaign, Store};
 use serde::Deserialize;
@@ -37,10 +37,9 @@ pub async fn save(
     state: web::Data<AppState>,
     visitor: Visitor,
     then: web::Query<Then>,
-    request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let posted = Posted::read(&state, &visitor, &request, body).await?;
+    let posted = Posted::read(&state, &visitor, body).await?;
     let start = then.start.as_deref().or(posted.get("start")) == Some("yes");
     let population = state.people.now().ok_or(ApiError::StoreAway)?;
     let own = |(key, _): &&(String, String)| key != FORM_TOKEN && key != "start";

@@ -34,6 +34,7 @@ pub fn figures(figures: Option<&Figures>, visitor: &Visitor) -> Markup {
                 @else { (texts.exact) }
                 @if figures.unstaged > 0 { " " ((texts.unstaged)(&count(figures.unstaged))) }
             }
+            @if !figures.control.base_known { p.card.unsure { (texts.nobody_anyway) } }
             (tiles(figures, visitor))
             (control(&figures.control, totals, visitor))
             (curve(figures, visitor))

@@ -31,7 +31,7 @@ pub(super) const TEXTS: Texts = Texts {
         refused: "This key is not valid, or no longer. Look whether it was copied as a whole, or ask for a new one.",
     },
     errors: Errors {
-        request: "If you ask for help, say the request:",
+        request: "If you ask for help, quote this number:",
         home: "To the overview",
         not_found: (
             "There is nothing here",
@@ -44,14 +44,14 @@ pub(super) const TEXTS: Texts = Texts {
         campaign: ("No such campaign", "Look for it in the list of campaigns."),
         unauthorized: ("You are signed out", "Sign in and try again."),
         forbidden: (
-            "Your key is not good for this",
+            "Your key does not allow this",
             "Ask whoever looks after the server for a key with the scope that is needed, and sign in with it.",
         ),
         foreign: (
             "This form is out of date",
             "Nothing was changed. It was opened before you signed in, or comes from another site: go back, load the page again and repeat it.",
         ),
-        too_many: ("Too many requests", "Wait some seconds and load the page again."),
+        too_many: ("Too many requests", "Wait a few seconds and load the page again."),
         busy: ("The server is busy", "Nothing is lost. Load the page again in a moment."),
         no_store: (
             "There is no store of customers",
@@ -65,7 +65,7 @@ pub(super) const TEXTS: Texts = Texts {
             "There is no model yet",
             "Train one with `rekindle run -o registry/`, then load the page again.",
         ),
-        bad_input: ("This cannot be understood", "Go back and look at what was entered."),
+        bad_input: ("We could not read this", "Go back and look at what was entered."),
         too_large: (
             "This is too large",
             "Send fewer rows at a time, or ask for a higher limit (max_body_bytes, max_customers).",
@@ -98,7 +98,9 @@ pub(super) const TEXTS: Texts = Texts {
         as_of_scores: |customers| format!("{customers} customers with scores"),
         moved: |moved, day| format!("{moved} changed tier since {day}"),
         ask_leaving: "Who is leaving?",
-        ask_leaving_what: |number| format!("{number} are slipping away: the most valuable first"),
+        ask_leaving_what: |number| {
+            format!("{number} have stopped buying as they did: the most valuable first")
+        },
         ask_wake: "Whom do we wake?",
         ask_wake_what: "Plan whom to contact and whom to leave alone",
         ask_with: "With what?",
@@ -116,11 +118,11 @@ pub(super) const TEXTS: Texts = Texts {
         from: "From",
         customers: "Customers",
         new: "New",
-        stages: "Where they are in their life",
+        stages: "Lifecycle stages",
         stages_what: "Customers by lifecycle stage, and how many came from which.",
         stage: "Stage",
         share: "Share",
-        passages: "Passages between stages",
+        passages: "Moves between stages",
         passages_what: |before, now| {
             format!("Customers by stage on {before} (rows) and on {now} (columns).")
         },
@@ -173,6 +175,8 @@ pub(super) const TEXTS: Texts = Texts {
         historic: "Brought so far",
         alive: "Still a customer",
         advice: "Advised",
+        advised_anything: "anything is advised",
+        advice_which: "Action",
         channel: "Channel",
         reason: |model| format!("First reason: {model}"),
         reason_short: "First reason",
@@ -184,12 +188,12 @@ pub(super) const TEXTS: Texts = Texts {
         at_most: "at most",
         any: "any",
         columns: "Columns",
-        earlier: "Earlier",
-        later: "Later",
+        earlier: "Previous",
+        later: "Next",
         first: "From the beginning",
         range: |first, last, all| format!("{first} to {last} of {all}"),
         download: "Download as CSV",
-        held_out: "held out",
+        held_out: "do not contact (held out)",
         plan_these: "Plan for these",
         sort_rising: "lowest first",
         sort_falling: "highest first",
@@ -197,6 +201,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     customer: Customer {
         title: |id| format!("Customer {id}"),
+        as_of: |day| format!("as of {day}"),
         since: |day| format!("since {day}"),
         value: "Value",
         historic: "Brought so far",
@@ -222,6 +227,7 @@ pub(super) const TEXTS: Texts = Texts {
         advice: "What is advised",
         advice_none: "No running campaign has anything for this customer: leave them alone.",
         advice_held_out: "Do not contact: held out at random, so that the campaign's effect can be seen.",
+        advice_done: |action, day| format!("Done: {action}, contacted {day}"),
         advice_do: |action, channel| format!("{action} by {channel}"),
         expected_profit: "Expected profit",
         contact_on: "Contact on",
@@ -260,6 +266,7 @@ pub(super) const TEXTS: Texts = Texts {
         effect: "Effect",
         profit: "Profit after costs",
         too_early: "too early to say",
+        failed: "The effect could not be worked out: the server's log says why. It is tried again in a minute.",
         computing: "being worked out",
         assumed: "The plan rests on assumed success rates, not on what was learned from an experiment.",
         learned: "The plan rests on uplift that was learned from an experiment.",
@@ -282,10 +289,10 @@ pub(super) const TEXTS: Texts = Texts {
         by_action: "By action",
         by_tier: "By tier",
         by_grade: "By grade",
-        response_treated: "Contacted who bought",
-        response_control: "Held out who bought",
+        response_treated: "Bought (to be contacted)",
+        response_control: "Bought (held out)",
         difference: "Difference in points",
-        profit_total: "Profit of all",
+        profit_total: "Total profit",
         over_time: "Effect over time",
         over_time_what: |group| {
             format!(
@@ -293,6 +300,7 @@ pub(super) const TEXTS: Texts = Texts {
             )
         },
         day_axis: "Day",
+        on_day: |day| format!("Day {day}"),
         lists: "Lists",
         lists_what: "Whom to contact, with what and when, as CSV. Nobody who is held out is on them.",
         lists_later: "Lists can be downloaded once the campaign is started.",
@@ -300,10 +308,10 @@ pub(super) const TEXTS: Texts = Texts {
         start_what: "From now on its days count: contact customers, and send in what came of it.",
         finish: "Finish the campaign",
         finish_what: "Later outcomes will not count any more. This cannot be undone.",
-        upload: "Send in what came of it",
-        upload_what: "CSV files. Of outcomes send those of customers contacted and of those held out alike, or the campaign looks better than it is. What is sent twice counts once.",
+        upload: "Upload results",
+        upload_what: "CSV files. Of outcomes upload those of customers contacted and of those held out alike, or the campaign looks better than it is. What is sent twice counts once.",
         upload_contacts: "Contacts: customer_id, action, contacted_at",
-        upload_outcomes: "Outcomes: outcome_id, customer_id, occurred_at, amount",
+        upload_outcomes: "Outcomes: outcome_id, customer_id, occurred_at; perhaps kind, amount",
         send: "Send",
         recorded: |new, known, unknown| {
             format!(
@@ -313,7 +321,7 @@ pub(super) const TEXTS: Texts = Texts {
         refused: "Nothing was kept",
         settings: "Settings",
         budget: "Budget",
-        no_budget: "as much as pays",
+        no_budget: "no limit",
         control_share: "Held out",
         watch_days: "Days to watch",
         as_of: |instant| format!("Worked out {instant}."),
@@ -578,7 +586,7 @@ pub(super) const TEXTS: Texts = Texts {
         control_note: "They are left alone, so that it can be seen what the campaign changes. With 0 nothing can be known of it.",
         worth: "What a success brings",
         worth_one: "the same of every customer",
-        worth_each: "what is expected of the customer, where that is known",
+        worth_each: "what an order of the customer is expected to bring",
         worth_amount: "Profit of a success",
         worth_amount_each: "Profit of a success, where it is not known",
         alone: "Those who come back by themselves",
@@ -596,7 +604,7 @@ pub(super) const TEXTS: Texts = Texts {
         rates: "Assumed success rates",
         rates_note: "Of 100 customers contacted so many do what is hoped for. The figures are from the field; of lapsed customers it tells none, and ours are on the careful side. Put in your own where you know better.",
         show: "Show what it comes to",
-        save_title: "Keep it",
+        save_title: "Save",
         save_what: "The plan is made for all customers that were chosen, with a decision for each. A draft contacts nobody; lists can be downloaded once it is started.",
         name: "Name",
         id: "Id, for addresses and files",
@@ -628,13 +636,14 @@ pub(super) const TEXTS: Texts = Texts {
         id_form: "1 to 64 letters (a to z), digits, -, _ and .",
         id_free: "an id that no campaign has yet",
         name_form: "a name of at most 1000 bytes",
-        figures: "What it comes to",
+        figures: "Expected result",
         none_chosen: "Nobody passes the filter, so there is nothing to plan.",
         unstaged: |number| {
             format!(
                 "{number} more pass the filter, but their lifecycle stage is not known, so that nothing can be assumed of them: they are not in the plan."
             )
         },
+        nobody_anyway: "Counts everybody who comes as won by the contact. Who comes back anyway is known where a model says it: choose one under “Those who come back by themselves”, or expect much less.",
         estimated: |sampled, chosen| {
             format!(
                 "Estimated from {sampled} of {chosen}; the plan itself is made from all when you save it."
@@ -653,7 +662,7 @@ pub(super) const TEXTS: Texts = Texts {
         total_cost: "Cost with offers",
         profit: "Expected profit",
         spent: "Spent of the budget",
-        no_budget: "as much as pays",
+        no_budget: "no limit",
         marginal: "One more of the budget brings",
         marginal_none: "nothing: all that pays is planned",
         why: "Why they are left alone",
