@@ -249,8 +249,8 @@ impl<'m> Batch<'m> {
     fn csv(&mut self, body: impl Read, output: &mut impl Taker) -> Result<(), Stop> {
         let mut records = Records::new(body, self.job.row_bytes)?;
         let names = records.names();
-        self.head(&names)?;
         output.head(&names);
+        self.head(&names)?;
         while let Some((record, line)) = records.next()? {
             output.record(&record, line);
             self.row(Some(line), |lane, _, _| {

@@ -205,7 +205,7 @@ fn a_campaign_goes_from_plan_to_effect() {
         groups.map(|group| group["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names("actions"), ["letter", "reminder"]);
-    assert_eq!(names("lapse_tiers"), ["dormant", "drowsy"]);
+    assert_eq!(names("lapse_tiers"), ["drowsy", "dormant"]);
     assert_eq!(names("grades"), ["A", "B", "C"]);
     let letter = &effect["actions"][0];
     assert_eq!(letter["treated"], letters.len());
@@ -299,7 +299,7 @@ fn what_is_no_campaign_or_no_row_is_told() {
         .to_string();
     let typed = app.post("/v1/campaigns/spring/contacts", &typed);
     assert!(
-        typed.status == 422 && typed.text.contains("expected one of the plan: reminder, letter"),
+        typed.status == 422 && typed.text.contains("expected one of the plan: letter, reminder"),
         "{}",
         typed.text
     );

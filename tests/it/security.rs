@@ -57,7 +57,7 @@ pub fn ask(app: &App, method: &str, path: &str, token: Option<&str>) -> Reply {
 }
 
 /// Every URL of the service, and the scope that it asks for.
-const ROUTES: [(&str, &str, &str); 51] = [
+const ROUTES: [(&str, &str, &str); 50] = [
     ("POST", "/v1/score", "score"),
     ("POST", "/v1/score/events", "score"),
     ("POST", "/v1/score/batch", "score"),
@@ -99,7 +99,6 @@ const ROUTES: [(&str, &str, &str); 51] = [
     ("POST", "/%761/models/churn%3aend-shadow", "admin"),
     // What is not there tells nobody so who has no key.
     ("GET", "/v1/secret", "read"),
-    ("GET", "/", "read"),
     ("POST", "/v1/secret", "score"),
     ("GET", "/health/live", ""),
     ("GET", "/health/ready", ""),
