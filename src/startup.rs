@@ -214,6 +214,7 @@ pub(crate) fn state(settings: &Settings) -> anyhow::Result<AppState> {
         heavy: Heavy::new(settings.workers, settings.queue, counters.clone()),
         effects: Semaphore::new(1),
         looks_turn: Semaphore::new(1),
+        saves_turn: Semaphore::new(1),
         batches: Arc::new(Semaphore::new(settings.max_batches)),
         spans: settings.otlp_endpoint.as_deref().map(Spans::start).transpose()?,
         counters,

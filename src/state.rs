@@ -44,6 +44,8 @@ pub(crate) struct AppState {
     pub effects: Semaphore,
     /// Looks at campaigns for the pages that may be worked out still.
     pub looks_turn: Semaphore,
+    /// Plans of the store's customers that may be saved still.
+    pub saves_turn: Semaphore,
     /// Batches that may be read still.
     pub batches: Arc<Semaphore>,
     /// Who may ask; anyone where there are no keys.

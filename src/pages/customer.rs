@@ -21,7 +21,7 @@ use crate::pages::words::{Said, no_tier, unknown};
 use crate::state::AppState;
 
 const DAY: i64 = 86_400_000_000;
-/// Most lines of the timeline.
+/// Most lines of the timeline, and scores of a model.
 const LINES: usize = 200;
 
 /// The page.
@@ -240,6 +240,7 @@ fn model_scores(
     scores: &[&PastScore],
 ) -> Markup {
     let texts = &visitor.texts().customer;
+    let scores = &scores[scores.len().saturating_sub(LINES)..];
     let latest = customer.scores.iter().find(|score| score.model_name == model);
     let points: Vec<Point> = scores
         .iter()

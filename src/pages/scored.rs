@@ -20,6 +20,8 @@ use crate::pages::words::{Said, unknown};
 use crate::scored_file::{Advice, Columns, Line, ScoredFile, Wrong};
 use crate::state::AppState;
 
+/// The share of a model's columns that a file should have.
+const ENOUGH: f64 = 0.8;
 /// Names of columns that are told of a kind.
 const NAMED: usize = 50;
 
@@ -59,6 +61,10 @@ pub fn page(
             }
             p.note { ((texts.kept)(KEPT_MINUTES)) }
         }
+        @if few(&scored.columns) {
+            @let all = scored.columns.known.len() + scored.columns.missing.len();
+            p.card.bad role="alert" { ((texts.few_columns)(&count(scored.columns.known.len() as u64), &count(all as u64))) }
+        }
         (counts(visitor, model, &scored))
         (wrong(visitor, &scored))
         (preview(visitor, &scored))
@@ -77,6 +83,12 @@ pub fn page(
     Ok(response)
 }
 
+/// Whether so many of a model's columns are missing that its scores say little.
+fn few(columns: &Columns) -> bool {
+    let all = columns.known.len() + columns.missing.len();
+    (columns.known.len() as f64) < ENOUGH * all as f64
+}
+
 /// Keeps the scored file for its download; its name.
 fn keep(state: &AppState, visitor: &Visitor, scored: &ScoredFile) -> Result<String, ApiError> {
     let file = scored.file.try_clone().map_err(|error| ApiError::Internal {
@@ -89,7 +101,7 @@ fn counts(visitor: &Visitor, model: &Model, scored: &ScoredFile) -> Markup {
     let texts = &visitor.texts().score;
     let share = scored.positives as f64 / scored.trailer.scored.max(1) as f64;
     html! {
-        dl.tiles role="status" {
+        div role="status" { dl.tiles {
             div.tile { dt { (texts.rows) } dd { strong { (count(scored.trailer.scored)) } } }
             div.tile { dt { (texts.failed) } dd { strong { (count(scored.trailer.failed)) } } }
             div.tile {
@@ -102,7 +114,7 @@ fn counts(visitor: &Visitor, model: &Model, scored: &ScoredFile) -> Markup {
                     }
                 }
             }
-        }
+        } }
     }
 }
 

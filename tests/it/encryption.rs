@@ -92,3 +92,41 @@ fn every_refusal_reaches_a_client_of_http_2() {
         assert!(said.ends_with(" 404 2") || said.ends_with(" 404 1.1"), "{said}: {asked:?}");
     }
 }
+
+#[test]
+fn people_sign_in_over_http_2_where_the_host_is_a_part_of_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let key = crate::security::create(&folder.path().join("keys.toml"), "read", &[]);
+    let (app, _) = crate::security::spawn_with_keys(folder.path(), |settings| {
+        settings.tls_certificate = Some(folder.path().join("chain.pem"));
+        settings.tls_key = Some(folder.path().join("key.pem"));
+    });
+    let origin = app.url.replace("http://127.0.0.1", "https://localhost");
+    let port = app.url.rsplit(':').next().unwrap();
+    let ask = |path: &str, more: &[&str]| {
+        let asked = Command::new("curl")
+            .args(["-s", "-i", "--http2", "--cacert"])
+            .arg(folder.path().join("chain.pem"))
+            .args(["--connect-to", &format!("localhost:{port}:127.0.0.1:{port}")])
+            .args(more)
+            .arg(format!("{origin}{path}"))
+            .output();
+        asked.map(|asked| String::from_utf8_lossy(&asked.stdout).into_owned())
+    };
+    let Ok(form) = ask("/sign-in", &[]) else {
+        return eprintln!("SKIPPED: curl is not installed");
+    };
+    let status = |answer: &str| answer.split(' ').nth(1).map(str::to_owned).unwrap_or_default();
+    assert_eq!(status(&form), "200", "{form}");
+    let token = form.split("name=\"form_token\" value=\"").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    let body = format!("form_token={token}&key={key}");
+    let header = format!("Origin: {origin}");
+    let signed_in = ask("/sign-in", &["-d", &body, "-H", &header]).unwrap();
+    assert_eq!(status(&signed_in), "303", "{signed_in}");
+    let cookie = "set-cookie: __Host-rekindle_session=";
+    assert!(signed_in.contains(cookie) && signed_in.contains("; Secure"), "{signed_in}");
+    let elsewhere = ask("/sign-in", &["-d", &body, "-H", "Origin: https://evil.example"]).unwrap();
+    assert_eq!(status(&elsewhere), "403", "{elsewhere}");
+}

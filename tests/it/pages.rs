@@ -435,3 +435,34 @@ fn an_erased_customer_leaves_the_pages_and_what_is_chosen_stays() {
     assert_eq!(style.header("content-type"), Some("text/css; charset=utf-8"));
     assert_eq!(style.header("cache-control"), Some("public, max-age=31536000, immutable"));
 }
+
+#[test]
+fn whatever_is_filtered_is_kept_by_the_forms_of_the_list_and_of_a_plan() {
+    let (app, _folder) = site();
+    for (filter, kept) in [
+        ("advised=yes", "name=\"advised\" value=\"yes\" checked"),
+        ("was_tier=none", "<option value=\"none\" selected>"),
+        ("advice=ended", "<option value=\"ended\" selected>ended"),
+        ("reason=gone", "<option value=\"gone\" selected>gone"),
+        ("tier=drowsy&grade=none", "name=\"grade\" value=\"none\" checked"),
+        ("probability_from=20&value_until=7", "name=\"value_until\" value=\"7\""),
+        ("model=churn", "<option value=\"churn\" selected>"),
+        ("id=c0", "name=\"id\" value=\"c0\""),
+    ] {
+        let list = app.get(&format!("/customers?{filter}")).text;
+        assert!(list.contains(kept), "{filter}: {list}");
+        let link = format!("/plan?{}", filter.replace('&', "&amp;"));
+        assert!(list.contains(&link), "{filter}: {list}");
+        let plan = app.get(&format!("/plan?{filter}")).text;
+        assert!(plan.contains(kept), "{filter}: {plan}");
+    }
+    // Only so much is taken as a person types.
+    let long = "column=tier&".repeat(101);
+    assert_eq!(app.get(&format!("/customers?{long}")).status, 400);
+    let wide = app.get(&format!("/customers?{}", "column=tier&".repeat(90))).text;
+    assert_eq!(wide.matches("<th scope=\"col\"").count(), 2, "{wide}");
+    let body = "x=1&".repeat(20_000);
+    let headers = [("origin", app.url.as_str())];
+    let flood = client::post(&format!("{}/sign-in", app.url), &headers, body.as_bytes());
+    assert_eq!(flood.status, 413);
+}

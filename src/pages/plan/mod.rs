@@ -68,7 +68,7 @@ pub async fn figures(
     visitor: Visitor,
     pairs: web::Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, ApiError> {
-    let population = state.people.now().ok_or(ApiError::StoreAway)?;
+    let population = people(&state)?;
     let request = Request::read(&state, population, &pairs).await?;
     let (status, part) = match request.asked(&visitor) {
         Ok(asked) => {
@@ -154,6 +154,12 @@ impl Request {
         }
         Ok(response)
     }
+}
+
+/// The customers in memory.
+fn people(state: &AppState) -> Result<Arc<Population>, ApiError> {
+    let none = || if state.kept.is_some() { ApiError::StoreAway } else { ApiError::NotKept };
+    state.people.now().ok_or_else(none)
 }
 
 /// Whom a filter chooses. Where a part of it says nothing, the rest does, and what is wrong is told.

@@ -14,9 +14,9 @@ use crate::conduct::changed;
 use crate::error::ApiError;
 use crate::heavy::Deadline;
 use crate::pages::frame;
-use crate::pages::plan::Request;
 use crate::pages::plan::chosen::{Chosen, columns};
 use crate::pages::plan::typed::{Asked, Wrong};
+use crate::pages::plan::{Request, people};
 use crate::pages::posted::Posted;
 use crate::pages::visitor::{FORM_TOKEN, Visitor};
 use crate::plans::Planned;
@@ -41,7 +41,7 @@ pub async fn save(
 ) -> Result<HttpResponse, ApiError> {
     let posted = Posted::read(&state, &visitor, body).await?;
     let start = then.start.as_deref().or(posted.get("start")) == Some("yes");
-    let population = state.people.now().ok_or(ApiError::StoreAway)?;
+    let population = people(&state)?;
     let own = |(key, _): &&(String, String)| key != FORM_TOKEN && key != "start";
     let pairs: Vec<(String, String)> = posted.pairs().iter().filter(own).cloned().collect();
     let request = Request::read(&state, population, &pairs).await?;
@@ -121,6 +121,9 @@ struct Saving {
 impl Saving {
     async fn done(self, state: &web::Data<AppState>, start: bool) -> Result<(), ApiError> {
         let deadline = Deadline::after(PATIENCE);
+        // One at a time: each holds a decision of every customer until it is kept.
+        let turn = deadline.meet(&state.counters, state.saves_turn.acquire()).await?;
+        let _turn = turn.map_err(|error| ApiError::Internal { reason: error.to_string() })?;
         let Saving { population, filter, asked, campaign_id, language, asker } = self;
         let plan = move || drafted(&population, &filter, asked, language);
         let draft = state.heavy.run(deadline, plan).await??;

@@ -321,7 +321,8 @@ impl Reading<'_> {
         if text.is_empty() {
             return None;
         }
-        let number = text.replace(',', "").parse().ok().filter(|number| range.contains(number));
+        let whole = parsed(text).filter(|number| *number >= 0.0 && number.fract() == 0.0);
+        let number = whole.map(|number| number as u64).filter(|number| range.contains(number));
         if number.is_none() {
             self.tell(key, expected);
         }

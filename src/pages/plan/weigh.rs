@@ -156,8 +156,10 @@ fn mean_baseline(customers: &Customers, decisions: &[Decision]) -> Option<f64> {
 /// A plan for a share of the customers: with that share of the money and of the places.
 fn scaled(spec: &PlanSpec, share: f64) -> PlanSpec {
     let mut spec = spec.clone();
-    let part =
-        |most: &mut Option<u64>| *most = most.map(|most| (most as f64 * share).round() as u64);
+    // A few places of all are one of a sample at least, or nobody would seem to get one.
+    let part = |most: &mut Option<u64>| {
+        *most = most.map(|most| ((most as f64 * share).round() as u64).max(most.min(1)));
+    };
     if share < 1.0 {
         spec.plan.budget = spec.plan.budget.map(|budget| budget * share);
         spec.channels.values_mut().for_each(|channel| part(&mut channel.capacity));

@@ -351,6 +351,9 @@ pub(super) const TEXTS: Texts = Texts {
         kept: |minutes| format!("评分文件可在 {minutes} 分钟内下载，仅限本次会话。"),
         gone: ("该文件已不再保存", "评分文件只保存几分钟，且仅供上传它的会话下载。请重新上传。"),
         incomplete: "文件未能读到末尾，此前的内容已评分。详情：",
+        few_columns: |known, all| {
+            format!("{all} 列中只找到 {known} 列。这些评分意义不大：缺少的列按未知处理。")
+        },
         rows: "已评分",
         failed: "无法读取",
         positives: "判为是",

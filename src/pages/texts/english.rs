@@ -398,6 +398,11 @@ pub(super) const TEXTS: Texts = Texts {
             "Scored files are kept for some minutes, and for the session that sent them. Send the file again.",
         ),
         incomplete: "The file could not be read to its end. What stands before that place was scored. In detail:",
+        few_columns: |known, all| {
+            format!(
+                "Only {known} of {all} columns were found. These scores say little: what is missing counts as not known."
+            )
+        },
         rows: "Scored",
         failed: "Could not be read",
         positives: "Positive",

@@ -411,6 +411,7 @@ pub struct Score {
     pub kept: fn(u64) -> String,
     pub gone: (&'static str, &'static str),
     pub incomplete: &'static str,
+    pub few_columns: fn(&str, &str) -> String,
     pub rows: &'static str,
     pub failed: &'static str,
     pub positives: &'static str,
