@@ -123,8 +123,10 @@ impl Search {
         let mut order = None;
         // A form sends what was left empty, too.
         for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
-            if !matches!(key.as_str(), "after" | "before") {
-                search.pairs.push((key.clone(), value.clone()));
+            let pair = (key.clone(), value.clone());
+            // What is said twice is said once.
+            if !matches!(key.as_str(), "after" | "before") && !search.pairs.contains(&pair) {
+                search.pairs.push(pair);
             }
             search.take(key, value, &mut order)?;
         }

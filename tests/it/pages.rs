@@ -460,7 +460,7 @@ fn whatever_is_filtered_is_kept_by_the_forms_of_the_list_and_of_a_plan() {
     let long = "column=tier&".repeat(101);
     assert_eq!(app.get(&format!("/customers?{long}")).status, 400);
     let wide = app.get(&format!("/customers?{}", "column=tier&".repeat(90))).text;
-    assert_eq!(wide.matches("<th scope=\"col\"").count(), 2, "{wide}");
+    assert_eq!(wide.matches(" scope=\"col\"").count(), 2);
     let body = "x=1&".repeat(20_000);
     let headers = [("origin", app.url.as_str())];
     let flood = client::post(&format!("{}/sign-in", app.url), &headers, body.as_bytes());
