@@ -228,12 +228,23 @@ async fn looked(
     let _turn = turn.map_err(|error| ApiError::Internal { reason: error.to_string() })?;
     let began = Instant::now();
     let columns = judging.read(state, deadline).await?;
+    let id = judging.campaign.made.campaign_id.clone();
+    let read = |store: rekindle_store::Store| async move { store.tally(&id).await };
+    let tally = state.ask(deadline, read).await?;
     let judge = move || {
         let watched = judging.watched();
         let effect = watched.judge(&columns, Language::English);
         let chinese = watched.sentence(&effect.all, effect.not_reached, Language::Chinese);
         let courses = watched.courses(&columns);
-        Look { at_micros: now_micros(), revision, took: began.elapsed(), effect, chinese, courses }
+        Look {
+            at_micros: now_micros(),
+            revision,
+            took: began.elapsed(),
+            effect,
+            chinese,
+            courses,
+            tally,
+        }
     };
     state.heavy.run(deadline, judge).await
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rekindle_models::language::Language;
+use rekindle_store::Tally;
 
 use crate::effects::{Courses, EffectReply};
 
@@ -22,6 +23,8 @@ pub struct Look {
     pub chinese: String,
     /// Day after day.
     pub courses: Courses,
+    /// What the campaign decided, and what has come in.
+    pub tally: Tally,
 }
 
 /// The looks that are kept.
@@ -30,6 +33,8 @@ pub struct Looks {
     kept: Mutex<BTreeMap<String, Arc<Look>>>,
     going: Mutex<BTreeSet<String>>,
     failed: Mutex<BTreeMap<String, Instant>>,
+    /// Of campaigns that have not begun, with how often campaigns had been written to then.
+    drafts: Mutex<BTreeMap<String, (i64, Arc<Tally>)>>,
 }
 
 /// Most looks that are kept.
@@ -50,6 +55,21 @@ impl Looks {
     /// The latest look at a campaign.
     pub fn kept(&self, id: &str) -> Option<Arc<Look>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// What a campaign that has not begun decided, where that was added up since campaigns were written to.
+    pub fn draft(&self, id: &str, campaigns: i64) -> Option<Arc<Tally>> {
+        let drafts = self.drafts.lock().unwrap_or_else(PoisonError::into_inner);
+        drafts.get(id).filter(|(at, _)| *at == campaigns).map(|(_, tally)| Arc::clone(tally))
+    }
+
+    /// Keeps what a campaign that has not begun decided.
+    pub fn keep_draft(&self, id: &str, campaigns: i64, tally: Arc<Tally>) {
+        let mut drafts = self.drafts.lock().unwrap_or_else(PoisonError::into_inner);
+        if drafts.len() >= MOST {
+            drafts.clear();
+        }
+        drafts.insert(id.to_owned(), (campaigns, tally));
     }
 
     /// Whether the last try failed a moment ago.

@@ -1,6 +1,8 @@
 //! Campaigns: all of them, those that run as a part of the first page, and one with what it changed, its lists, and what is
 //! sent in.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use rekindle_models::customer::LapseTier;
@@ -197,17 +199,15 @@ pub async fn shown(
 ) -> Result<HttpResponse, ApiError> {
     let deadline = state.deadline();
     let campaign = found(state, deadline, id).await?;
-    let asked = id.to_owned();
-    let read = |store: rekindle_store::Store| async move {
-        Ok((store.tally(&asked).await?, store.revisions().await?))
-    };
-    let (tally, revisions) = state.ask(deadline, read).await?;
+    let read = |store: rekindle_store::Store| async move { store.revisions().await };
+    let revisions = state.ask(deadline, read).await?;
     let began = campaign.started_at_micros.is_some();
     let seen = match began {
         true => looks(state, &[&campaign], revisions).await.pop().flatten(),
         false => None,
     };
     let failed = seen.is_none() && state.looks.failed(id);
+    let draft = if began { None } else { Some(added_up(state, id, revisions).await?) };
     let spec = spec_of(&campaign)?;
     let texts = &visitor.texts().campaigns;
     let body = html! {
@@ -220,7 +220,8 @@ pub async fn shown(
         @if failed { p.card.bad role="alert" { (texts.failed) } }
         @else if began { (concluded(seen.as_deref(), visitor)) }
         (actions(&campaign, visitor))
-        (totals(&tally, visitor))
+        @if let Some(look) = seen.as_deref() { (totals(&look.tally, visitor)) }
+        @if let Some(tally) = &draft { (totals(tally, visitor)) }
         @if let Some(look) = seen.as_deref() {
             (groups(look, visitor))
             (over_time(look, visitor))
@@ -234,6 +235,22 @@ pub async fn shown(
     // What was sent in is not sent again by looking again.
     let again = (began && seen.is_none() && !failed && told.is_none()).then_some(AGAIN_SECONDS);
     Ok(frame::page_that(visitor, Section::Campaigns, &campaign.made.name, again, body))
+}
+
+/// What a campaign that has not begun decided.
+async fn added_up(
+    state: &AppState,
+    id: &str,
+    revisions: Revisions,
+) -> Result<Arc<Tally>, ApiError> {
+    if let Some(tally) = state.looks.draft(id, revisions.campaigns) {
+        return Ok(tally);
+    }
+    let asked = id.to_owned();
+    let read = |store: rekindle_store::Store| async move { store.tally(&asked).await };
+    let tally = Arc::new(state.ask(state.deadline(), read).await?);
+    state.looks.keep_draft(id, revisions.campaigns, Arc::clone(&tally));
+    Ok(tally)
 }
 
 fn dates(campaign: &Campaign, visitor: &Visitor) -> Markup {
