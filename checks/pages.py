@@ -239,7 +239,7 @@ def paths(site):
         outcomes.write_text(f"outcome_id,customer_id,occurred_at,amount\no1,{customer},{time.strftime('%Y-%m-%d')},12.5\n")
         form = page.locator("form[action$='/outcomes']")
         form.locator("input[type=file]").set_input_files(outcomes)
-        form.get_by_role("button").click()
+        form.locator("button[type=submit]").click()
         expect(page.get_by_role("status")).to_contain_text("1 rows are new")
 
     def slider(page):
