@@ -411,9 +411,8 @@ impl Watched<'_> {
         let passed =
             ((self.until_micros - since).max(0) / DAY).min(i64::from(u32::MAX - 1)) as u32 + 1;
         let step = passed.div_ceil(LOOKS);
-        let mut days: Vec<u32> =
+        let days: Vec<u32> =
             (1..=passed).filter(|day| (passed - day).is_multiple_of(step)).collect();
-        days.truncate(LOOKS as usize);
         let all = vec![0; columns.treated.len()];
         let named = |names: &[u32]| self.courses_by(columns, names, (since, &days));
         let mut of_all = named(&all);

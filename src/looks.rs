@@ -41,6 +41,7 @@ pub struct Looks {
 const MOST: usize = 200;
 /// How long after a try that failed none is made.
 const REST: Duration = Duration::from_secs(60);
+
 impl Look {
     /// What it means, in a language.
     pub fn sentence(&self, language: Language) -> &str {

@@ -63,12 +63,11 @@ pub async fn contacts(
     id: web::Path<String>,
     form: Multipart,
 ) -> Result<HttpResponse, ApiError> {
-    let (campaign, rows) = match sent::<ContactRow>(&state, &visitor, &id, form).await {
-        Ok(sent) => sent,
-        Err(error) => return refused(&state, &visitor, &id, error).await,
+    let kept = async {
+        let (campaign, rows) = sent::<ContactRow>(&state, &visitor, &id, form).await?;
+        keep_contacts(&state, state.deadline(), &campaign, rows).await
     };
-    let kept = keep_contacts(&state, state.deadline(), &campaign, rows).await;
-    told(&state, &visitor, &id, kept).await
+    told(&state, &visitor, &id, kept.await).await
 }
 
 /// Takes a file of outcomes.
@@ -78,12 +77,11 @@ pub async fn outcomes(
     id: web::Path<String>,
     form: Multipart,
 ) -> Result<HttpResponse, ApiError> {
-    let (campaign, rows) = match sent::<OutcomeRow>(&state, &visitor, &id, form).await {
-        Ok(sent) => sent,
-        Err(error) => return refused(&state, &visitor, &id, error).await,
+    let kept = async {
+        let (campaign, rows) = sent::<OutcomeRow>(&state, &visitor, &id, form).await?;
+        keep_outcomes(&state, state.deadline(), &campaign, rows).await
     };
-    let kept = keep_outcomes(&state, state.deadline(), &campaign, rows).await;
-    told(&state, &visitor, &id, kept).await
+    told(&state, &visitor, &id, kept.await).await
 }
 
 /// The rows of a CSV file for a campaign that has begun.

@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use crate::population::{Place, Population, UNNAMED};
+use crate::population::{NONE, Place, Population, UNNAMED};
 
 /// Which customers are looked for; an empty set lets all pass.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -151,15 +151,12 @@ impl Population {
 
     /// The place of a customer in an order: equal ones by id.
     pub fn key(&self, sort: Sort, row: usize) -> u64 {
-        let named = |place: Place, names: usize| match usize::from(place) < names {
-            true => f64::from(place),
-            false => f64::NAN,
-        };
+        let named = |place: Place| if place == NONE { f64::NAN } else { f64::from(place) };
         let number = match sort.by {
             SortBy::Id => row as f64,
-            SortBy::Tier => named(self.tier[row], 250),
-            SortBy::Stage => named(self.stage[row], 250),
-            SortBy::Grade => named(self.grade[row], 250),
+            SortBy::Tier => named(self.tier[row]),
+            SortBy::Stage => named(self.stage[row]),
+            SortBy::Grade => named(self.grade[row]),
             SortBy::Probability(model) => self.scores[model].probability[row],
             SortBy::Historic => self.historic[row],
             SortBy::Predicted => self.predicted[row],
