@@ -10,6 +10,7 @@ mod erasure;
 mod events;
 mod killed;
 mod migrations;
+mod population;
 mod revisions;
 mod scores;
 mod states;
