@@ -134,6 +134,15 @@ impl Store {
         let cells = [Cell::Text(customer_id)];
         Ok(joined(self.read("read states", &of_customer(), &cells).await?))
     }
+
+    /// The instants at which states were put, in microseconds, the oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn snapshots(&self) -> Result<Vec<i64>> {
+        let text = "SELECT as_of_micros FROM snapshots ORDER BY as_of_micros";
+        self.read("read when customers were looked at", text, &[]).await
+    }
 }
 
 /// The statement for all spans of a customer.
