@@ -1,7 +1,7 @@
 """Holds plans of `rekindle plan` to the linear program that HiGHS solves: 5,000 customers, 10 actions, a budget,
 capacities and stocks; profits worked out here by the documented formulas.
 
-  python checks/plan.py [TARGET_DIR]        (after `cargo build --workspace --bins`)
+  python checks/plan.py [TARGET_DIR]        (after `cargo build --bins`)
 """
 import csv
 import json

@@ -54,7 +54,7 @@ fn imports(file: &Path) -> BTreeSet<String> {
 #[test]
 fn modules_import_only_what_architecture_md_allows() {
     let blocks = layers();
-    assert_eq!(blocks.len(), 4, "ARCHITECTURE.md has a block per crate");
+    assert_eq!(blocks.len(), 5, "ARCHITECTURE.md has a block per crate");
     let mut wrong = Vec::new();
     for (folder, modules) in &blocks {
         let source = root().join(folder);
@@ -107,6 +107,7 @@ fn libraries_of_machine_learning_stay_in_one_file_each() {
         "sheet.rs",
         "snapshot.rs",
         "ingest/",
+        "distributed/sample.rs",
         "simulate/",
         "src/rows/arrow.rs",
         "src/batch/output.rs",

@@ -21,7 +21,7 @@ fn commands() -> Vec<String> {
 fn the_two_commands_stand_first() {
     let page = readme();
     let demo = page.find("cargo run --release -p rekindle-training -- demo").unwrap();
-    let tests = page.find("cargo test --workspace").unwrap();
+    let tests = page.find("\ncargo test\n").unwrap();
     let others = page.find("\nrekindle ").unwrap();
     assert!(demo < others && tests < others);
     assert!(!page.contains("@@"), "something was to be filled in");

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parquet::errors::ParquetError;
 use rayon::prelude::*;
 use rekindle_models::behaviour::{Attribute, Duplicates, FeatureSpec, Recoding, Timeline};
+use serde::{Deserialize, Serialize};
 
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ pub struct Built {
 }
 
 /// What was built.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Written {
     /// Rows of the file.
     pub rows: u64,
@@ -178,12 +179,12 @@ fn failed(error: ParquetError) -> Error {
 }
 
 impl Written {
-    /// Nothing yet.
-    fn new(panel: &Panel) -> Written {
+    /// Nothing of a panel yet.
+    pub(crate) fn new(panel: &Panel) -> Written {
         Written { populations: panel.populations(std::iter::empty()), ..Written::default() }
     }
 
-    fn add(&mut self, more: Written) {
+    pub(crate) fn add(&mut self, more: Written) {
         self.rows += more.rows;
         self.duplicates += more.duplicates;
         self.contacted += more.contacted;

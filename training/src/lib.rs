@@ -6,6 +6,8 @@ pub mod sheet;
 
 pub mod ingest;
 
+pub mod depot;
+
 pub mod attributes;
 
 pub mod families;
@@ -45,6 +47,11 @@ pub mod evaluate;
 pub mod segments;
 
 pub mod holdout;
+
+pub mod scored;
+pub mod why;
+
+pub mod distributed;
 
 pub mod drift;
 

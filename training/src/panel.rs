@@ -9,7 +9,7 @@ use rekindle_models::behaviour::{
 };
 use rekindle_models::customer;
 use rekindle_models::frame::nearest_name;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::attributes::{Attributes, Known};
 use crate::contacted::Contacted;
@@ -99,7 +99,7 @@ struct Subject<'a> {
 }
 
 /// Who was asked at a cutoff, and how many said yes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Population {
     /// The target.
     pub target: String,

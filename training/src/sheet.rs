@@ -82,14 +82,12 @@ impl Sheet {
     /// # Errors
     /// Those of writing.
     pub fn write<W: Write + Send>(&self, to: &mut W, format: Format) -> io::Result<()> {
-        match format {
-            Format::Parquet => self.parquet(to),
-            Format::Csv => self.csv(to),
-            Format::Ndjson => self.ndjson(to),
-        }
+        let mut writer = SheetWriter::new(to, format);
+        writer.append(self)?;
+        writer.finish()
     }
 
-    fn parquet<W: Write + Send>(&self, to: &mut W) -> io::Result<()> {
+    fn batch(&self) -> io::Result<RecordBatch> {
         let array = |cells: &Cells| -> ArrayRef {
             match cells {
                 Cells::Text(texts) => {
@@ -107,21 +105,76 @@ impl Sheet {
             }
         };
         let columns = self.columns.iter().map(|(name, cells)| (name, array(cells), true));
-        let batch = RecordBatch::try_from_iter_with_nullable(columns).map_err(io::Error::other)?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by("rekindle".to_owned())
-            .build();
-        let mut writer = ArrowWriter::try_new(to, batch.schema(), Some(properties))?;
-        writer.write(&batch)?;
-        writer.close()?;
-        Ok(())
+        RecordBatch::try_from_iter_with_nullable(columns).map_err(io::Error::other)
+    }
+}
+
+/// Writes a table of which some rows are known at a time.
+pub struct SheetWriter<W: Write + Send> {
+    to: To<W>,
+}
+
+enum To<W: Write + Send> {
+    /// Nothing is written before the columns are known.
+    Nothing(W, Format),
+    Parquet(ArrowWriter<W>),
+    Csv(csv::Writer<W>),
+    Ndjson(W),
+    /// Writing failed.
+    Nowhere,
+}
+
+impl<W: Write + Send> SheetWriter<W> {
+    /// Nothing yet.
+    pub fn new(to: W, format: Format) -> SheetWriter<W> {
+        SheetWriter { to: To::Nothing(to, format) }
     }
 
-    /// With a header.
-    fn csv(&self, to: &mut impl Write) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(to);
-        writer.write_record(self.columns.iter().map(|(name, _)| name))?;
+    /// Appends rows; all sheets have the same columns.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn append(&mut self, rows: &Sheet) -> io::Result<()> {
+        self.to = match std::mem::replace(&mut self.to, To::Nowhere) {
+            To::Nothing(to, Format::Parquet) => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                    .set_created_by("rekindle".to_owned())
+                    .build();
+                To::Parquet(ArrowWriter::try_new(to, rows.batch()?.schema(), Some(properties))?)
+            }
+            To::Nothing(to, Format::Csv) => {
+                let mut writer = csv::Writer::from_writer(to);
+                writer.write_record(rows.columns.iter().map(|(name, _)| name))?;
+                To::Csv(writer)
+            }
+            To::Nothing(to, Format::Ndjson) => To::Ndjson(to),
+            begun => begun,
+        };
+        match &mut self.to {
+            To::Parquet(writer) => Ok(writer.write(&rows.batch()?)?),
+            To::Csv(writer) => rows.csv(writer),
+            To::Ndjson(to) => rows.ndjson(to),
+            To::Nothing(..) | To::Nowhere => Err(io::Error::other("writing has failed before")),
+        }
+    }
+
+    /// Ends the table, which has no header where nothing was appended.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn finish(self) -> io::Result<()> {
+        match self.to {
+            To::Parquet(writer) => writer.close().map(|_| ()).map_err(Into::into),
+            To::Csv(mut writer) => writer.flush(),
+            To::Ndjson(mut to) | To::Nothing(mut to, _) => to.flush(),
+            To::Nowhere => Err(io::Error::other("writing has failed before")),
+        }
+    }
+}
+
+impl Sheet {
+    fn csv<W: Write>(&self, writer: &mut csv::Writer<W>) -> io::Result<()> {
         let mut text = String::new();
         for row in 0..self.rows() {
             for (_, cells) in &self.columns {
@@ -130,7 +183,7 @@ impl Sheet {
             }
             writer.write_record(None::<&[u8]>)?;
         }
-        writer.flush()
+        Ok(())
     }
 
     /// An object a row; missing cells are left out.
@@ -154,7 +207,7 @@ impl Sheet {
             to.write_all(if line.is_empty() { b"{" } else { line.as_bytes() })?;
             to.write_all(b"}\n")?;
         }
-        to.flush()
+        Ok(())
     }
 }
 

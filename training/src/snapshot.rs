@@ -21,7 +21,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rekindle_models::behaviour::{Attribute, AttributeKind, FeatureSpec};
-use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions};
+use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions, parts};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -117,11 +117,14 @@ impl About {
     }
 }
 
-/// What a file of snapshots says of itself; `None` for any other file.
+/// What a file of snapshots, or a folder of parts of them, says of itself; `None` for any other.
 ///
 /// # Errors
 /// When it is one of snapshots and what it says cannot be read, or does not fit its fingerprint.
 pub fn about(path: &Path) -> Result<Option<About>> {
+    // The parts of a table say the same.
+    let parts = if path.is_dir() { parts(path)? } else { Vec::new() };
+    let path = parts.first().map_or(path, PathBuf::as_path);
     let (json, fingerprint) = match of_csv(path) {
         Some((json, fingerprint)) => (json, Some(fingerprint)),
         None => match of_parquet(path) {

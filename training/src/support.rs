@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use rekindle_models::behaviour::{
-    Dictionary, Events, FeatureSpec, Metric, NONE, Selector, Timeline,
+    Attribute, Dictionary, Events, FeatureSpec, Metric, NONE, Selector, Timeline,
 };
 use rekindle_models::frame::nearest_name;
+use serde::{Deserialize, Serialize};
 
 use crate::build::GatheredLog;
 use crate::error::{Error, Result};
@@ -20,62 +21,83 @@ const SAMPLED_EVENTS: u64 = 5_000_000;
 /// The sample: one partition in so many, which is a random share of the customers.
 const SAMPLE: usize = 8;
 
+/// One partition in so many is looked at in a log of that many events.
+pub fn sample_step(events: u64) -> usize {
+    if events > SAMPLED_EVENTS { SAMPLE } else { 1 }
+}
+
 /// What the features depend on besides their definitions, from the log and the project: names with
 /// support among the events before `before` (milliseconds), so that nothing later decides them.
 ///
 /// # Errors
 /// When spilled events cannot be read.
 pub fn feature_spec(log: &GatheredLog, project: &Project, before: i64) -> Result<FeatureSpec> {
-    let support = Support::count(log, project, before)?;
-    let features = &project.features;
-    let least = features.min_support * support.customers as f64;
-    let purchase = &project.log.purchase;
-    let mut supported = Supported {
-        kinds: top(&support.kinds, least, features.max_kinds),
-        channels: top(&support.channels, least, features.max_channels),
-        groups: top(&support.groups, least, features.max_groups),
-        measures: project.measures()[1..].to_vec(),
-        products: support.products,
-        ..Supported::default()
-    };
-    let met = |kind: &&String| support.kinds.get(*kind).is_some_and(|n| *n > 0);
-    let there = |kind: &String| Some(kind).filter(met).cloned();
-    supported.purchase = there(purchase);
-    supported.returned = there(&project.log.returned);
-    let roles = [&supported.purchase, &supported.returned];
-    for role in roles.into_iter().flatten() {
-        if !supported.kinds.contains(role) {
-            supported.kinds.push(role.clone());
+    let support = Support::count(log, project, before, sample_step(log.events.events()))?;
+    support.feature_spec(project, log.attributes.list())
+}
+
+impl Support {
+    /// The features that have support; `attributes` are those that the log is looked up with.
+    ///
+    /// # Errors
+    /// When a feature cannot be, or names what the log does not have.
+    pub fn feature_spec(&self, project: &Project, attributes: &[Attribute]) -> Result<FeatureSpec> {
+        let features = &project.features;
+        let least = features.min_support * self.customers as f64;
+        let purchase = &project.log.purchase;
+        let mut supported = Supported {
+            kinds: top(&self.kinds, least, features.max_kinds),
+            channels: top(&self.channels, least, features.max_channels),
+            groups: top(&self.groups, least, features.max_groups),
+            measures: project.measures()[1..].to_vec(),
+            products: self.products,
+            ..Supported::default()
+        };
+        let met = |kind: &&String| self.kinds.get(*kind).is_some_and(|n| *n > 0);
+        let there = |kind: &String| Some(kind).filter(met).cloned();
+        supported.purchase = there(purchase);
+        supported.returned = there(&project.log.returned);
+        let roles = [&supported.purchase, &supported.returned];
+        for role in roles.into_iter().flatten() {
+            if !supported.kinds.contains(role) {
+                supported.kinds.push(role.clone());
+            }
         }
+        let paid = |kind: &&String| self.with_amount.get(*kind).is_some_and(|n| *n as f64 >= least);
+        supported.with_amount = supported.kinds.iter().filter(paid).cloned().collect();
+        let list = features.build(&supported);
+        let questions = project.questions()?;
+        let asked = questions.selectors();
+        let selectors: Vec<_> = list
+            .iter()
+            .flat_map(|f| [Some(&f.of), f.with.as_ref()])
+            .flatten()
+            .chain(&asked)
+            .collect();
+        // Sorted by the dictionary; names that only a question or a feature of the user's own has are in it too,
+        // and where names are counted, those with self.
+        let names = |of: &dyn Fn(&&Selector) -> Vec<String>,
+                     counted: Metric,
+                     supported: &[String]| {
+            let counted = list.iter().any(|f| f.metric == counted).then_some(supported);
+            let counted = counted.into_iter().flatten().cloned();
+            Dictionary::new(selectors.iter().flat_map(of).chain(counted).collect()).names().to_vec()
+        };
+        let spec = FeatureSpec {
+            timezone: project.log.timezone.clone(),
+            kinds: names(&|s| s.kinds.clone(), Metric::Kinds, &supported.kinds),
+            channels: names(&|s| s.channels.clone(), Metric::Channels, &supported.channels),
+            groups: names(&|s| s.groups.clone(), Metric::Groups, &supported.groups),
+            measures: project.measures(),
+            windows: FeatureSpec::windows_of(&list),
+            duplicates: project.log.duplicates,
+            features: list,
+            attributes: attributes.to_vec(),
+        };
+        spec.validate()?;
+        check_known(&spec, self)?;
+        Ok(spec)
     }
-    let paid = |kind: &&String| support.with_amount.get(*kind).is_some_and(|n| *n as f64 >= least);
-    supported.with_amount = supported.kinds.iter().filter(paid).cloned().collect();
-    let list = features.build(&supported);
-    let questions = project.questions()?;
-    let asked = questions.selectors();
-    let selectors: Vec<_> =
-        list.iter().flat_map(|f| [Some(&f.of), f.with.as_ref()]).flatten().chain(&asked).collect();
-    // Sorted by the dictionary; names that only a question or a feature of the user's own has are in it too,
-    // and where names are counted, those with support.
-    let names = |of: &dyn Fn(&&Selector) -> Vec<String>, counted: Metric, supported: &[String]| {
-        let counted = list.iter().any(|f| f.metric == counted).then_some(supported);
-        let counted = counted.into_iter().flatten().cloned();
-        Dictionary::new(selectors.iter().flat_map(of).chain(counted).collect()).names().to_vec()
-    };
-    let spec = FeatureSpec {
-        timezone: project.log.timezone.clone(),
-        kinds: names(&|s| s.kinds.clone(), Metric::Kinds, &supported.kinds),
-        channels: names(&|s| s.channels.clone(), Metric::Channels, &supported.channels),
-        groups: names(&|s| s.groups.clone(), Metric::Groups, &supported.groups),
-        measures: project.measures(),
-        windows: FeatureSpec::windows_of(&list),
-        duplicates: project.log.duplicates,
-        features: list,
-        attributes: log.attributes.list().to_vec(),
-    };
-    spec.validate()?;
-    check_known(&spec, &support)?;
-    Ok(spec)
 }
 
 /// A name that the log does not have is most likely misspelt.
@@ -110,8 +132,8 @@ fn top(counts: &BTreeMap<String, u64>, least: f64, most: usize) -> Vec<String> {
 }
 
 /// Customers with each name.
-#[derive(Debug, Default)]
-struct Support {
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Support {
     customers: u64,
     kinds: BTreeMap<String, u64>,
     with_amount: BTreeMap<String, u64>,
@@ -130,10 +152,18 @@ struct Counts {
 }
 
 impl Support {
-    fn count(log: &GatheredLog, project: &Project, before: i64) -> Result<Support> {
+    /// Counts the customers with each name before an instant (milliseconds), in one partition of `step`.
+    ///
+    /// # Errors
+    /// When spilled events cannot be read.
+    pub fn count(
+        log: &GatheredLog,
+        project: &Project,
+        before: i64,
+        step: usize,
+    ) -> Result<Support> {
         let names = log.names.dictionaries();
         let recoding = log.names.recoding(&names);
-        let step = if log.events.events() > SAMPLED_EVENTS { SAMPLE } else { 1 };
         let lengths = [&names.kinds, &names.kinds, &names.channels, &names.groups];
         let empty = || Counts {
             lists: lengths.map(|list| vec![0; list.names().len()]),
@@ -164,6 +194,21 @@ impl Support {
             channels: named(&names.channels, channels),
             groups: named(&names.groups, groups),
         })
+    }
+}
+
+impl Support {
+    /// These customers and others.
+    pub fn plus(mut self, other: Support) -> Support {
+        self.customers += other.customers;
+        self.products |= other.products;
+        let Support { kinds, with_amount, channels, groups, .. } = &mut self;
+        let lists = [kinds, with_amount, channels, groups];
+        let more = [other.kinds, other.with_amount, other.channels, other.groups];
+        for (list, more) in lists.into_iter().zip(more) {
+            more.into_iter().for_each(|(name, count)| *list.entry(name).or_default() += count);
+        }
+        self
     }
 }
 

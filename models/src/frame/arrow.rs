@@ -28,9 +28,10 @@ const MOST_EXPECTED: usize = 1 << 24;
 /// Rows decoded at a time: fewer cost more calls than they save cache.
 const BATCH: usize = 32_768;
 
-/// Reads a Parquet file: groups of columns in parallel, each straight into its place.
-pub(super) fn read_parquet(source: &Source, options: &ReadOptions) -> Result<Frame> {
-    without_panics(source, || decode_parquet(source, options))
+/// Reads a table of one Parquet file or several parts: groups of columns in parallel, each straight into its place.
+pub(super) fn read_parquet(parts: &[Source], options: &ReadOptions) -> Result<Frame> {
+    let parts = parts.iter().map(|part| without_panics(part, || Opened::of(part, options)));
+    decode_parquet(&parts.collect::<Result<Vec<_>>>()?, options)
 }
 
 /// Reads an Arrow IPC file (also known as Feather 2), one record batch after the other.
@@ -40,42 +41,88 @@ pub(super) fn read_ipc(source: &Source, options: &ReadOptions) -> Result<Frame> 
 
 /// arrow-rs panics on some damaged files (a precision of floats that it does not know, for one).
 /// What is half read is dropped here, so that nothing broken is seen afterwards.
-fn without_panics(source: &Source, decode: impl FnOnce() -> Result<Frame>) -> Result<Frame> {
+fn without_panics<T>(source: &Source, decode: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err(damaged(source, &"its bytes make no sense")))
 }
 
-fn decode_parquet(source: &Source, options: &ReadOptions) -> Result<Frame> {
-    let metadata = parquet_metadata(source)?;
-    let columns = plan(source, metadata.schema(), options)?;
-    let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
-    let rows = rows.min(MOST_EXPECTED);
-    let groups: Vec<Vec<Growing>> = columns
+/// A Parquet file whose structure is known.
+struct Opened<'a> {
+    source: &'a Source,
+    metadata: ArrowReaderMetadata,
+    columns: Vec<Wanted>,
+}
+
+impl<'a> Opened<'a> {
+    fn of(source: &'a Source, options: &ReadOptions) -> Result<Opened<'a>> {
+        let metadata = parquet_metadata(source)?;
+        let columns = plan(source, metadata.schema(), options)?;
+        Ok(Opened { source, metadata, columns })
+    }
+
+    fn rows(&self) -> usize {
+        usize::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Refuses a part whose columns are not the first one's.
+    fn check(&self, first: &Opened<'_>) -> Result<()> {
+        let other = self.columns.iter().zip(&first.columns).find(|(own, first)| own != first);
+        let (found, expected) = match other {
+            Some((own, first)) => (&own.name, &first.name),
+            None if self.columns.len() == first.columns.len() => return Ok(()),
+            None => (&self.source.name, &first.source.name),
+        };
+        Err(self.source.bad(format!(
+            "its columns are not those of {}: found {found}, expected {expected}; the parts of a table have the \
+             same columns in the same order",
+            first.source.name
+        )))
+    }
+
+    /// Appends some of the columns.
+    fn append(
+        &self,
+        places: &[Wanted],
+        growing: &mut [Growing],
+        options: &ReadOptions,
+    ) -> Result<()> {
+        let Opened { source, metadata, .. } = self;
+        let roots = places.iter().map(|column| column.place);
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
+        let file = source.restart()?;
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+            .with_projection(mask)
+            .with_batch_size(BATCH)
+            .build()
+            .map_err(|e| damaged(source, &e))?;
+        let mut row = 0;
+        for batch in batches {
+            let batch = batch.map_err(|e| damaged(source, &e))?;
+            for ((growing, column), cells) in growing.iter_mut().zip(places).zip(batch.columns()) {
+                growing.append(source, column, cells, options, row)?;
+            }
+            row += batch.num_rows();
+        }
+        Ok(())
+    }
+}
+
+fn decode_parquet(parts: &[Opened<'_>], options: &ReadOptions) -> Result<Frame> {
+    let first = &parts[0];
+    parts.iter().try_for_each(|part| part.check(first))?;
+    let rows = parts.iter().map(Opened::rows).sum::<usize>().min(MOST_EXPECTED);
+    let groups: Vec<Vec<Growing>> = first
+        .columns
         .par_chunks(COLUMNS_A_TASK)
         .map(|group| {
             let mut growing: Vec<Growing> = group.iter().map(|c| c.start(rows)).collect();
-            let roots = group.iter().map(|column| column.place);
-            let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
-            let file = source.restart()?;
-            let batches =
-                ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
-                    .with_projection(mask)
-                    .with_batch_size(BATCH)
-                    .build()
-                    .map_err(|e| damaged(source, &e))?;
-            let mut row = 0;
-            for batch in batches {
-                let batch = batch.map_err(|e| damaged(source, &e))?;
-                for ((growing, column), cells) in growing.iter_mut().zip(group).zip(batch.columns())
-                {
-                    growing.append(source, column, cells, options, row)?;
-                }
-                row += batch.num_rows();
+            for part in parts {
+                without_panics(part.source, || part.append(group, &mut growing, options))?;
             }
             Ok(growing)
         })
         .collect::<Result<_>>()?;
-    finish(columns, groups.into_iter().flatten().collect())
+    finish(first.columns.clone(), groups.into_iter().flatten().collect())
 }
 
 fn decode_ipc(source: &Source, options: &ReadOptions) -> Result<Frame> {
@@ -147,6 +194,7 @@ fn damaged(source: &Source, error: &dyn std::fmt::Display) -> Error {
 }
 
 /// A column of the file that is wanted.
+#[derive(Clone, PartialEq, Eq)]
 struct Wanted {
     place: usize,
     name: String,

@@ -116,7 +116,8 @@ impl ReadKind {
 }
 
 /// Reads a table: Parquet, Arrow IPC (file format), or CSV, plain or gzipped. The format is told
-/// by the content. `-` is standard input.
+/// by the content. `-` is standard input; a folder is a table in parts, of those of its files that end in
+/// `.parquet`, in order of name.
 ///
 /// Kinds are inferred from all rows: a column is numeric when every cell that is not missing is a
 /// number, boolean when every one is `true` or `false`, else categorical.
@@ -126,11 +127,16 @@ impl ReadKind {
 /// not of the kind asked for, a header name is empty or stands twice, an option names a column that
 /// is not there, or there are no rows.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame> {
-    let source = Source::open(path)?;
+    let parts = match path.is_dir() {
+        true => parts(path)?,
+        false => vec![path.to_owned()],
+    };
+    let sources = parts.iter().map(|part| Source::open(part)).collect::<Result<Vec<_>>>()?;
+    let [source, ..] = sources.as_slice() else { return Err(no_parts(path)) };
     let frame = match source.format()? {
-        Format::Parquet => arrow::read_parquet(&source, options)?,
-        Format::ArrowIpc => arrow::read_ipc(&source, options)?,
-        Format::Csv | Format::GzippedCsv => csv::read(&source, options)?,
+        Format::Parquet => arrow::read_parquet(&sources, options)?,
+        Format::ArrowIpc => arrow::read_ipc(source, options)?,
+        Format::Csv | Format::GzippedCsv => csv::read(source, options)?,
     };
     if let (true, Some(wanted)) = (frame.schema().is_empty(), &options.columns) {
         return Err(source.bad(format!(
@@ -144,6 +150,40 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame> {
         return Err(source.bad("it has a header and no rows; expected at least one".to_owned()));
     }
     Ok(frame)
+}
+
+/// The folder, within one of a table in parts, of a job that has not written all of them yet.
+const UNFINISHED: &str = "_rekindle";
+
+/// The files of a table in parts, in order of name.
+///
+/// # Errors
+/// When the folder cannot be read, has none, or a job that fills it has not ended.
+pub fn parts(folder: &Path) -> Result<Vec<PathBuf>> {
+    if folder.join(UNFINISHED).is_dir() {
+        let reason = "the job that fills it has not ended; expected all of its parts: run its command again, \
+                      which goes on where it stopped";
+        let path = folder.display().to_string();
+        return Err(Error::BadFile { path, reason: reason.to_owned() });
+    }
+    let entries = std::fs::read_dir(folder).map_err(|e| io_error(folder, e))?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+    let mut paths = paths.map_err(|e| io_error(folder, e))?;
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".parquet") && !name.starts_with(['.', '_']) && path.is_file()
+    });
+    paths.sort_unstable();
+    if paths.is_empty() {
+        return Err(no_parts(folder));
+    }
+    Ok(paths)
+}
+
+fn no_parts(folder: &Path) -> Error {
+    let reason = "it is a folder without files that end in .parquet; name a CSV, Parquet or Arrow file, or the \
+                  folder of a table in parts";
+    Error::BadFile { path: folder.display().to_string(), reason: reason.to_owned() }
 }
 
 /// Something that can be read from its start more than once.

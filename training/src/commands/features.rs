@@ -7,11 +7,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rekindle_models::behaviour::{Duplicates, FeatureSpec, Zone};
 
-use crate::attributes::AttributeLog;
+use crate::attributes::{AttributeLog, Attributes};
 use crate::build::{self, GatheredLog};
+use crate::commands::cluster::{ClusterArgs, Watched, everywhere, refuse};
 use crate::commands::contacts::{ContactArgs, contacted};
 use crate::commands::log::{LogArgs, gather, log_end, settled, warn_of_silence};
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
+use crate::distributed::{Connect, Engine, Logs, Parts};
 use crate::ingest::ReadReport;
 use crate::panel::{Cutoffs, Panel, Population, check_begun, check_covered, one_sided};
 use crate::project::Project;
@@ -37,6 +39,11 @@ pub struct FeaturesCommand {
     log: LogArgs,
     #[command(flatten)]
     contacts: ContactArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Parts that the cluster writes: 1, 2, 4 and so on to 256 [default: by the log's size]
+    #[arg(long, value_name = "NUMBER", requires = "cluster", help_heading = "On a cluster")]
+    parts: Option<usize>,
     /// Print every feature with a sentence on what it is; write nothing
     #[arg(long)]
     list: bool,
@@ -64,48 +71,158 @@ struct Summary<'a> {
 }
 
 impl FeaturesCommand {
-    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+    pub(super) fn run(self, talk: Talk, connect: Option<&dyn Connect>) -> Result<u8> {
         let project = Project::read(&self.project)?;
+        if let Some(engine) = self.cluster.engine(connect)? {
+            return self.on_cluster(&project, &*engine, talk);
+        }
         let folder = self.log.folder(&self.project);
         let (mut log, report, told) = gather(&folder, &project, &self.log, talk)?;
         let built = Prepared::new(&folder, &project, (&mut log, told), &report, talk)?;
         let built = built.left_alone(&project, &self.contacts, talk)?;
         if self.list {
-            let features = built.spec.features.iter().map(|f| (f.name(), f.explain()));
-            let attributes = built.spec.attributes.iter().map(|a| (a.column(), a.explain()));
-            let all = features.chain(attributes);
-            print(&all.map(|(name, text)| format!("{name}\t{text}\n")).collect::<String>())?;
-            return Ok(0);
+            return list(&built.spec);
         }
         let written = built.write(&project, (&mut log, self.log.limit()), &self.output, talk)?;
+        let counts = (log.events.customers(), log.events.events(), log.events.spilled_bytes());
+        self.tell(&Summary::new(&report, counts, &built.spec, &written))
+    }
+
+    fn tell(&self, summary: &Summary<'_>) -> Result<u8> {
         if self.json {
-            let summary = Summary {
-                log: &report,
-                customers: log.events.customers(),
-                events: log.events.events(),
-                spilled_bytes: log.events.spilled_bytes(),
-                features: built.spec.features.len(),
-                fingerprint: built.spec.fingerprint(),
-                attributes: built.spec.attributes.len(),
-                duplicates: written.duplicates,
-                rows: written.rows,
-                contacted: written.contacted,
-                held_out: written.held_out,
-                held_out_stand_for: written.held_out_stand_for,
-                populations: &written.populations,
-            };
-            print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
+            print(&(serde_json::to_string_pretty(summary)? + "\n"))?;
             return Ok(0);
         }
         print(&format!(
             "{}: {} rows, {} features\n{}",
             self.output.display(),
-            written.rows,
-            built.spec.columns().len(),
-            populations_terminal(&written.populations)
+            summary.rows,
+            summary.features + summary.attributes,
+            populations_terminal(summary.populations)
         ))?;
         Ok(0)
     }
+
+    /// The same, each part of the customers somewhere, into a folder of parts.
+    fn on_cluster(&self, project: &Project, engine: &dyn Engine, talk: Talk) -> Result<u8> {
+        refuse(&[("--contacts", self.contacts.contacts.is_some())])?;
+        let text = std::fs::read_to_string(&self.project)
+            .with_context(|| format!("failed to read {}", self.project.display()))?;
+        let folder = PathBuf::from(everywhere(&self.log.folder(&self.project))?);
+        let parts = Parts::at(&everywhere(&self.output)?)?;
+        let zone = Zone::named(&project.log.timezone)?;
+        let mut cutoffs = project.cutoffs()?;
+        cutoffs.sort_unstable();
+        cutoffs.dedup();
+        let before = learned_before(&cutoffs)?;
+        let limit = self.log.limit();
+        let mut logs = Logs::find((text, project, folder), (&parts, self.parts), before, limit)?;
+        let mut watched = Watched::new(talk, "reading");
+        let gathered = logs.gather(engine, &mut |id, done, all| watched.see(id, done, all));
+        drop(watched);
+        let gathered = gathered?;
+        talk.say(&gathered.report.to_string());
+        check_log(project, &gathered.report, &cutoffs, &zone, talk)?;
+        let spec = logs
+            .feature_spec(&gathered)
+            .with_context(|| format!("failed to choose features before {}", zone.text(before)))?;
+        check_targets(&spec, project)?;
+        if self.list {
+            parts.abandon()?;
+            return list(&spec);
+        }
+        let about = build::about(&spec, project, cutoffs.len(), &Attributes::default())?;
+        let mut watched = Watched::new(talk, "building");
+        let written =
+            logs.build(engine, (&about, &cutoffs), &mut |id, done, all| watched.see(id, done, all));
+        drop(watched);
+        let written = written?;
+        say(&written, (false, project.log.duplicates), talk);
+        let counts = (gathered.customers, gathered.events, 0);
+        let summary = Summary::new(&gathered.report, counts, &spec, &written);
+        logs.finish(&summary)?;
+        self.tell(&summary)
+    }
+}
+
+fn list(spec: &FeatureSpec) -> Result<u8> {
+    let features = spec.features.iter().map(|f| (f.name(), f.explain()));
+    let attributes = spec.attributes.iter().map(|a| (a.column(), a.explain()));
+    let all = features.chain(attributes);
+    print(&all.map(|(name, text)| format!("{name}\t{text}\n")).collect::<String>())?;
+    Ok(0)
+}
+
+impl<'a> Summary<'a> {
+    fn new(
+        log: &'a ReadReport,
+        (customers, events, spilled_bytes): (u64, u64, u64),
+        spec: &FeatureSpec,
+        written: &'a build::Written,
+    ) -> Summary<'a> {
+        Summary {
+            log,
+            customers,
+            events,
+            spilled_bytes,
+            features: spec.features.len(),
+            fingerprint: spec.fingerprint(),
+            attributes: spec.attributes.len(),
+            duplicates: written.duplicates,
+            rows: written.rows,
+            contacted: written.contacted,
+            held_out: written.held_out,
+            held_out_stand_for: written.held_out_stand_for,
+            populations: &written.populations,
+        }
+    }
+}
+
+/// The instant before which events decide which features there are, of rising cutoffs: the last cutoff judges where there
+/// are several, and what comes after the others is not used.
+fn learned_before(cutoffs: &[i64]) -> Result<i64> {
+    match cutoffs {
+        [.., earlier, _] | [earlier] => Ok(*earlier),
+        [] => bail!("no customer of the labels; expected some"),
+    }
+}
+
+/// Refuses a log that does not cover its cutoffs.
+fn check_log(
+    project: &Project,
+    report: &ReadReport,
+    cutoffs: &[i64],
+    zone: &Zone,
+    talk: Talk,
+) -> Result<()> {
+    let end = log_end(project, report, zone)?;
+    warn_of_silence(report, end, zone, talk);
+    let start = report.first_event().unwrap_or(end);
+    check_covered(&project.questions()?, cutoffs, (start, end), zone)?;
+    // Attributes may tell of customers before the first event.
+    if project.attributes.is_empty()
+        && let Some(early) = check_begun(cutoffs, start, zone)?
+    {
+        talk.say(&format!("warning: {early}"));
+    }
+    Ok(())
+}
+
+/// Refuses targets whose names other columns have.
+fn check_targets(spec: &FeatureSpec, project: &Project) -> Result<()> {
+    let questions = project.questions()?;
+    let label = project.labels.as_ref().map(|labels| labels.target.as_str());
+    let columns = spec.columns();
+    for target in questions.names().chain(label) {
+        if [CUSTOMER, CUTOFF, FINGERPRINT, WEIGHT].contains(&target)
+            || columns.iter().any(|column| column == target)
+        {
+            bail!(
+                "target {target}: the snapshots have another column of that name; expected one of its own"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// For how long after a cutoff the last answer is not known, in milliseconds.
@@ -149,27 +266,14 @@ impl Prepared {
         };
         let mut all: Vec<i64> = match &cutoffs {
             Cutoffs::Common(cutoffs) => {
-                let end = log_end(project, report, &zone)?;
-                warn_of_silence(report, end, &zone, talk);
-                let start = report.first_event().unwrap_or(end);
-                check_covered(&questions, cutoffs, (start, end), &zone)?;
-                // Attributes may tell of customers before the first event.
-                if project.attributes.is_empty()
-                    && let Some(early) = check_begun(cutoffs, start, &zone)?
-                {
-                    talk.say(&format!("warning: {early}"));
-                }
+                check_log(project, report, cutoffs, &zone, talk)?;
                 cutoffs.clone()
             }
             Cutoffs::Each(labels) => labels.values().flatten().map(|(cutoff, _)| *cutoff).collect(),
         };
         all.sort_unstable();
         all.dedup();
-        // The last cutoff judges where there are several: what comes after the others is not used.
-        let before = match all.as_slice() {
-            [.., earlier, _] | [earlier] => *earlier,
-            [] => bail!("no customer of the labels; expected some"),
-        };
+        let before = learned_before(&all)?;
         if let Some(labels) = project.labels.as_ref().filter(|l| l.known_after.is_none())
             && all.len() > 1
         {
@@ -184,16 +288,7 @@ impl Prepared {
         let spec = feature_spec(log, project, before)
             .with_context(|| format!("failed to choose features before {}", zone.text(before)))?;
         let label = project.labels.as_ref().map(|labels| labels.target.as_str());
-        let columns = spec.columns();
-        for target in questions.names().chain(label) {
-            if [CUSTOMER, CUTOFF, FINGERPRINT, WEIGHT].contains(&target)
-                || columns.iter().any(|column| column == target)
-            {
-                bail!(
-                    "target {target}: the snapshots have another column of that name; expected one of its own"
-                );
-            }
-        }
+        check_targets(&spec, project)?;
         let panel = Panel::new(&spec, &questions, label, cutoffs)?;
         let panel = panel.with_attributes(Arc::clone(&log.attributes))?;
         Ok(Prepared { spec, panel, cutoffs: all, weighted: false })
@@ -259,41 +354,46 @@ impl Prepared {
             write_whole(&About::beside(output), |to| to.write_all(json.as_bytes()))?;
         }
         let built = built.context("nothing was written")?;
-        for (target, found) in one_sided(&built.populations) {
-            talk.say(&format!(
-                "warning: targets.{target}: {found}, so that there is nothing to learn; expected some with it and \
-                 some without: see its do or do_not (kinds, min_amount, times), its horizon, and eligible"
-            ));
-        }
-        if built.not_in_log > 0 {
-            talk.say(&format!(
-                "{} customers with labels or attributes are not in the log",
-                built.not_in_log
-            ));
-        }
-        if self.weighted {
-            talk.say(&format!(
-                "contacts: {} rows are of customers who were contacted before their answer was known, and are left out; {} \
-                 of customers who were held out stand for {:.0}",
-                built.contacted, built.held_out, built.held_out_stand_for
-            ));
-            if built.contacted > 0 && built.held_out == 0 {
-                talk.say(
-                    "warning: nobody was held out: nothing tells what those who were contacted would have done, and the \
-                     models are of the others; expected campaigns with control_share above 0",
-                );
-            }
-        }
-        if built.duplicates > 0 {
-            talk.say(&format!(
-                "{} events are equal to another one of their customer: {}",
-                built.duplicates,
-                match log.duplicates {
-                    Duplicates::Keep => "kept, as duplicates = \"keep\" in [log] says",
-                    Duplicates::Drop => "left out, as duplicates = \"drop\" in [log] says",
-                }
-            ));
-        }
+        say(&built, (self.weighted, log.duplicates), talk);
         Ok(built)
+    }
+}
+
+/// Tells what users should know of snapshots that were built.
+fn say(built: &build::Written, (weighted, duplicates): (bool, Duplicates), talk: Talk) {
+    for (target, found) in one_sided(&built.populations) {
+        talk.say(&format!(
+            "warning: targets.{target}: {found}, so that there is nothing to learn; expected some with it and \
+             some without: see its do or do_not (kinds, min_amount, times), its horizon, and eligible"
+        ));
+    }
+    if built.not_in_log > 0 {
+        talk.say(&format!(
+            "{} customers with labels or attributes are not in the log",
+            built.not_in_log
+        ));
+    }
+    if weighted {
+        talk.say(&format!(
+            "contacts: {} rows are of customers who were contacted before their answer was known, and are left out; {} \
+             of customers who were held out stand for {:.0}",
+            built.contacted, built.held_out, built.held_out_stand_for
+        ));
+        if built.contacted > 0 && built.held_out == 0 {
+            talk.say(
+                "warning: nobody was held out: nothing tells what those who were contacted would have done, and the \
+                 models are of the others; expected campaigns with control_share above 0",
+            );
+        }
+    }
+    if built.duplicates > 0 {
+        talk.say(&format!(
+            "{} events are equal to another one of their customer: {}",
+            built.duplicates,
+            match duplicates {
+                Duplicates::Keep => "kept, as duplicates = \"keep\" in [log] says",
+                Duplicates::Drop => "left out, as duplicates = \"drop\" in [log] says",
+            }
+        ));
     }
 }

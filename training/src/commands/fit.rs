@@ -12,8 +12,10 @@ use rekindle_models::metrics::Campaign;
 use rekindle_models::threshold::ThresholdRule;
 use serde::Deserialize;
 
+use crate::commands::cluster::{ClusterArgs, Watched, everywhere};
 use crate::commands::select::FeaturesLock;
-use crate::commands::{ReadArgs, Talk, colour, print};
+use crate::commands::{ReadArgs, Talk, colour, print, write_whole};
+use crate::distributed::{Connect, Engine, Parts, Sampled, Sampling};
 use crate::influence::add_influence;
 use crate::label::TargetSpec;
 use crate::marks::{Groups, Marketing};
@@ -59,6 +61,12 @@ pub struct Fit {
     /// Print the reports as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Rows of the snapshots that are learned from: drawn on the cluster, those with rare answers rather than others, and
+    /// weighted for all they stand for
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, requires = "cluster", value_parser = clap::value_parser!(u64).range(100..), help_heading = "On a cluster")]
+    sample: u64,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -215,7 +223,13 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Fit {
-    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+    pub(super) fn run(mut self, talk: Talk, connect: Option<&dyn Connect>) -> Result<u8> {
+        let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
+        if let Some(engine) = self.cluster.engine(connect)? {
+            let sample = folder.path().join("sample.parquet");
+            self.draw(&*engine, &sample, talk)?;
+            self.table = sample;
+        }
         let how = (&self.reading, self.limits.limits());
         let (frame, options) =
             table_and_options(self.learning, &self.table, &self.target, how, talk)?;
@@ -225,6 +239,44 @@ impl Fit {
             influence: !self.no_influence,
         };
         learn(frame, &options, saving, self.json, talk)
+    }
+}
+
+impl Fit {
+    /// Draws a sample of snapshots in parts into one file here.
+    fn draw(&self, engine: &dyn Engine, to: &Path, talk: Talk) -> Result<()> {
+        let table = Parts::at(&everywhere(&self.table)?)?;
+        let named =
+            self.target.iter().map(|target| target.split('=').next().unwrap_or(target).to_owned());
+        let targets: Vec<String> = named.collect();
+        let seed = self.learning.seed;
+        let work = format!("_sample-{}-{}-{seed}", targets.join("-"), self.sample);
+        let parts = Parts::at(&table.depot().name(&work))?;
+        let sampling = Sampling::new(&table, targets, seed, &parts)?;
+        let mut watched = Watched::new(talk, "sampling");
+        let mut drawn = None;
+        write_whole(to, |to| {
+            let done = sampling
+                .run(engine, self.sample, to, &mut |id, done, all| watched.see(id, done, all));
+            let failed = || std::io::Error::other("no sample was drawn");
+            drawn.insert(done).as_ref().map(|_| ()).map_err(|_| failed())
+        })
+        .ok();
+        drop(watched);
+        let drawn: Sampled = drawn.context("no sample was drawn")??;
+        table.depot().remove(&work)?;
+        let strata = drawn
+            .strata
+            .iter()
+            .map(|(answers, (rows, share))| format!("{answers}: {:.2} % of {rows}", 100.0 * share));
+        let strata: Vec<String> = strata.collect();
+        talk.say(&format!(
+            "a sample of {} of {} rows, by their answers (1, 0, - for not asked): {}",
+            drawn.rows,
+            drawn.all,
+            strata.join("; ")
+        ));
+        Ok(())
     }
 }
 

@@ -7,11 +7,10 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::commands::log::stores;
 use crate::commands::{Bar, Talk, print, write_whole};
 use crate::guess::{Guess, Seen};
 use crate::ingest::{
-    EventBatch, Ids, LogNames, Progress, ReadingOptions, Sink, Trait, look, read_sources,
+    EventBatch, Ids, LogNames, Progress, ReadingOptions, Sink, Trait, look, read_sources, stores,
 };
 use crate::project::Project;
 

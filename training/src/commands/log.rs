@@ -14,7 +14,7 @@ use crate::build::GatheredLog;
 use crate::commands::{Bar, Talk};
 use crate::ingest::{
     CustomerId, EventBatch, Gathering, Ids, LogNames, Progress, ReadReport, ReadingOptions, Sink,
-    Trait, TraitValue, read_sources,
+    Trait, TraitValue, read_sources, stores,
 };
 use crate::project::Project;
 
@@ -170,11 +170,6 @@ pub(super) fn warn_of_silence(report: &ReadReport, end: i64, zone: &Zone, talk: 
             zone.text(last)
         ));
     }
-}
-
-/// Options of object stores: they take their credentials from the environment, as their own tools do.
-pub(super) fn stores() -> Vec<(String, String)> {
-    std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
 }
 
 /// Where lines go.

@@ -1,6 +1,7 @@
 //! The subcommands of `rekindle`, one a file, and what they share.
 
 mod at_cutoff;
+mod cluster;
 mod compare;
 mod contacts;
 mod customers;
@@ -29,13 +30,13 @@ mod simulate;
 mod speed;
 mod store;
 mod value;
-mod why;
 
-pub use github::annotate;
+use github::annotate;
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
@@ -43,6 +44,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rekindle_models::artifact::{Artifact, Registry};
 use rekindle_models::frame::{DateFormat, ReadKind, ReadOptions};
 
+use crate::depot::readable;
+use crate::distributed::Connect;
 use crate::sheet::Format;
 
 /// Learns from what customers do who will stay, pay, leave or come back, and says honestly whether
@@ -92,24 +95,26 @@ enum Command {
 impl Cli {
     /// Runs the command and returns the exit code.
     ///
+    /// `connect` is what `--cluster` is reached by; without it another executable is asked to.
+    ///
     /// # Errors
     /// When the command could not do its work: exit code 2.
-    pub fn run(self) -> Result<u8> {
+    pub fn run(self, connect: Option<&dyn Connect>) -> Result<u8> {
         let talk = Talk { quiet: self.quiet };
         match self.command {
             Command::Demo(demo) => demo.run(talk),
             Command::Init(init) => init.run(talk),
-            Command::Features(features) => features.run(talk),
+            Command::Features(features) => features.run(talk, connect),
             Command::Run(run) => run.run(talk),
             Command::Customers(customers) => customers.run(talk),
             Command::Value(value) => value.run(talk),
-            Command::Fit(fit) => fit.run(talk),
+            Command::Fit(fit) => fit.run(talk, connect),
             Command::FitUplift(fit) => fit.run(talk),
             Command::Select(select) => select.run(talk),
             Command::Evaluate(evaluate) => evaluate.run(talk),
             Command::Compare(compare) => compare.run(talk),
             Command::Drift(drift) => drift.run(talk),
-            Command::Score(score) => score.run(talk),
+            Command::Score(score) => score.run(talk, connect),
             Command::Explain(explain) => explain.run(talk),
             Command::Plan(plan) => plan.run(talk),
             Command::Models(models) => models.run(),
@@ -119,6 +124,30 @@ impl Cli {
             Command::Store(store) => store.run(talk),
         }
     }
+}
+
+/// The command as a process: its arguments, its messages, its exit code. `connect` is as [`Cli::run`] has it.
+pub fn main_on(connect: Option<&dyn Connect>) -> ExitCode {
+    match Cli::parse().run(connect) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // The exit code tells it too, where nobody reads.
+            let _ = writeln!(std::io::stderr(), "rekindle: {}", sentence(&error));
+            annotate(&sentence(&error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// An error with its causes, without those that the error before them already tells.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
+        }
+    }
+    text
 }
 
 /// Messages on standard error.
@@ -170,6 +199,13 @@ impl Bar {
         self.0.set_message(format!("{rows:.1} million rows, {speed:.2} million a second"));
     }
 
+    /// `done` of `all` tasks are done.
+    fn show_tasks(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+        self.0.set_message(format!("{done} of {all} tasks"));
+    }
+
     fn end(&self) {
         self.0.finish_and_clear();
     }
@@ -206,18 +242,6 @@ fn write_whole(
     drop(buffered);
     readable(&file).with_context(failed)?;
     file.persist(path).with_context(failed)?;
-    Ok(())
-}
-
-/// A temporary file is private to its owner; what is kept is for others too.
-#[cfg(unix)]
-fn readable(file: &tempfile::NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_file: &tempfile::NamedTempFile) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -10,13 +10,16 @@ use rekindle_models::classifiers::Fitted;
 use rekindle_models::explain::Explainer;
 use rekindle_models::frame::{Frame, ReadKind, ReadOptions, Schema, read};
 use rekindle_models::language::Language;
-use rekindle_models::reasons::{MOST_REASONS, Reason, Reasons};
-use rekindle_models::scorer::Score as Scored;
+use rekindle_models::reasons::{MOST_REASONS, Reasons};
 
+use crate::commands::cluster::{ClusterArgs, Watched, everywhere, refuse};
 use crate::commands::keeping::{KEPT, Keeping};
-use crate::commands::why::Why;
 use crate::commands::{Found, Talk, load_model, write_whole};
+use crate::distributed::{Connect, Engine, Parts, Scoring};
 use crate::holdout::bind;
+use crate::scored::{Scores, write_scores};
+use crate::sheet::Format;
+use crate::why::Why;
 
 /// Score the customers of a table
 #[derive(Debug, Args)]
@@ -31,7 +34,7 @@ pub struct Score {
     model: PathBuf,
     /// Table of customers: CSV, Parquet or Arrow IPC; - for standard input
     table: PathBuf,
-    /// CSV file to write; - for standard output [default: -, or nothing with --store]
+    /// File to write: .csv, .parquet or .ndjson; - for CSV on standard output [default: -, or nothing with --store]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Put each customer's score into a store, where the latest of each model is kept: a SQLite file
@@ -53,10 +56,15 @@ pub struct Score {
     /// Byte between the fields of a CSV file [default: found in the header]
     #[arg(long, value_name = "BYTE", value_parser = super::delimiter)]
     delimiter: Option<u8>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 impl Score {
-    pub(super) fn run(self, talk: Talk) -> Result<u8> {
+    pub(super) fn run(self, talk: Talk, connect: Option<&dyn Connect>) -> Result<u8> {
+        if let Some(engine) = self.cluster.engine(connect)? {
+            return self.on_cluster(&*engine, talk);
+        }
         let Found { artifact, version } = load_model(&self.model)?;
         let manifest = &artifact.manifest;
         let explainer = match (&self.contributions, &artifact.scorer.model) {
@@ -98,8 +106,6 @@ impl Score {
         warnings.iter().for_each(|warning| talk.say(&format!("warning: {warning}")));
         let block = |span: std::ops::Range<usize>| binding.rows(&frame, span);
         let scores = artifact.scorer.score_blocks(frame.rows(), block);
-        let version = version.map(|v| v.to_string()).unwrap_or_default();
-        let names = [manifest.model_name.as_str(), version.as_str()];
         if let (Some(explainer), Some(path)) = (&explainer, &self.contributions) {
             let blocks = |span| explainer.contributions(&binding.rows(&frame, span));
             write_whole(path, |to| write_contributions(to, &frame, id, schema, &blocks))?;
@@ -117,12 +123,19 @@ impl Score {
         let Some(output) = self.output.or_else(|| self.store.is_none().then(|| "-".into())) else {
             return Ok(0);
         };
-        let told = |span: Range<usize>| match &why {
-            Some(why) => why.told(span, self.language),
-            None => vec![Vec::new(); span.len()],
+        let scored = Scores {
+            frame: &frame,
+            id,
+            scores: &scores,
+            model: &manifest.model_name,
+            version,
+            why: why.as_ref().map(|why| (why, most, self.language)),
         };
-        let columns = (names, (most, &told as &dyn Fn(_) -> _));
-        deliver(&output, |to| write(to, &frame, id, &scores, columns))?;
+        let format = match output == Path::new("-") {
+            true => Format::Csv,
+            false => Format::of(&output.to_string_lossy()).unwrap_or(Format::Csv),
+        };
+        deliver(&output, |to| write_scores(to, format, &scored))?;
         if output != Path::new("-") {
             talk.say(&format!("{} customers scored into {}", scores.len(), output.display()));
         }
@@ -130,12 +143,62 @@ impl Score {
     }
 }
 
+impl Score {
+    /// Scores a table in parts, each part somewhere, into parts of the same names.
+    fn on_cluster(self, engine: &dyn Engine, talk: Talk) -> Result<u8> {
+        refuse(&[
+            ("--store", self.store.is_some()),
+            ("--contributions", self.contributions.is_some()),
+            ("--delimiter", self.delimiter.is_some()),
+        ])?;
+        let Found { artifact, version } = load_model(&self.model)?;
+        let most = usize::from(self.reasons);
+        if let (1.., Err(why)) = (most, Reasons::new(&artifact.manifest, &artifact.scorer)) {
+            bail!("--reasons: {} tells none: {why}", self.model.display());
+        }
+        let file = model_file(&self.model, version);
+        let bytes =
+            std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+        let output = self.output.as_deref();
+        let output = output
+            .context("--cluster: expected -o FOLDER, a folder or URL that all machines see")?;
+        let (table, output) =
+            (Parts::at(&everywhere(&self.table)?)?, Parts::at(&everywhere(output)?)?);
+        let scoring = Scoring::new(&table, (&bytes, version), (most, self.language), &output)?;
+        let mut watched = Watched::new(talk, "scoring");
+        let scored = scoring.run(engine, &mut |id, done, all| watched.see(id, done, all));
+        drop(watched);
+        let scored = scored?;
+        scored.warnings.iter().for_each(|warning| talk.say(&format!("warning: {warning}")));
+        talk.say(&format!(
+            "{} customers scored into {} parts of {}",
+            scored.customers,
+            scored.parts,
+            output.address()
+        ));
+        Ok(0)
+    }
+}
+
+/// The file of a model that was found at a path.
+fn model_file(path: &Path, version: Option<u32>) -> PathBuf {
+    let file = |folder: &Path| folder.join("model.rekindle");
+    match version {
+        Some(version) if !file(path).is_file() => file(&path.join(version.to_string())),
+        Some(_) => file(path),
+        None => path.to_owned(),
+    }
+}
+
 /// Writes a file or to standard output, whose reader may have seen enough (`| head`).
-fn deliver(output: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+fn deliver(
+    output: &Path,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> std::io::Result<()>,
+) -> Result<()> {
     if output != Path::new("-") {
         return write_whole(output, |to| write(to));
     }
-    match write(&mut std::io::stdout().lock()) {
+    match write(&mut std::io::stdout()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(e).context("failed to write to standard output")
         }
@@ -170,46 +233,6 @@ fn write_contributions(
                 writer.write_field(frame.text(id, row).unwrap_or_default().as_bytes())?;
             }
             numbers.iter().try_for_each(|number| writer.write_field(number.to_string()))?;
-            writer.write_record(None::<&[u8]>)?;
-        }
-    }
-    writer.flush()
-}
-
-/// Reasons of a span of rows, so many at most of each.
-type Told<'a> = (usize, &'a dyn Fn(Range<usize>) -> Vec<Vec<Reason<'a>>>);
-
-/// Rows whose reasons are told together.
-const TOLD: usize = 8_192;
-
-fn write(
-    to: &mut dyn Write,
-    frame: &Frame,
-    id: Option<usize>,
-    scores: &[Scored],
-    ([name, version], (most, told)): ([&str; 2], Told<'_>),
-) -> std::io::Result<()> {
-    let mut writer = csv::Writer::from_writer(to);
-    let header = ["probability", "percentile", "positive", "model_name", "model_version"];
-    let header = ["customer_id"].into_iter().filter(|_| id.is_some()).chain(header);
-    let reasons = (1..=most).map(|number| format!("reason_{number}"));
-    writer.write_record(header.map(str::to_owned).chain(reasons))?;
-    for first in (0..scores.len()).step_by(TOLD) {
-        let span = first..(first + TOLD).min(scores.len());
-        for (row, reasons) in span.clone().zip(told(span)) {
-            let score = &scores[row];
-            if let Some(id) = id {
-                writer.write_field(frame.text(id, row).unwrap_or_default().as_bytes())?;
-            }
-            // The shortest text that reads back to the same bits.
-            writer.write_field(score.probability.to_string())?;
-            writer.write_field(score.percentile.to_string())?;
-            writer.write_field(if score.positive { "true" } else { "false" })?;
-            writer.write_field(name)?;
-            writer.write_field(version)?;
-            for place in 0..most {
-                writer.write_field(reasons.get(place).map_or("", |reason| reason.text.as_str()))?;
-            }
             writer.write_record(None::<&[u8]>)?;
         }
     }

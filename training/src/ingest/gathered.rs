@@ -6,12 +6,13 @@ use std::ops::Range;
 use rekindle_models::behaviour::{Duplicates, Events, Recoding};
 
 use crate::error::Result;
-use crate::ingest::CustomerId;
 use crate::ingest::chunk::{Chunk, Columns, Scatter, Shape};
 use crate::ingest::customers::Customers;
 use crate::ingest::ordering::Ordering;
+use crate::ingest::packet::Packet;
 use crate::ingest::partitions::partition_of;
 use crate::ingest::spill::{Block, SpillFile};
+use crate::ingest::{CustomerId, LogNames};
 
 /// All events of a log by customer, in memory and on disk. May be read several times, and from many
 /// threads. The spill file goes with it.
@@ -152,6 +153,51 @@ impl Gathered {
     ) -> Result<Partition<'a>> {
         let kept = &self.partitions[partition];
         let most = self.partitions.iter().map(|p| p.events).max().unwrap_or(0) as usize;
+        kept.customers.sorted(&mut room.customers);
+        self.place(kept, most, room)?;
+        // What is equal is told by the names that the log has, the order by those of the dictionaries.
+        let duplicates = room.ordering.settle(&mut room.events, &mut room.ends, duplicates);
+        codes.apply(&mut room.events);
+        room.ordering.settle(&mut room.events, &mut room.ends, Duplicates::Keep);
+        Ok(Partition { room, kept: &kept.customers, duplicates })
+    }
+}
+
+impl Gathered {
+    /// The events of each partition that has some, as bytes for [`super::Gathering::add_packet`].
+    ///
+    /// # Errors
+    /// When spilled events cannot be read.
+    pub fn packets(&self, names: &LogNames) -> Result<Vec<(usize, Vec<u8>)>> {
+        let mut room = Room::default();
+        let some = self.partitions.iter().enumerate().filter(|(_, kept)| kept.events > 0);
+        let packed = some.map(|(partition, kept)| {
+            let customers = 0..kept.customers.len() as u32;
+            let is_number = |n: &u32| matches!(kept.customers.id(*n), CustomerId::Number(_));
+            let (numbers, texts): (Vec<u32>, Vec<u32>) = customers.partition(is_number);
+            room.customers = [&numbers[..], &texts].concat();
+            self.place(kept, 0, &mut room)?;
+            let mut packet = Packet { partition, ..Packet::default() };
+            for &number in &room.customers {
+                match kept.customers.id(number) {
+                    CustomerId::Number(id) => packet.numbers.push(id),
+                    CustomerId::Text(id) => {
+                        packet.texts.push_str(id);
+                        packet.ends.push(packet.texts.len() as u32);
+                    }
+                }
+                packet.counts.push(kept.customers.events(number));
+            }
+            packet.events = std::mem::take(&mut room.events);
+            let bytes = packet.bytes(names);
+            room.events = packet.events;
+            Ok((partition, bytes))
+        });
+        packed.collect()
+    }
+
+    /// Puts a partition's events into a room, those of a customer together, in the order that the room's customers have.
+    fn place(&self, kept: &Kept, most: usize, room: &mut Room) -> Result<()> {
         self.columns.prepare(&mut room.events, self.measures, kept.events as usize, most);
         room.assign(&kept.customers);
         for stored in &kept.chunks {
@@ -165,11 +211,7 @@ impl Gathered {
             let scatter = Scatter { bytes, shape };
             scatter.to(&mut room.free, &mut room.places, &mut room.events);
         }
-        // What is equal is told by the names that the log has, the order by those of the dictionaries.
-        let duplicates = room.ordering.settle(&mut room.events, &mut room.ends, duplicates);
-        codes.apply(&mut room.events);
-        room.ordering.settle(&mut room.events, &mut room.ends, Duplicates::Keep);
-        Ok(Partition { room, kept: &kept.customers, duplicates })
+        Ok(())
     }
 }
 
@@ -198,9 +240,8 @@ impl Stored {
 }
 
 impl Room {
-    /// Gives each customer its span, in order of id.
+    /// Gives each customer its span, in the order they are in.
     fn assign(&mut self, customers: &Customers) {
-        customers.sorted(&mut self.customers);
         self.ends.clear();
         self.free.clear();
         self.free.resize(customers.len(), 0);

@@ -34,6 +34,7 @@ mod chunk;
 mod customers;
 mod gathered;
 mod ordering;
+mod packet;
 mod partitions;
 mod spill;
 
@@ -46,10 +47,12 @@ pub(crate) use customers::{Customers, Register};
 pub(crate) use decimal::with_point;
 pub use gathered::{Gathered, Partition, ROOMS_A_THREAD, Room};
 pub use look::{Look, NEARLY_ALL, Sampled, look, other_way, time_format};
-pub use partitions::Gathering;
+pub use partitions::{Gathering, PARTITIONS};
 pub use reading::{
-    Progress, ReadReport, ReadingOptions, Sink, SourceReport, Stray, Trait, TraitValue,
-    read_sources,
+    Account, Found, Piece, Progress, ReadReport, ReadingOptions, Sink, SourceReport, Stray, Trait,
+    TraitValue, read_piece, read_sources,
 };
+pub(crate) use remote::Stores;
+pub use remote::stores;
 pub use source::{FileFormat, LogRules, Paths, Preset, Source, SourceSpec};
-pub use tally::{Fault, Faults, Tally};
+pub use tally::{Fault, Faults, SentTally, Tally};

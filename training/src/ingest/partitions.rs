@@ -15,12 +15,13 @@ use crate::error::{Error, Result};
 use crate::ingest::chunk::{Chunk, Columns, MOST_MEASURES};
 use crate::ingest::customers::{Register, too_many};
 use crate::ingest::gathered::{Gathered, Kept, Stored};
+use crate::ingest::packet::Packet;
 use crate::ingest::spill::SpillFile;
-use crate::ingest::{EventBatch, Ids};
+use crate::ingest::{EventBatch, Ids, LogNames};
 
 /// How many parts customers are divided into: so many that a part of a log of 20 million events fits
 /// a core's cache while it is sorted, so few that a batch has some hundred events for each.
-const PARTITIONS: usize = 256;
+pub const PARTITIONS: usize = 256;
 /// Bytes of a chunk where memory is not short.
 const CHUNK_BYTES: usize = 64 << 10;
 /// Bytes of the smallest chunk.
@@ -125,6 +126,37 @@ impl Gathering {
             self.used.fetch_add(growing.customers.bytes() - before, Ordering::Relaxed);
             Ok(())
         })
+    }
+
+    /// Adds events that were gathered and packed elsewhere, by [`Gathered::packets`]. Their names are added to `names`.
+    ///
+    /// # Errors
+    /// When the bytes are no packet, and as [`Gathering::add`].
+    pub fn add_packet(&self, bytes: &[u8], names: &LogNames) -> Result<()> {
+        let packet = Packet::read(bytes, names)?;
+        let columns = Columns::of(&packet.events, packet.events.len(), self.measures)?;
+        if packet.partition >= PARTITIONS {
+            return Err(too_many("partitions"));
+        }
+        let mut growing = self.partition(packet.partition);
+        let before = growing.customers.bytes();
+        let mut numbers = Vec::with_capacity(packet.events.len());
+        let mut counts = packet.counts.iter();
+        for ids in packet.ids() {
+            for (place, &count) in (0..ids.len()).zip(&mut counts) {
+                let customer = id(&ids, place)?;
+                let number = growing.customers.number(customer, customer.hash())?;
+                (0..count).for_each(|_| growing.customers.count(number));
+                numbers.extend(std::iter::repeat_n(number, count as usize));
+            }
+        }
+        growing.events += packet.events.len() as u64;
+        if growing.events >= u64::from(u32::MAX) {
+            return Err(too_many("events"));
+        }
+        self.used.fetch_add(growing.customers.bytes() - before, Ordering::Relaxed);
+        let rows: Vec<u32> = (0..packet.events.len() as u32).collect();
+        self.append(&mut growing, columns, &packet.events, &rows, &numbers)
     }
 
     /// All events, to be read. Spills more where reading them needs the memory.

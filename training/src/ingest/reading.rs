@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use rekindle_models::behaviour::DAY_MS;
 use rekindle_models::frame::{CsvBlocks, CsvFailure, nearest_name};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::ingest::columnar::{ParquetFile, Stopped};
@@ -17,7 +17,7 @@ use crate::ingest::files::{LogFile, files};
 use crate::ingest::mapping::{Lines, Reading, Rows, place};
 use crate::ingest::remote::Stores;
 use crate::ingest::source::{FileFormat, Source};
-use crate::ingest::tally::{Fault, Tally};
+use crate::ingest::tally::{Fault, SentTally, Tally};
 use crate::ingest::text::{Block, Csv, LineBlocks, Wanted, paths};
 use crate::ingest::{EventBatch, Ids, LogNames};
 
@@ -121,6 +121,132 @@ pub struct SourceReport {
     pub tally: Tally,
 }
 
+/// A part of a log that can be read by itself: a file, or some row groups of one in Parquet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The source's place in the project.
+    pub source: usize,
+    /// The file's place in the source.
+    pub file: usize,
+    /// The file's path or URL.
+    pub name: String,
+    /// About how many bytes it has, as they are stored.
+    pub bytes: u64,
+    /// The first row group and the one after the last; none: the whole file.
+    pub groups: Option<(usize, usize)>,
+}
+
+/// An account of a part of a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// What became of its lines.
+    pub tally: SentTally,
+    /// Which of the columns that are needed it had.
+    pub had: Vec<bool>,
+    /// The currencies of its amounts.
+    pub currencies: Vec<String>,
+}
+
+/// The files of a log, by source.
+#[derive(Debug)]
+pub struct Found {
+    files: Vec<Vec<LogFile>>,
+}
+
+impl Found {
+    /// Finds the files of all sources.
+    ///
+    /// # Errors
+    /// When a path has none, or a store does not answer.
+    pub fn of(sources: &[Source], options: &ReadingOptions<'_>) -> Result<Found> {
+        let stores = Stores::new(options.store_options.clone());
+        let found = sources.iter().map(|s| files(&s.name, &s.paths, options.folder, &stores));
+        Ok(Found { files: found.collect::<Result<_>>()? })
+    }
+
+    /// Bytes of all files, as they are stored.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().flatten().map(|file| file.bytes).sum()
+    }
+
+    /// The log in pieces of about so many bytes. Files other than Parquet are not divided.
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub fn pieces(&self, sources: &[Source], bytes_each: u64) -> Result<Vec<Piece>> {
+        let each = self.files.iter().zip(sources).enumerate().flat_map(|(source, (files, of))| {
+            files.iter().enumerate().map(move |(place, file)| (source, of, place, file))
+        });
+        let cut = each.map(|(source, of, file, log)| {
+            let piece =
+                |groups, bytes| Piece { source, file, name: log.name.clone(), bytes, groups };
+            let format = log.format(of.format).map_err(|source| unread(log, source))?;
+            if format != FileFormat::Parquet {
+                return Ok(vec![piece(None, log.bytes)]);
+            }
+            let groups = ParquetFile::open(log).map_err(|e| damaged(log, &e))?.groups();
+            let parts =
+                log.bytes.div_ceil(bytes_each.max(1)).clamp(1, groups.max(1) as u64) as usize;
+            let at = |part: usize| part * groups / parts;
+            let bytes = log.bytes / parts as u64;
+            Ok((0..parts).map(|p| piece(Some((at(p), at(p + 1))), bytes)).collect())
+        });
+        Ok(cut.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// What became of a log whose pieces were read one by one: their accounts, each with the place of its source.
+    ///
+    /// # Errors
+    /// As [`read_sources`], as far as the whole log has to be known.
+    pub fn settle(
+        &self,
+        sources: &[Source],
+        accounts: Vec<(usize, Account)>,
+        max_bad_lines: f64,
+    ) -> Result<ReadReport> {
+        let mut all = vec![Account::default(); sources.len()];
+        for (source, account) in accounts {
+            all[source] = std::mem::take(&mut all[source]).and(account);
+        }
+        let currencies = all.iter().flat_map(|account| account.currencies.clone()).collect();
+        let settled = all.into_iter().zip(sources).zip(&self.files);
+        let settled =
+            settled.map(|((account, source), files)| account.settle(source, files, max_bad_lines));
+        let report = ReadReport { sources: settled.collect::<Result<_>>()? };
+        check_currencies(sources, currencies)?;
+        Ok(report)
+    }
+}
+
+impl Account {
+    fn and(self, other: Account) -> Account {
+        let mut tally = Tally::from(self.tally);
+        tally.add(other.tally.into());
+        let columns = self.had.len().max(other.had.len());
+        let had = |had: &[bool], place: usize| had.get(place).copied().unwrap_or(false);
+        let either = (0..columns).map(|place| had(&self.had, place) || had(&other.had, place));
+        Account {
+            tally: tally.into(),
+            had: either.collect(),
+            currencies: [self.currencies, other.currencies].concat(),
+        }
+    }
+
+    /// Refuses a source that has too many bad lines, or lacks a column it names.
+    fn settle(
+        self,
+        source: &Source,
+        files: &[LogFile],
+        max_bad_lines: f64,
+    ) -> Result<SourceReport> {
+        check_paths(source, files, &self.had)?;
+        let tally = self.tally.into();
+        let one = SourceReport { source: source.name.clone(), files: files.len(), tally };
+        one.check(max_bad_lines)?;
+        Ok(one)
+    }
+}
+
 /// Reads all sources of a log.
 ///
 /// # Errors
@@ -133,27 +259,13 @@ pub fn read_sources(
     sink: &dyn Sink,
     watch: &(dyn Fn(Progress) + Sync),
 ) -> Result<ReadReport> {
-    let stores = Stores::new(options.store_options.clone());
-    let found = sources.iter().map(|s| files(&s.name, &s.paths, options.folder, &stores));
-    let found = found.collect::<Result<Vec<_>>>()?;
-    let bytes_total = found.iter().flatten().map(|file| file.bytes).sum();
+    let found = Found::of(sources, options)?;
+    let bytes_total = found.bytes();
     let reading = Reading { names, end: options.end, want_lines: options.want_lines };
     let (bytes, lines) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut report = ReadReport::default();
-    for (source, files) in sources.iter().zip(&found) {
-        let tally = Mutex::new(Tally::default());
-        let columns = source.mapping.columns();
-        let had = Mutex::new(vec![false; columns.len()]);
-        let task = Task {
-            source,
-            columns: &columns,
-            reading,
-            sink,
-            tally: &tally,
-            had: &had,
-            bytes: &bytes,
-            lines: &lines,
-        };
+    for (source, files) in sources.iter().zip(&found.files) {
+        let task = Task::new(source, reading, sink, (&bytes, &lines));
         let watch = || {
             let bytes_read = bytes.load(Ordering::Relaxed);
             watch(Progress { bytes_read, bytes_total, lines: lines.load(Ordering::Relaxed) });
@@ -161,25 +273,70 @@ pub fn read_sources(
         files
             .par_iter()
             .enumerate()
-            .try_for_each(|(place, file)| task.file(place, file, &watch))?;
-        task.check_paths(files)?;
-        let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let one = SourceReport { source: source.name.clone(), files: files.len(), tally };
-        one.check(options.max_bad_lines)?;
-        report.sources.push(one);
+            .try_for_each(|(place, file)| task.file(place, file, None, &watch))?;
+        report.sources.push(task.account().settle(source, files, options.max_bad_lines)?);
     }
-    let currencies = names.currencies.sorted();
-    if sources.iter().all(|s| s.mapping.wanted_currency.is_none()) && currencies.len() > 1 {
-        let all: Vec<&str> = currencies.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(Error::BadOptions(format!(
-            "amounts in {} currencies ({}); expected one: say which with currency = {:?} in [log], \
-             then amounts in others are missing, or convert them by an expression for amount",
-            all.len(),
-            all.join(", "),
-            all[0]
-        )));
-    }
+    check_currencies(
+        sources,
+        names.currencies.sorted().into_iter().map(|(name, _)| name).collect(),
+    )?;
     Ok(report)
+}
+
+/// Reads a piece of a log. Whether the log as a whole is as it should be, [`Found::settle`] tells.
+///
+/// # Errors
+/// When the file is missing or damaged, or columns are not there.
+pub fn read_piece(
+    sources: &[Source],
+    piece: &Piece,
+    options: &ReadingOptions<'_>,
+    names: &LogNames,
+    sink: &dyn Sink,
+) -> Result<Account> {
+    let source = sources.get(piece.source).ok_or_else(|| {
+        let (place, sources) = (piece.source + 1, sources.len());
+        Error::BadOptions(format!("a piece of source {place}; expected one of {sources}"))
+    })?;
+    let stores = Stores::new(options.store_options.clone());
+    let name = std::slice::from_ref(&piece.name);
+    let found = files(&source.name, name, options.folder, &stores)?;
+    let [file] = found.as_slice() else {
+        let reason = format!("{} files have the name of one; expected one", found.len());
+        return Err(Error::BadLog { path: piece.name.clone(), reason });
+    };
+    let reading = Reading { names, end: options.end, want_lines: options.want_lines };
+    let (bytes, lines) = (AtomicU64::new(0), AtomicU64::new(0));
+    let task = Task::new(source, reading, sink, (&bytes, &lines));
+    task.file(piece.file, file, piece.groups, &|| ())?;
+    let mut account = task.account();
+    account.currencies = names.currencies.sorted().into_iter().map(|(name, _)| name).collect();
+    Ok(account)
+}
+
+/// Refuses amounts of several currencies where nobody said which counts.
+fn check_currencies(sources: &[Source], mut met: Vec<String>) -> Result<()> {
+    met.sort_unstable();
+    met.dedup();
+    if sources.iter().any(|s| s.mapping.wanted_currency.is_some()) || met.len() < 2 {
+        return Ok(());
+    }
+    Err(Error::BadOptions(format!(
+        "amounts in {} currencies ({}); expected one: say which with currency = {:?} in [log], \
+         then amounts in others are missing, or convert them by an expression for amount",
+        met.len(),
+        met.join(", "),
+        met[0]
+    )))
+}
+
+fn damaged(file: &LogFile, error: &dyn std::fmt::Display) -> Error {
+    let reason = format!("it cannot be read as Parquet: {error}");
+    Error::BadLog { path: file.name.clone(), reason }
+}
+
+fn unread(file: &LogFile, source: io::Error) -> Error {
+    Error::Read { path: file.name.clone(), source }
 }
 
 impl SourceReport {
@@ -250,37 +407,64 @@ impl std::fmt::Display for ReadReport {
 struct Task<'a> {
     source: &'a Source,
     /// The columns that are needed.
-    columns: &'a [String],
+    columns: Vec<String>,
     reading: Reading<'a>,
     sink: &'a dyn Sink,
-    tally: &'a Mutex<Tally>,
+    tally: Mutex<Tally>,
     /// Which columns a file or a line has had.
-    had: &'a Mutex<Vec<bool>>,
+    had: Mutex<Vec<bool>>,
     bytes: &'a AtomicU64,
     lines: &'a AtomicU64,
 }
 
-impl Task<'_> {
-    fn file(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
-        let failed = |source: io::Error| Error::Read { path: file.name.clone(), source };
-        match file.format(self.source.format).map_err(failed)? {
-            FileFormat::Parquet => self.parquet(place, file, watch),
+impl<'a> Task<'a> {
+    fn new(
+        source: &'a Source,
+        reading: Reading<'a>,
+        sink: &'a dyn Sink,
+        (bytes, lines): (&'a AtomicU64, &'a AtomicU64),
+    ) -> Task<'a> {
+        let columns = source.mapping.columns();
+        let had = Mutex::new(vec![false; columns.len()]);
+        Task { source, columns, reading, sink, tally: Mutex::default(), had, bytes, lines }
+    }
+
+    /// What became of all that was read.
+    fn account(self) -> Account {
+        let tally = self.tally.into_inner().unwrap_or_else(PoisonError::into_inner).into();
+        let had = self.had.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Account { tally, had, currencies: Vec::new() }
+    }
+
+    /// Reads a file, or some row groups of it.
+    fn file(
+        &self,
+        place: usize,
+        file: &LogFile,
+        groups: Option<(usize, usize)>,
+        watch: &(dyn Fn() + Sync),
+    ) -> Result<()> {
+        match file.format(self.source.format).map_err(|e| unread(file, e))? {
+            FileFormat::Parquet => self.parquet(place, file, groups, watch),
             FileFormat::Csv => self.csv(place, file, watch),
             FileFormat::Ndjson => self.ndjson(place, file, watch),
         }
     }
 
-    fn parquet(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
-        let damaged = |e: parquet::errors::ParquetError| Error::BadLog {
-            path: file.name.clone(),
-            reason: format!("it cannot be read as Parquet: {e}"),
-        };
-        let parquet = ParquetFile::open(file).map_err(damaged)?;
-        let columns = self.columns;
+    fn parquet(
+        &self,
+        place: usize,
+        file: &LogFile,
+        groups: Option<(usize, usize)>,
+        watch: &(dyn Fn() + Sync),
+    ) -> Result<()> {
+        let parquet = ParquetFile::open(file).map_err(|e| damaged(file, &e))?;
+        let columns = &self.columns;
         let there = parquet.schema().fields().iter().map(|field| field.name().as_str());
         self.check_columns(file, &there.collect::<Vec<_>>())?;
         let all = (0..parquet.groups()).map(|group| parquet.rows(group)).sum::<u64>().max(1);
-        (0..parquet.groups()).into_par_iter().try_for_each(|group| {
+        let (first, end) = groups.unwrap_or((0, parquet.groups()));
+        (first..end.min(parquet.groups())).into_par_iter().try_for_each(|group| {
             let done = parquet.read(group, columns, |rows| {
                 let count = rows.cells.num_rows() as u64;
                 self.rows(place, file, &rows, Vec::new())?;
@@ -290,7 +474,7 @@ impl Task<'_> {
                 Ok(())
             });
             done.map_err(|stopped| match stopped {
-                Stopped::Damaged(error) => damaged(error),
+                Stopped::Damaged(error) => damaged(file, &error),
                 Stopped::By(error) => error,
             })
         })
@@ -304,7 +488,7 @@ impl Task<'_> {
         let bytes = file.open(self.bytes).map_err(|e| failed(CsvFailure::Io(e)))?;
         let mut blocks = CsvBlocks::new(bytes, self.source.delimiter);
         let header = blocks.header().map_err(failed)?;
-        let names = self.columns;
+        let names = &self.columns;
         self.check_columns(file, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
         let at = |name: &String| header.iter().position(|known| known == name).unwrap_or(0);
         let places: Vec<usize> = names.iter().map(at).collect();
@@ -328,12 +512,12 @@ impl Task<'_> {
 
     fn ndjson(&self, place: usize, file: &LogFile, watch: &(dyn Fn() + Sync)) -> Result<()> {
         let failed = |source: io::Error| Error::Read { path: file.name.clone(), source };
-        let wanted = Wanted::new(self.columns);
+        let wanted = Wanted::new(&self.columns);
         let blocks = LineBlocks::new(file.open(self.bytes).map_err(failed)?);
         blocks.par_bridge().try_for_each(|block| {
             let mut had = vec![false; self.columns.len()];
             let Block { rows, malformed } =
-                wanted.read(&block.map_err(failed)?, self.columns, &mut had);
+                wanted.read(&block.map_err(failed)?, &self.columns, &mut had);
             self.add_had(&had);
             self.rows(place, file, &rows, malformed)?;
             watch();
@@ -391,28 +575,28 @@ impl Task<'_> {
             ),
         })
     }
+}
 
-    /// Refuses a path that the project names and no line has had, where there were lines.
-    fn check_paths(&self, files: &[LogFile]) -> Result<()> {
-        let had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
-        let lacks = |column: &&String| {
-            let place = self.columns.iter().position(|known| known == *column);
-            place.is_some_and(|place| !had[place])
-        };
-        let Some(missing) = self.source.named.iter().find(lacks) else { return Ok(()) };
-        let there = first_paths(files, self.source.format);
-        if there.is_empty() {
-            return Ok(());
-        }
-        let there: Vec<&str> = there.iter().map(String::as_str).collect();
-        Err(Error::BadOptions(format!(
-            "{}: no line has {missing:?}{}, which it names; lines have {}. Correct the name, or leave it out \
-             until lines have it. {QUOTES}",
-            self.source.name,
-            did_you_mean(missing, &there),
-            listed(&there)
-        )))
+/// Refuses a path that the project names and no line has had, where there were lines.
+fn check_paths(source: &Source, files: &[LogFile], had: &[bool]) -> Result<()> {
+    let columns = source.mapping.columns();
+    let lacks = |column: &&String| {
+        let place = columns.iter().position(|known| known == *column);
+        place.is_some_and(|place| !had.get(place).copied().unwrap_or(false))
+    };
+    let Some(missing) = source.named.iter().find(lacks) else { return Ok(()) };
+    let there = first_paths(files, source.format);
+    if there.is_empty() {
+        return Ok(());
     }
+    let there: Vec<&str> = there.iter().map(String::as_str).collect();
+    Err(Error::BadOptions(format!(
+        "{}: no line has {missing:?}{}, which it names; lines have {}. Correct the name, or leave it out \
+         until lines have it. {QUOTES}",
+        source.name,
+        did_you_mean(missing, &there),
+        listed(&there)
+    )))
 }
 
 /// How names that are none are mistaken for columns.

@@ -21,7 +21,7 @@ use crate::ingest::source::without_secrets;
 
 /// Object stores by URL; the connections are made when the first is asked for.
 #[derive(Debug)]
-pub(super) struct Stores {
+pub(crate) struct Stores {
     runtime: OnceLock<Arc<Runtime>>,
     options: Vec<(String, String)>,
 }
@@ -45,35 +45,9 @@ impl Stores {
     ///
     /// # Errors
     /// When the URL is none, or the store cannot be reached.
-    pub fn files(&self, given: &str) -> Result<Vec<LogFile>> {
-        let bad = |reason: String| {
-            Error::BadOptions(format!(
-                "{}: {reason}; expected a URL as s3://bucket/events/*.parquet, gs://..., az://... or \
-                 https://..., and credentials in the environment, as AWS_ACCESS_KEY_ID",
-                without_secrets(given)
-            ))
-        };
-        let url = Url::parse(given).map_err(|e| bad(e.to_string()))?;
-        if url.scheme() == "file" {
-            return Err(bad("found file://, expected the plain path".to_owned()));
-        }
-        // They would be told with every place in the log; a signature would not be sent either.
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad("found a user or password in the URL".to_owned()));
-        }
-        if url.query().is_some() {
-            return Err(bad(
-                "found a ? and more after the path, which is not read (globs of stores \
-                            have * and [...])"
-                    .to_owned(),
-            ));
-        }
-        let plain = [("allow_http".to_owned(), "true".to_owned())];
-        let plain = plain.into_iter().filter(|_| url.scheme() == "http");
-        let options = self.options.iter().cloned().chain(plain);
-        let (store, path) = parse_url_opts(&url, options).map_err(|e| bad(e.to_string()))?;
-        let store: Arc<dyn ObjectStore> = Arc::from(store);
-        let runtime = self.runtime().map_err(|e| bad(e.to_string()))?;
+    pub(super) fn files(&self, given: &str) -> Result<Vec<LogFile>> {
+        let bad = |reason: String| unusable(given, &reason);
+        let (store, path, runtime) = self.place(given)?;
         let text = percent(path.as_ref());
         let objects = match text.contains(['*', '?', '[']) {
             false => runtime.block_on(whole(&*store, &path)),
@@ -106,6 +80,35 @@ impl Stores {
         Ok(objects.into_iter().map(file).collect())
     }
 
+    /// The store that a URL is of, the path in it, and what drives it.
+    ///
+    /// # Errors
+    /// When the URL is none, or is of no store that is known.
+    pub fn place(&self, given: &str) -> Result<(Arc<dyn ObjectStore>, Path, Arc<Runtime>)> {
+        let bad = |reason: String| unusable(given, &reason);
+        let url = Url::parse(given).map_err(|e| bad(e.to_string()))?;
+        if url.scheme() == "file" {
+            return Err(bad("found file://, expected the plain path".to_owned()));
+        }
+        // They would be told with every place in the log; a signature would not be sent either.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(bad("found a user or password in the URL".to_owned()));
+        }
+        if url.query().is_some() {
+            return Err(bad(
+                "found a ? and more after the path, which is not read (globs of stores \
+                            have * and [...])"
+                    .to_owned(),
+            ));
+        }
+        let plain = [("allow_http".to_owned(), "true".to_owned())];
+        let plain = plain.into_iter().filter(|_| url.scheme() == "http");
+        let options = self.options.iter().cloned().chain(plain);
+        let (store, path) = parse_url_opts(&url, options).map_err(|e| bad(e.to_string()))?;
+        let runtime = self.runtime().map_err(|e| bad(e.to_string()))?;
+        Ok((Arc::from(store), path, runtime))
+    }
+
     fn runtime(&self) -> io::Result<Arc<Runtime>> {
         if let Some(runtime) = self.runtime.get() {
             return Ok(Arc::clone(runtime));
@@ -114,6 +117,19 @@ impl Stores {
         let runtime = Arc::new(builder.worker_threads(2).enable_all().build()?);
         Ok(Arc::clone(self.runtime.get_or_init(|| runtime)))
     }
+}
+
+/// Options of object stores: they take their credentials from the environment, as their own tools do.
+pub fn stores() -> Vec<(String, String)> {
+    std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
+}
+
+fn unusable(given: &str, reason: &str) -> Error {
+    Error::BadOptions(format!(
+        "{}: {reason}; expected a URL as s3://bucket/events/*.parquet, gs://..., az://... or \
+         https://..., and credentials in the environment, as AWS_ACCESS_KEY_ID",
+        without_secrets(given)
+    ))
 }
 
 /// A path with the characters of globs, which URLs have encoded.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rekindle_models::behaviour::DAY_MS;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a line, or something in it, is not as it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// It is no record: too few or too many fields, no JSON, no UTF-8.
@@ -34,7 +34,7 @@ pub enum Fault {
 }
 
 /// Lines of one sort.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Faults {
     /// How many.
     pub lines: u64,
@@ -45,7 +45,7 @@ pub struct Faults {
 }
 
 /// What became of some lines.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Lines read, without headers and blank ones.
     pub lines: u64,
@@ -64,6 +64,31 @@ pub struct Tally {
     /// Events of each day since 1970 UTC.
     #[serde(skip)]
     pub(super) days: BTreeMap<i64, u64>,
+}
+
+/// A tally on its way to whoever adds it up, with what reports do not show.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentTally {
+    shown: Tally,
+    places: Vec<Vec<(usize, u64)>>,
+    days: BTreeMap<i64, u64>,
+}
+
+impl From<Tally> for SentTally {
+    fn from(shown: Tally) -> SentTally {
+        let places = shown.faults.values().map(|faults| faults.places.clone()).collect();
+        SentTally { places, days: shown.days.clone(), shown }
+    }
+}
+
+impl From<SentTally> for Tally {
+    fn from(sent: SentTally) -> Tally {
+        let mut tally = Tally { days: sent.days, ..sent.shown };
+        for (faults, places) in tally.faults.values_mut().zip(sent.places) {
+            faults.places = places;
+        }
+        tally
+    }
 }
 
 /// Examples that are shown of each sort.
@@ -185,6 +210,17 @@ impl fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tally_that_was_sent_adds_up_as_before() {
+        let mut tally = Tally::default();
+        tally.times(&[5, 86_400_000 * 3]);
+        tally.count(Fault::BadTime, (1, 7), || "here".to_owned());
+        tally.count(Fault::NoKind, (0, 2), || "there".to_owned());
+        let json = serde_json::to_string(&SentTally::from(tally.clone())).unwrap();
+        let sent: SentTally = serde_json::from_str(&json).unwrap();
+        assert_eq!(Tally::from(sent), tally);
+    }
 
     #[test]
     fn examples_are_the_first_lines_whatever_order_they_came_in() {

@@ -21,7 +21,6 @@ use crate::commands::demo::campaigns::{Basis, ROUNDS};
 use crate::commands::keeping::{Held, now_micros};
 use crate::commands::log::{LogArgs, gather, log_end, settled};
 use crate::commands::value::dates;
-use crate::commands::why::stored;
 use crate::commands::{Found, Talk, load_model};
 use crate::customers::{Customers, bound};
 use crate::ingest::Room;
@@ -29,6 +28,7 @@ use crate::newest::Newest;
 use crate::project::Project;
 use crate::snapshot::{CUSTOMER, CUTOFF};
 use crate::value::{Accounts, Dates, Valued};
+use crate::why::stored;
 
 /// Events of a customer.
 const EVENTS: usize = 50;

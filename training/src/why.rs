@@ -3,17 +3,20 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use rekindle_models::artifact::Manifest;
 use rekindle_models::frame::{Binding, Frame, Rows};
 use rekindle_models::language::Language;
 use rekindle_models::reasons::{Cause, Reason, Reasons};
 use rekindle_models::scorer::Scorer;
 use rekindle_store::StoredReason;
 
+use crate::error::{Error, Result};
+
 /// Rows whose contributions are found together.
 const TOGETHER: usize = 8_192;
 
 /// What moved the scores of all rows of a table.
-pub(super) struct Why<'a> {
+pub struct Why<'a> {
     reasons: Reasons,
     causes: Vec<Vec<Cause>>,
     binding: &'a Binding,
@@ -21,6 +24,21 @@ pub(super) struct Why<'a> {
 }
 
 impl<'a> Why<'a> {
+    /// The same of a model whose reasons are not prepared yet.
+    ///
+    /// # Errors
+    /// When the model is of a kind that tells none.
+    pub fn of(
+        manifest: &Manifest,
+        scorer: &Scorer,
+        table: (&'a Binding, &'a Frame),
+        most: usize,
+    ) -> Result<Why<'a>> {
+        let reasons = Reasons::new(manifest, scorer);
+        let reasons = reasons.map_err(|why| Error::BadOptions(format!("--reasons: {why}")))?;
+        Ok(Why::find(reasons, scorer, table, most))
+    }
+
     /// Finds at most `most` causes of each row. `reasons` were prepared of the scorer.
     pub fn find(
         reasons: Reasons,
@@ -58,7 +76,7 @@ impl<'a> Why<'a> {
 }
 
 /// Causes of a row in all languages.
-pub(super) fn stored(reasons: &Reasons, row: &[f64], causes: &[Cause]) -> Vec<StoredReason> {
+pub(crate) fn stored(reasons: &Reasons, row: &[f64], causes: &[Cause]) -> Vec<StoredReason> {
     let told = |language| reasons.told(row, causes, language).into_iter();
     let both = told(Language::English).zip(told(Language::Chinese));
     let reason = |(english, chinese): (Reason<'_>, Reason<'_>)| StoredReason {

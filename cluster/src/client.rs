@@ -1,0 +1,190 @@
+//! Who gives a job to the scheduler, and waits for its end.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ballista_core::serde::BallistaLogicalExtensionCodec;
+use ballista_core::serde::protobuf::execute_query_params::Query;
+use ballista_core::serde::protobuf::execute_query_result::Result as Answer;
+use ballista_core::serde::protobuf::job_status::Status;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{
+    CancelJobParams, ExecuteQueryParams, GetJobStatusParams, KeyValuePair,
+};
+use ballista_core::version::insert_version_header;
+use datafusion_proto::logical_plan::AsLogicalPlan;
+use datafusion_proto::protobuf::LogicalPlanNode;
+use rekindle_training::distributed::{Connect, Engine, Job};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::plans::{partitions, plan};
+
+/// Between two looks at a job.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// For how long a scheduler that does not answer is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Largest message: a plan says of each task where it is.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Ballista clusters.
+#[derive(Debug, Clone, Copy)]
+pub struct Ballista;
+
+/// One of them.
+struct Cluster {
+    url: String,
+    runtime: Runtime,
+    client: SchedulerGrpcClient<Channel>,
+}
+
+impl Connect for Ballista {
+    fn connect(&self, url: &str) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(Cluster::connect(url)?))
+    }
+}
+
+impl Cluster {
+    fn connect(url: &str) -> Result<Cluster> {
+        let expected = || {
+            format!(
+                "--cluster {url}: expected the address of a rekindle-scheduler, as http://scheduler:50050"
+            )
+        };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let endpoint = Endpoint::from_shared(url.to_owned()).with_context(expected)?;
+        let endpoint = endpoint.connect_timeout(Duration::from_secs(10)).tcp_nodelay(true);
+        let channel = runtime.block_on(endpoint.connect()).with_context(expected)?;
+        let client = SchedulerGrpcClient::new(channel)
+            .max_decoding_message_size(MOST_BYTES)
+            .max_encoding_message_size(MOST_BYTES);
+        Ok(Cluster { url: url.to_owned(), runtime, client })
+    }
+
+    /// Gives a job to the scheduler and tells its id.
+    fn submit(&self, job: &Job) -> Result<String> {
+        let plan = plan(job).context("failed to plan the job")?;
+        let node = LogicalPlanNode::try_from_logical_plan(
+            &plan,
+            &BallistaLogicalExtensionCodec::default(),
+        );
+        let mut bytes = Vec::new();
+        node.and_then(|node| node.try_encode(&mut bytes))
+            .context("failed to write the plan of the job")?;
+        let setting =
+            |(key, value): (&str, String)| KeyValuePair { key: key.to_owned(), value: Some(value) };
+        let settings = [
+            ("ballista.job.name", job.name.clone()),
+            // Rows are few and large: how many there are says nothing of how much work they are.
+            ("ballista.planner.adaptive.enabled", "false".to_owned()),
+            ("ballista.scheduler.max_partitions_per_task", "1".to_owned()),
+            ("datafusion.execution.target_partitions", partitions(job).to_string()),
+            ("datafusion.execution.batch_size", "8".to_owned()),
+        ];
+        let mut session = [0; 16];
+        getrandom::fill(&mut session).context("failed to draw the name of a session")?;
+        let mut request = tonic::Request::new(ExecuteQueryParams {
+            session_id: session.iter().map(|byte| format!("{byte:02x}")).collect(),
+            operation_id: String::new(),
+            settings: settings.map(setting).to_vec(),
+            query: Some(Query::LogicalPlan(bytes)),
+        });
+        insert_version_header(request.metadata_mut());
+        let answer = self.runtime.block_on(self.client.clone().execute_query(request));
+        let answer =
+            answer.map_err(|e| anyhow::anyhow!("{} refuses the job: {}", self.url, e.message()))?;
+        match answer.into_inner().result {
+            Some(Answer::Success(accepted)) => Ok(accepted.job_id),
+            Some(Answer::Failure(failure)) => {
+                bail!(
+                    "{} cannot run the job: {failure:?}; run one version of rekindle everywhere",
+                    self.url
+                )
+            }
+            None => bail!("{} answers nothing to a job", self.url),
+        }
+    }
+
+    /// How a job is; `None` where the scheduler does not know it.
+    fn status(&self, id: &str) -> Result<Option<Status>, tonic::Status> {
+        let asked = GetJobStatusParams { job_id: id.to_owned() };
+        let answer = self.runtime.block_on(self.client.clone().get_job_status(asked))?;
+        Ok(answer.into_inner().status.and_then(|status| status.status))
+    }
+
+    fn cancel(&self, id: &str) -> Result<()> {
+        let asked = CancelJobParams { job_id: id.to_owned() };
+        let answer = self.runtime.block_on(self.client.clone().cancel_job(asked));
+        answer
+            .map(|_| ())
+            .map_err(|e| anyhow::anyhow!("{} does not end job {id}: {}", self.url, e.message()))
+    }
+
+    /// Waits a little; whether the user has ended the job meanwhile.
+    fn wait(&self, ended: &mut [Signal; 2]) -> bool {
+        let [interrupt, terminate] = ended;
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+                _ = interrupt.recv() => true,
+                _ = terminate.recv() => true,
+            }
+        })
+    }
+}
+
+impl Engine for Cluster {
+    fn run(&self, job: &Job, watch: &mut dyn FnMut(&str)) -> Result<()> {
+        let mut ended = {
+            let _within = self.runtime.enter();
+            let of = |kind| signal(kind).context("failed to listen for Ctrl-C");
+            [of(SignalKind::interrupt())?, of(SignalKind::terminate())?]
+        };
+        let id = self.submit(job)?;
+        let mut silent = Duration::ZERO;
+        loop {
+            if self.wait(&mut ended) {
+                self.cancel(&id)?;
+                bail!(
+                    "job {id} was ended; what is done is kept: the same command goes on from there"
+                );
+            }
+            watch(&id);
+            match self.status(&id) {
+                Ok(Some(Status::Successful(_))) => return Ok(()),
+                Ok(Some(Status::Failed(failed))) => {
+                    bail!("job {id} failed: {}", reason(&failed.error))
+                }
+                Ok(Some(Status::Queued(_) | Status::Running(_))) => silent = Duration::ZERO,
+                Ok(None) => bail!(
+                    "the scheduler at {} does not know job {id} any more: it was started anew meanwhile, and its jobs are \
+                     lost; what is done is kept: the same command goes on from there",
+                    self.url
+                ),
+                Err(error) => {
+                    silent += LOOK_EVERY;
+                    if silent >= PATIENCE {
+                        bail!(
+                            "the scheduler at {} does not answer any more ({}); what is done is kept: once it is there \
+                             again, the same command goes on from there",
+                            self.url,
+                            error.message()
+                        );
+                    }
+                    // A channel connects anew by itself; it is asked less often meanwhile.
+                    silent += LOOK_EVERY * 4;
+                    std::thread::sleep(LOOK_EVERY * 4);
+                }
+            }
+        }
+    }
+}
+
+/// What went wrong, without the layers it came through.
+fn reason(error: &str) -> &str {
+    let after = |mark| error.rfind(mark).map(|place| error[place..].trim_start_matches(mark));
+    let inner = after("Execution error: ").unwrap_or(error);
+    inner.trim_end_matches(['"', ')', '\\'])
+}

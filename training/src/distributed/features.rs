@@ -1,0 +1,424 @@
+//! Snapshots of logs, part by part: events are read piece by piece and gathered by part, the features are chosen once all
+//! are known, and each part's snapshots are built by [`build::write_panel`] as those of a log of its own.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rekindle_models::behaviour::FeatureSpec;
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Function, Job, Parts, json, part_name, shared};
+use crate::build::{self, GatheredLog, Written};
+use crate::error::{Error, Result};
+use crate::ingest::{
+    Account, EventBatch, Found, Gathering, Ids, LogNames, PARTITIONS, Piece, ReadReport,
+    ReadingOptions, Sink, Source, Trait, read_piece, stores,
+};
+use crate::panel::{Cutoffs, Panel};
+use crate::project::Project;
+use crate::snapshot::{About, Snapshots};
+use crate::support::{Support, sample_step};
+
+const READ: &str = "read";
+const EVENTS: &str = "events";
+const GATHERED: &str = "gathered";
+const BUILT: &str = "built";
+
+/// Bytes of a log that are read by one call.
+const PIECE_BYTES: u64 = 64 << 20;
+/// Bytes of a log that become a part, where nobody says how many parts there are to be.
+const PART_BYTES: u64 = 16 << 20;
+
+/// About how many bytes an event has in a log, as it is stored.
+const EVENT_BYTES: u64 = 12;
+
+/// What all who read and gather a log are told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GatherWork {
+    project: String,
+    folder: PathBuf,
+    output: String,
+    parts: usize,
+    memory: u64,
+    before: i64,
+    step: usize,
+    /// Parts that are gathered already.
+    done: BTreeSet<u32>,
+}
+
+/// What all who build snapshots are told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BuildWork {
+    project: String,
+    output: String,
+    memory: u64,
+    about: About,
+    cutoffs: Vec<i64>,
+}
+
+/// What was gathered of a part.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct GatheredPart {
+    customers: u64,
+    events: u64,
+    bytes: u64,
+    support: Support,
+}
+
+/// A log that is gathered on many machines.
+#[derive(Debug)]
+pub struct Logs<'a> {
+    project: &'a Project,
+    sources: Vec<Source>,
+    found: Found,
+    pieces: Vec<Piece>,
+    parts: &'a Parts,
+    asked: GatherWork,
+}
+
+/// A log, once it is gathered.
+#[derive(Debug)]
+pub struct GatheredLogs {
+    /// What became of its lines.
+    pub report: ReadReport,
+    /// Customers with events or lines.
+    pub customers: u64,
+    /// Events, duplicates included.
+    pub events: u64,
+    /// Bytes that were sent from those who read to those who gather, before they were compressed.
+    pub sent_bytes: u64,
+    support: Support,
+}
+
+impl<'a> Logs<'a> {
+    /// Finds the log and divides it. `text` is the project's file, `folder` where its relative paths begin, `number` how
+    /// many parts there are to be; `before` is [`Support::count`]'s, in milliseconds; `memory` is for each call, in bytes.
+    ///
+    /// # Errors
+    /// When the log is not there, or the project asks for what is not told part by part.
+    pub fn find(
+        (text, project, folder): (String, &'a Project, PathBuf),
+        (parts, number): (&'a Parts, Option<usize>),
+        before: i64,
+        memory: u64,
+    ) -> Result<Logs<'a>> {
+        check(project)?;
+        let sources = project.checked_sources()?;
+        let found = Found::of(&sources, &options(project, &folder)?)?;
+        let pieces = found.pieces(&sources, PIECE_BYTES)?;
+        let number = match number {
+            Some(number) if number.is_power_of_two() && number <= PARTITIONS => number,
+            Some(number) => {
+                return Err(Error::BadOptions(format!(
+                    "--parts {number}: expected 1, 2, 4 and so on up to {PARTITIONS}"
+                )));
+            }
+            None => {
+                let parts = found.bytes().div_ceil(PART_BYTES).max(1) as usize;
+                parts.next_power_of_two().min(PARTITIONS)
+            }
+        };
+        let output = parts.address().to_owned();
+        let asked = GatherWork {
+            project: text,
+            folder,
+            output,
+            parts: number,
+            memory,
+            before,
+            // A guess: what is right is known once the log is read.
+            step: sample_step(found.bytes() / EVENT_BYTES),
+            done: BTreeSet::new(),
+        };
+        Ok(Logs { project, sources, found, pieces, parts, asked })
+    }
+
+    /// Reads the log and gathers its events by part.
+    ///
+    /// # Errors
+    /// When the engine fails, or the log is not as it should be.
+    pub fn gather(
+        &mut self,
+        engine: &dyn Engine,
+        watch: &mut dyn FnMut(&str, usize, usize),
+    ) -> anyhow::Result<GatheredLogs> {
+        self.parts.begin(&json(&(&self.asked, &self.pieces)))?;
+        let mut gathered = self.gathered(engine, watch)?;
+        let step = sample_step(gathered.events);
+        if step != self.asked.step {
+            self.asked.step = step;
+            self.parts.forget(GATHERED)?;
+            gathered = self.gathered(engine, watch)?;
+        }
+        Ok(gathered)
+    }
+
+    fn gathered(
+        &mut self,
+        engine: &dyn Engine,
+        watch: &mut dyn FnMut(&str, usize, usize),
+    ) -> anyhow::Result<GatheredLogs> {
+        let parts = self.parts;
+        let complete = "complete".to_owned();
+        let mut done = parts.done(GATHERED)?;
+        if !done.contains(&complete) {
+            self.asked.done = done.iter().filter_map(|name| name.parse().ok()).collect();
+            let tasks = self.pieces.iter().enumerate();
+            let job = Job {
+                name: "rekindle features: reading".to_owned(),
+                function: Function::Gather,
+                shared: shared(&self.asked),
+                tasks: tasks.map(|(number, piece)| json(&(number, piece))).collect(),
+            };
+            let pieces = self.pieces.len();
+            engine.run(&job, &mut |id| {
+                let read = parts.done(READ).map_or(0, |names| names.len());
+                watch(id, read, pieces);
+            })?;
+            parts.keep(GATHERED, &complete, &())?;
+            done = parts.done(GATHERED)?;
+        }
+        let accounts = parts.found::<Account>(READ)?;
+        let of = |name: &str| {
+            name.parse().ok().and_then(|n: usize| self.pieces.get(n)).map(|p| p.source)
+        };
+        let accounts = accounts.into_iter().filter_map(|(name, a)| Some((of(&name)?, a))).collect();
+        let report = self.found.settle(&self.sources, accounts, self.project.log.max_bad_lines)?;
+        let mut all = GatheredLogs {
+            report,
+            customers: 0,
+            events: 0,
+            sent_bytes: 0,
+            support: Support::default(),
+        };
+        for name in done.iter().filter(|name| **name != complete) {
+            let bytes = parts.kept_bytes(GATHERED, name)?;
+            let part: GatheredPart = serde_json::from_slice(&bytes)?;
+            all.customers += part.customers;
+            all.events += part.events;
+            all.sent_bytes += part.bytes;
+            all.support = all.support.plus(part.support);
+        }
+        Ok(all)
+    }
+
+    /// The features that a gathered log has support for.
+    ///
+    /// # Errors
+    /// When a feature cannot be, or names what the log does not have.
+    pub fn feature_spec(&self, gathered: &GatheredLogs) -> Result<FeatureSpec> {
+        gathered.support.feature_spec(self.project, &[])
+    }
+
+    /// Builds the snapshots of all parts that have none yet.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn build(
+        &self,
+        engine: &dyn Engine,
+        (about, cutoffs): (&About, &[i64]),
+        watch: &mut dyn FnMut(&str, usize, usize),
+    ) -> anyhow::Result<Written> {
+        let parts = self.parts;
+        let built: BTreeSet<String> = parts.done(BUILT)?.into_iter().collect();
+        let all = parts.done(EVENTS)?;
+        let asked = BuildWork {
+            project: self.asked.project.clone(),
+            output: self.asked.output.clone(),
+            memory: self.asked.memory,
+            about: about.clone(),
+            cutoffs: cutoffs.to_vec(),
+        };
+        let todo = all.iter().filter(|name| !built.contains(*name));
+        let tasks: Vec<String> = todo.map(|name| json(&name)).collect();
+        if !tasks.is_empty() {
+            let job = Job {
+                name: "rekindle features: building".to_owned(),
+                function: Function::Build,
+                shared: shared(&asked),
+                tasks,
+            };
+            engine.run(&job, &mut |id| {
+                let done = parts.done(BUILT).map_or(0, |names| names.len());
+                watch(id, done, all.len());
+            })?;
+        }
+        let mut written = Written::new(&asked.panel()?);
+        for (_, part) in parts.found::<Written>(BUILT)? {
+            written.add(part);
+        }
+        Ok(written)
+    }
+
+    /// Says that all parts are there.
+    ///
+    /// # Errors
+    /// When the folder does not take it.
+    pub fn finish<T: Serialize>(&self, summary: &T) -> Result<()> {
+        self.parts.finish(summary)
+    }
+}
+
+/// What is not told part by part.
+fn check(project: &Project) -> Result<()> {
+    let refused = |found: &str| {
+        Err(Error::BadOptions(format!(
+            "{found} with --cluster: expected a project without; attributes and labels are told on one machine so far: run \
+             it without --cluster"
+        )))
+    };
+    if project.labels.is_some() {
+        return refused("[labels]");
+    }
+    if !project.attributes.is_empty() {
+        return refused("[[attributes]]");
+    }
+    if project.sources.iter().any(|source| source.preset.is_some()) {
+        return refused("preset = \"segment\", whose lines tell attributes,");
+    }
+    Ok(())
+}
+
+fn options<'a>(project: &Project, folder: &'a std::path::Path) -> Result<ReadingOptions<'a>> {
+    Ok(ReadingOptions {
+        folder,
+        store_options: stores(),
+        end: project.log_end()?,
+        max_bad_lines: project.log.max_bad_lines,
+        want_lines: false,
+    })
+}
+
+impl GatherWork {
+    fn project(&self) -> Result<Project> {
+        Project::parse(&self.project, "the project")
+    }
+
+    fn part_of(&self, partition: usize) -> u32 {
+        (partition * self.parts / PARTITIONS) as u32
+    }
+
+    pub(super) fn read(&self, (number, piece): &(usize, Piece)) -> Result<Vec<(u32, Vec<u8>)>> {
+        let project = self.project()?;
+        let sources = project.checked_sources()?;
+        let names = LogNames::default();
+        let spill = std::env::temp_dir();
+        let events = Gathering::new(self.memory, &spill, project.measures().len())?;
+        let sink = Sent { events };
+        let options = options(&project, &self.folder)?;
+        let account = read_piece(&sources, piece, &options, &names, &sink)?;
+        let packets = sink.events.finish()?.packets(&names)?.into_iter();
+        let packets = packets.map(|(partition, bytes)| (self.part_of(partition), bytes));
+        let wanted = packets.filter(|(part, _)| !self.done.contains(part)).collect();
+        Parts::at(&self.output)?.keep(READ, &format!("{number:07}"), &account)?;
+        Ok(wanted)
+    }
+
+    pub(super) fn gather(&self, part: u32, packets: &[&[u8]]) -> Result<()> {
+        let project = self.project()?;
+        let log = self.log(&project, packets)?;
+        let support = Support::count(&log, &project, self.before, self.step)?;
+        let parts = Parts::at(&self.output)?;
+        let lengths: Vec<[u8; 8]> =
+            packets.iter().map(|p| (p.len() as u64).to_le_bytes()).collect();
+        let bytes: Vec<&[u8]> = lengths
+            .iter()
+            .zip(packets)
+            .flat_map(|(length, packet)| [&length[..], packet])
+            .collect();
+        let name = format!("{part:05}");
+        parts.keep_bytes(EVENTS, &name, &bytes)?;
+        let found = GatheredPart {
+            customers: log.events.customers(),
+            events: log.events.events(),
+            bytes: packets.iter().map(|packet| packet.len() as u64).sum(),
+            support,
+        };
+        parts.keep(GATHERED, &name, &found)
+    }
+
+    fn log(&self, project: &Project, packets: &[&[u8]]) -> Result<GatheredLog> {
+        gathered_log(project, self.memory, packets)
+    }
+}
+
+fn gathered_log(project: &Project, memory: u64, packets: &[&[u8]]) -> Result<GatheredLog> {
+    let names = LogNames::default();
+    let gathering = Gathering::new(memory, &std::env::temp_dir(), project.measures().len())?;
+    packets.iter().try_for_each(|packet| gathering.add_packet(packet, &names))?;
+    let duplicates = project.log.duplicates;
+    Ok(GatheredLog { events: gathering.finish()?, names, attributes: Arc::default(), duplicates })
+}
+
+impl BuildWork {
+    fn panel(&self) -> Result<Panel> {
+        let project = Project::parse(&self.project, "the project")?;
+        let cutoffs = Cutoffs::Common(self.cutoffs.clone());
+        Panel::new(&self.about.features, &project.questions()?, None, cutoffs)
+    }
+
+    pub(super) fn build(&self, name: String) -> Result<()> {
+        let spec = &self.about.features;
+        if spec.fingerprint() != self.about.fingerprint {
+            return Err(Error::BadOptions(format!(
+                "the features have the fingerprint {} here, and {} where the job comes from: expected one version of \
+                 rekindle everywhere",
+                spec.fingerprint(),
+                self.about.fingerprint
+            )));
+        }
+        let project = Project::parse(&self.project, "the project")?;
+        let parts = Parts::at(&self.output)?;
+        let bytes = parts.kept_bytes(EVENTS, &name)?;
+        let log = gathered_log(&project, self.memory, &packets(&bytes)?)?;
+        drop(bytes);
+        let panel = self.panel()?;
+        let part = name.parse().map_err(|_| Error::BadOptions(format!("{name:?} is no part")))?;
+        let mut written = Written::new(&panel);
+        parts.depot().put(&part_name(part), |to: &mut (dyn Write + Send)| {
+            let file = Snapshots::parquet(to, &self.about);
+            let file = file.map_err(|e| Error::BadOptions(e.to_string()))?;
+            written.add(build::write_panel(&log, spec, &panel, file, &|_| ())?);
+            Ok(())
+        })?;
+        parts.keep(BUILT, &name, &written)
+    }
+}
+
+/// The packets of a part, as they were kept one after the other.
+fn packets(mut bytes: &[u8]) -> Result<Vec<&[u8]>> {
+    let mut packets = Vec::new();
+    while !bytes.is_empty() {
+        let packet = bytes.split_first_chunk().and_then(|(length, rest)| {
+            rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+        });
+        let cut =
+            || Error::BadOptions("the events of a part are cut off; run the job again".to_owned());
+        let (packet, rest) = packet.ok_or_else(cut)?;
+        packets.push(packet);
+        bytes = rest;
+    }
+    Ok(packets)
+}
+
+/// Where the lines of a piece go.
+struct Sent {
+    events: Gathering,
+}
+
+impl Sink for Sent {
+    fn events(&self, events: EventBatch) -> Result<()> {
+        self.events.add(events)
+    }
+
+    fn lines(&self, _customers: &Ids, _times: &[i64]) -> Result<()> {
+        Ok(())
+    }
+
+    fn traits(&self, _told: Vec<Trait>) -> Result<()> {
+        Err(Error::BadOptions("lines that tell attributes are read on one machine only".to_owned()))
+    }
+}

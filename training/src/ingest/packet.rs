@@ -1,0 +1,157 @@
+//! The events of a partition as bytes, to be gathered elsewhere: a customer's events stand together, names are told by
+//! a dictionary of the packet's own. Knows no files and no network.
+
+use rekindle_models::behaviour::{Events, NONE};
+
+use crate::error::{Error, Result};
+use crate::ingest::{Ids, LogNames, Names};
+
+/// What a packet begins with; another version begins otherwise.
+const MARK: &[u8; 4] = b"RKP1";
+
+/// Events of one partition, grouped by customer.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Packet {
+    pub partition: usize,
+    /// Customers that are numbers, then those that are texts.
+    pub numbers: Vec<i64>,
+    pub texts: String,
+    pub ends: Vec<u32>,
+    /// How many events each customer has, in that order.
+    pub counts: Vec<u32>,
+    /// Their events, one customer's after the other's.
+    pub events: Events,
+}
+
+impl Packet {
+    /// The customers of each sort.
+    pub fn ids(&self) -> [Ids; 2] {
+        let texts = Ids::Texts { text: self.texts.clone(), ends: self.ends.clone() };
+        [Ids::Numbers(self.numbers.clone()), texts]
+    }
+
+    /// The packet as bytes, whose codes are those of `names`.
+    pub fn bytes(&self, names: &LogNames) -> Vec<u8> {
+        let Events { times, kinds, channels, groups, products, received, measures } = &self.events;
+        let mut to = Vec::with_capacity(64 + self.events.len() * (10 + 8 * measures.len()));
+        to.extend(MARK);
+        to.extend((self.partition as u32).to_le_bytes());
+        column(&mut to, &self.numbers, i64::to_le_bytes);
+        column(&mut to, self.texts.as_bytes(), u8::to_le_bytes);
+        column(&mut to, &self.ends, u32::to_le_bytes);
+        column(&mut to, &self.counts, u32::to_le_bytes);
+        column(&mut to, times, i64::to_le_bytes);
+        coded(&mut to, kinds, &names.kinds);
+        coded(&mut to, channels, &names.channels);
+        coded(&mut to, groups, &names.groups);
+        column(&mut to, products, u64::to_le_bytes);
+        column(&mut to, received, i64::to_le_bytes);
+        to.extend((measures.len() as u32).to_le_bytes());
+        measures.iter().for_each(|measure| column(&mut to, measure, f64::to_le_bytes));
+        to
+    }
+
+    /// Reads a packet; names that `names` lacks are added to it.
+    ///
+    /// # Errors
+    /// When the bytes are no packet.
+    pub fn read(bytes: &[u8], names: &LogNames) -> Result<Packet> {
+        let mut from = Reader(bytes);
+        if from.take(MARK.len())? != MARK {
+            return Err(damaged("it begins as none does"));
+        }
+        let partition = from.length()?;
+        let numbers = from.column(i64::from_le_bytes)?;
+        let texts = String::from_utf8(from.column(u8::from_le_bytes)?);
+        let texts = texts.map_err(|_| damaged("customers that are no text"))?;
+        let ends = from.column(u32::from_le_bytes)?;
+        let counts = from.column(u32::from_le_bytes)?;
+        let events = Events {
+            times: from.column(i64::from_le_bytes)?,
+            kinds: from.coded(&names.kinds)?,
+            channels: from.coded(&names.channels)?,
+            groups: from.coded(&names.groups)?,
+            products: from.column(u64::from_le_bytes)?,
+            received: from.column(i64::from_le_bytes)?,
+            measures: {
+                let measures = from.length()?;
+                (0..measures).map(|_| from.column(f64::from_le_bytes)).collect::<Result<_>>()?
+            },
+        };
+        let told: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+        let customers = numbers.len() + ends.len();
+        if told != events.len() as u64 || customers != counts.len() || !from.0.is_empty() {
+            return Err(damaged("its parts do not fit together"));
+        }
+        Ok(Packet { partition, numbers, texts, ends, counts, events })
+    }
+}
+
+/// How many values there are, then their bytes.
+fn column<T: Copy, const N: usize>(to: &mut Vec<u8>, values: &[T], bytes: fn(T) -> [u8; N]) {
+    to.extend((values.len() as u32).to_le_bytes());
+    values.iter().for_each(|value| to.extend(bytes(*value)));
+}
+
+/// The names that occur, then their places for codes.
+fn coded(to: &mut Vec<u8>, codes: &[u16], names: &Names) {
+    let known = names.sorted();
+    let mut places = vec![NONE; known.len()];
+    let mut there = vec![false; known.len()];
+    for code in codes {
+        if let Some(there) = there.get_mut(usize::from(*code)) {
+            *there = true;
+        }
+    }
+    let met = || known.iter().filter(|(_, code)| there[usize::from(*code)]);
+    to.extend((met().count() as u32).to_le_bytes());
+    for (place, (name, code)) in (0..).zip(met()) {
+        places[usize::from(*code)] = place;
+        column(to, name.as_bytes(), u8::to_le_bytes);
+    }
+    let codes = codes.iter().map(|code| places.get(usize::from(*code)).copied().unwrap_or(NONE));
+    column(to, &codes.collect::<Vec<_>>(), u16::to_le_bytes);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, bytes: usize) -> Result<&'a [u8]> {
+        let (taken, rest) =
+            self.0.split_at_checked(bytes).ok_or_else(|| damaged("it is cut off"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn length(&mut self) -> Result<usize> {
+        let bytes = self.take(4)?.try_into().map_err(|_| damaged("it is cut off"))?;
+        Ok(u32::from_le_bytes(bytes) as usize)
+    }
+
+    fn column<T, const N: usize>(&mut self, value: fn([u8; N]) -> T) -> Result<Vec<T>> {
+        let length = self.length()?;
+        let bytes = self.take(length.checked_mul(N).ok_or_else(|| damaged("it is cut off"))?)?;
+        Ok(bytes.as_chunks().0.iter().map(|bytes| value(*bytes)).collect())
+    }
+
+    fn coded(&mut self, names: &Names) -> Result<Vec<u16>> {
+        let known = (0..self.length()?).map(|_| {
+            let name = String::from_utf8(self.column(u8::from_le_bytes)?);
+            names.code(&name.map_err(|_| damaged("names that are no text"))?)
+        });
+        let known = known.collect::<Result<Vec<u16>>>()?;
+        let mut codes = self.column(u16::from_le_bytes)?;
+        for code in codes.iter_mut().filter(|code| **code != NONE) {
+            let known = known.get(usize::from(*code));
+            *code = *known.ok_or_else(|| damaged("a name that it does not have"))?;
+        }
+        Ok(codes)
+    }
+}
+
+fn damaged(found: &str) -> Error {
+    Error::BadOptions(format!(
+        "events on their way are damaged: {found}; expected what this version packs: run the same version everywhere, and \
+         the job again"
+    ))
+}
