@@ -155,7 +155,10 @@ impl Engine for Cluster {
             match self.status(&id) {
                 Ok(Some(Status::Successful(_))) => return Ok(()),
                 Ok(Some(Status::Failed(failed))) => {
-                    bail!("job {id} failed: {}", reason(&failed.error))
+                    bail!(
+                        "job {id} failed: {}; what is done is kept: the same command goes on from there",
+                        reason(&failed.error)
+                    )
                 }
                 Ok(Some(Status::Queued(_) | Status::Running(_))) => silent = Duration::ZERO,
                 Ok(None) => bail!(
@@ -182,9 +185,35 @@ impl Engine for Cluster {
     }
 }
 
-/// What went wrong, without the layers it came through.
-fn reason(error: &str) -> &str {
-    let after = |mark| error.rfind(mark).map(|place| error[place..].trim_start_matches(mark));
-    let inner = after("Execution error: ").unwrap_or(error);
-    inner.trim_end_matches(['"', ')', '\\'])
+/// What went wrong, without the layers it came through: the text that a call failed with, else all of it.
+fn reason(error: &str) -> String {
+    const MARK: &str = "Execution(\"";
+    let Some(place) = error.rfind(MARK) else { return error.to_owned() };
+    let mut text = String::new();
+    let mut letters = error[place + MARK.len()..].chars();
+    // It is written as Rust writes texts.
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => break,
+            '\\' => match letters.next() {
+                Some('n') => text.push('\n'),
+                Some(escaped) => text.push(escaped),
+                None => break,
+            },
+            plain => text.push(plain),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_without_the_layers_it_came_through() {
+        let layers = r#"Job failed due to stage 2 failed: DataFusionError(Shared(Execution("a.csv: no column \"k\"\nx")))"#;
+        assert_eq!(reason(layers), "a.csv: no column \"k\"\nx");
+        assert_eq!(reason("all executors were lost"), "all executors were lost");
+    }
 }

@@ -2,7 +2,7 @@
 //! `rekindle_gather` keeps those of a part, and the others do a task each. A function is told what holds for the whole
 //! job by its first argument, and refuses what another version says there.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::builder::{LargeBinaryBuilder, UInt32Builder};
 use arrow_array::cast::AsArray;
@@ -44,6 +44,14 @@ pub fn of(function: Function) -> ScalarUDF {
         Some((name, function)) => ScalarUDF::from(Call::new(name, *function)),
         None => ScalarUDF::from(Read::new()),
     }
+}
+
+/// The name of this machine in messages.
+static MACHINE: OnceLock<String> = OnceLock::new();
+
+/// Names this machine, once: what goes wrong on it is told with its name.
+pub fn name_machine(name: &str) {
+    MACHINE.get_or_init(|| name.to_owned());
 }
 
 /// Runs what waits for disks and networks of its own, which is not allowed on a thread that waits for Ballista's.

@@ -175,9 +175,11 @@ impl Executor {
         std::fs::create_dir_all(&folder).with_context(failed)?;
         let grpc_port =
             self.bind.port().checked_add(1).context("--bind: expected a port below 65535")?;
+        let name = reached_by(self.name, self.bind)?;
+        functions::name_machine(&format!("{name}:{}", self.bind.port()));
         let config = ExecutorProcessConfig {
             bind_host: self.bind.ip().to_string(),
-            external_host: Some(reached_by(self.name, self.bind)?),
+            external_host: Some(name),
             port: self.bind.port(),
             grpc_port,
             scheduler_host,

@@ -222,7 +222,7 @@ fn written(
     failed: &dyn Fn(io::Error) -> Error,
 ) -> Result<u64> {
     let mut to = BufWriter::new(file.as_file());
-    write(&mut to)?;
+    write(&mut to).map_err(|e| failed(io::Error::other(e.to_string())))?;
     to.flush().map_err(failed)?;
     Ok(file.as_file().metadata().map_err(failed)?.len())
 }

@@ -91,7 +91,7 @@ impl Parts {
     pub(super) fn keep_bytes(&self, step: &str, name: &str, bytes: &[&[u8]]) -> Result<()> {
         self.depot.put(&format!("{WORK}/{step}/{name}"), |to| {
             let all = bytes.iter().try_for_each(|bytes| to.write_all(bytes));
-            all.map_err(|e| Error::BadOptions(format!("failed to keep events: {e}")))
+            all.map_err(|e| Error::BadOptions(e.to_string()))
         })?;
         Ok(())
     }
