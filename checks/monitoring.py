@@ -108,6 +108,8 @@ def wrong_settings():
     source = (ROOT / "src/settings.rs").read_text()
     variables = set(re.findall(r'env = "(REKINDLE_\w+)"', source))
     settings = {name.removeprefix("REKINDLE_").lower() for name in variables} - {"config"}
+    # Flags of the cluster's programs are no settings of the service.
+    variables |= set(re.findall(r'env = "(REKINDLE_\w+)"', (ROOT / "cluster/src/nodes.rs").read_text()))
     example = (ROOT / "examples/server.toml").read_text()
     # Lines that are commented out are settings as well, when they look like one.
     told = set(tomllib.loads(example)) | set(re.findall(r"^# (\w+) = ", example, re.MULTILINE))

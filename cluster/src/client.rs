@@ -1,6 +1,6 @@
 //! Who gives a job to the scheduler, and waits for its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use ballista_core::serde::BallistaLogicalExtensionCodec;
@@ -21,8 +21,11 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::plans::{partitions, plan};
 
-/// Between two looks at a job.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Between two looks at a job: at first, for it may be short, and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Between two times that whoever waits is told: for them, folders are listed.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// For how long a scheduler that does not answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest message: a plan says of each task where it is.
@@ -80,6 +83,8 @@ impl Cluster {
             // Rows are few and large: how many there are says nothing of how much work they are.
             ("ballista.planner.adaptive.enabled", "false".to_owned()),
             ("ballista.scheduler.max_partitions_per_task", "1".to_owned()),
+            // Packets are compressed by who makes them.
+            ("ballista.shuffle.compression.codec", "none".to_owned()),
             ("datafusion.execution.target_partitions", partitions(job).to_string()),
             ("datafusion.execution.batch_size", "8".to_owned()),
         ];
@@ -122,12 +127,12 @@ impl Cluster {
             .map_err(|e| anyhow::anyhow!("{} does not end job {id}: {}", self.url, e.message()))
     }
 
-    /// Waits a little; whether the user has ended the job meanwhile.
-    fn wait(&self, ended: &mut [Signal; 2]) -> bool {
+    /// Waits for so long; whether the user has ended the job meanwhile.
+    fn wait(&self, long: Duration, ended: &mut [Signal; 2]) -> bool {
         let [interrupt, terminate] = ended;
         self.runtime.block_on(async {
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => false,
+                () = tokio::time::sleep(long) => false,
                 _ = interrupt.recv() => true,
                 _ = terminate.recv() => true,
             }
@@ -143,15 +148,20 @@ impl Engine for Cluster {
             [of(SignalKind::interrupt())?, of(SignalKind::terminate())?]
         };
         let id = self.submit(job)?;
-        let mut silent = Duration::ZERO;
+        let (mut silent, mut long) = (Duration::ZERO, FIRST_LOOK);
+        let mut told = None::<Instant>;
         loop {
-            if self.wait(&mut ended) {
+            if self.wait(long, &mut ended) {
                 self.cancel(&id)?;
                 bail!(
                     "job {id} was ended; what is done is kept: the same command goes on from there"
                 );
             }
-            watch(&id);
+            long = (long * 2).min(LOOK_EVERY);
+            if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                watch(&id);
+                told = Some(Instant::now());
+            }
             match self.status(&id) {
                 Ok(Some(Status::Successful(_))) => return Ok(()),
                 Ok(Some(Status::Failed(failed))) => {
@@ -167,7 +177,7 @@ impl Engine for Cluster {
                     self.url
                 ),
                 Err(error) => {
-                    silent += LOOK_EVERY;
+                    silent += long;
                     if silent >= PATIENCE {
                         bail!(
                             "the scheduler at {} does not answer any more ({}); what is done is kept: once it is there \
@@ -176,9 +186,6 @@ impl Engine for Cluster {
                             error.message()
                         );
                     }
-                    // A channel connects anew by itself; it is asked less often meanwhile.
-                    silent += LOOK_EVERY * 4;
-                    std::thread::sleep(LOOK_EVERY * 4);
                 }
             }
         }

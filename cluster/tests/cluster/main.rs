@@ -175,7 +175,8 @@ fn what_cannot_be_done_is_refused_before_anything_runs() {
     let project = std::fs::read_to_string(here.join("rekindle.toml")).unwrap();
     std::fs::write(here.join("rekindle.toml"), project.replace("\"kind\"", "\"kinds\"")).unwrap();
     refused(&["features", "-o", "bad"], "it has no column \"kinds\" (did you mean \"kind\"?)");
-    let told = "[[attributes]]\npath = \"a.csv\"\ncustomer = \"customer_id\"\nalways_known = true\n";
+    let told =
+        "[[attributes]]\npath = \"a.csv\"\ncustomer = \"customer_id\"\nalways_known = true\n";
     std::fs::write(here.join("rekindle.toml"), project + told).unwrap();
     refused(&["features", "-o", "bad"], "[[attributes]] with --cluster");
 }

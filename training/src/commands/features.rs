@@ -136,9 +136,9 @@ impl FeaturesCommand {
         let written =
             logs.build(engine, (&about, &cutoffs), &mut |id, done, all| watched.see(id, done, all));
         drop(watched);
-        let written = written?;
+        let (customers, written) = written?;
         say(&written, (false, project.log.duplicates), talk);
-        let counts = (gathered.customers, gathered.events, 0);
+        let counts = (customers, gathered.events, 0);
         let summary = Summary::new(&gathered.report, counts, &spec, &written);
         logs.finish(&summary)?;
         self.tell(&summary)

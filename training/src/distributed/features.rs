@@ -61,10 +61,15 @@ pub struct BuildWork {
 /// What was gathered of a part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct GatheredPart {
-    customers: u64,
     events: u64,
-    bytes: u64,
     support: Support,
+}
+
+/// What was built of a part.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct BuiltPart {
+    customers: u64,
+    written: Written,
 }
 
 /// A log that is gathered on many machines.
@@ -83,12 +88,8 @@ pub struct Logs<'a> {
 pub struct GatheredLogs {
     /// What became of its lines.
     pub report: ReadReport,
-    /// Customers with events or lines.
-    pub customers: u64,
     /// Events, duplicates included.
     pub events: u64,
-    /// Bytes that were sent from those who read to those who gather, before they were compressed.
-    pub sent_bytes: u64,
     support: Support,
 }
 
@@ -186,19 +187,11 @@ impl<'a> Logs<'a> {
         };
         let accounts = accounts.into_iter().filter_map(|(name, a)| Some((of(&name)?, a))).collect();
         let report = self.found.settle(&self.sources, accounts, self.project.log.max_bad_lines)?;
-        let mut all = GatheredLogs {
-            report,
-            customers: 0,
-            events: 0,
-            sent_bytes: 0,
-            support: Support::default(),
-        };
+        let mut all = GatheredLogs { report, events: 0, support: Support::default() };
         for name in done.iter().filter(|name| **name != complete) {
             let bytes = parts.kept_bytes(GATHERED, name)?;
             let part: GatheredPart = serde_json::from_slice(&bytes)?;
-            all.customers += part.customers;
             all.events += part.events;
-            all.sent_bytes += part.bytes;
             all.support = all.support.plus(part.support);
         }
         Ok(all)
@@ -212,7 +205,7 @@ impl<'a> Logs<'a> {
         gathered.support.feature_spec(self.project, &[])
     }
 
-    /// Builds the snapshots of all parts that have none yet.
+    /// Builds the snapshots of all parts that have none yet; tells how many customers there are, too.
     ///
     /// # Errors
     /// When the engine fails.
@@ -221,7 +214,7 @@ impl<'a> Logs<'a> {
         engine: &dyn Engine,
         (about, cutoffs): (&About, &[i64]),
         watch: &mut dyn FnMut(&str, usize, usize),
-    ) -> anyhow::Result<Written> {
+    ) -> anyhow::Result<(u64, Written)> {
         let parts = self.parts;
         let built: BTreeSet<String> = parts.done(BUILT)?.into_iter().collect();
         let all = parts.done(EVENTS)?;
@@ -247,10 +240,12 @@ impl<'a> Logs<'a> {
             })?;
         }
         let mut written = Written::new(&asked.panel()?);
-        for (_, part) in parts.found::<Written>(BUILT)? {
-            written.add(part);
+        let mut customers = 0;
+        for (_, part) in parts.found::<BuiltPart>(BUILT)? {
+            customers += part.customers;
+            written.add(part.written);
         }
-        Ok(written)
+        Ok((customers, written))
     }
 
     /// Says that all parts are there.
@@ -319,7 +314,17 @@ impl GatherWork {
 
     pub(super) fn gather(&self, part: u32, packets: &[&[u8]]) -> Result<()> {
         let project = self.project()?;
-        let log = self.log(&project, packets)?;
+        // Events are looked at of a sample of the partitions; of the others it is known which names they have.
+        let names = LogNames::default();
+        let (mut sampled, mut events) = (Vec::new(), 0);
+        for packet in packets {
+            let (partition, more) = Gathering::glance(packet, &names)?;
+            events += more;
+            if partition % self.step == 0 {
+                sampled.push(*packet);
+            }
+        }
+        let log = gathered_log(&project, self.memory, names, &sampled)?;
         let support = Support::count(&log, &project, self.before, self.step)?;
         let parts = Parts::at(&self.output)?;
         let lengths: Vec<[u8; 8]> =
@@ -331,22 +336,17 @@ impl GatherWork {
             .collect();
         let name = format!("{part:05}");
         parts.keep_bytes(EVENTS, &name, &bytes)?;
-        let found = GatheredPart {
-            customers: log.events.customers(),
-            events: log.events.events(),
-            bytes: packets.iter().map(|packet| packet.len() as u64).sum(),
-            support,
-        };
-        parts.keep(GATHERED, &name, &found)
-    }
-
-    fn log(&self, project: &Project, packets: &[&[u8]]) -> Result<GatheredLog> {
-        gathered_log(project, self.memory, packets)
+        parts.keep(GATHERED, &name, &GatheredPart { events, support })
     }
 }
 
-fn gathered_log(project: &Project, memory: u64, packets: &[&[u8]]) -> Result<GatheredLog> {
-    let names = LogNames::default();
+/// `names` are those met before.
+fn gathered_log(
+    project: &Project,
+    memory: u64,
+    names: LogNames,
+    packets: &[&[u8]],
+) -> Result<GatheredLog> {
     let gathering = Gathering::new(memory, &std::env::temp_dir(), project.measures().len())?;
     packets.iter().try_for_each(|packet| gathering.add_packet(packet, &names))?;
     let duplicates = project.log.duplicates;
@@ -373,7 +373,7 @@ impl BuildWork {
         let project = Project::parse(&self.project, "the project")?;
         let parts = Parts::at(&self.output)?;
         let bytes = parts.kept_bytes(EVENTS, &name)?;
-        let log = gathered_log(&project, self.memory, &packets(&bytes)?)?;
+        let log = gathered_log(&project, self.memory, LogNames::default(), &packets(&bytes)?)?;
         drop(bytes);
         let panel = self.panel()?;
         let part = name.parse().map_err(|_| Error::BadOptions(format!("{name:?} is no part")))?;
@@ -384,7 +384,7 @@ impl BuildWork {
             written.add(build::write_panel(&log, spec, &panel, file, &|_| ())?);
             Ok(())
         })?;
-        parts.keep(BUILT, &name, &written)
+        parts.keep(BUILT, &name, &BuiltPart { customers: log.events.customers(), written })
     }
 }
 

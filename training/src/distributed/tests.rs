@@ -195,7 +195,7 @@ fn distributed(
     let gathered = logs.gather(engine, &mut |_, _, _| ())?;
     let spec = logs.feature_spec(&gathered)?;
     let about = build::about(&spec, &project, cutoffs.len(), &Attributes::default())?;
-    let written = logs.build(engine, (&about, &cutoffs), &mut |_, _, _| ())?;
+    let (_, written) = logs.build(engine, (&about, &cutoffs), &mut |_, _, _| ())?;
     logs.finish(&"done")?;
     Ok((gathered.report, about, written))
 }

@@ -127,9 +127,9 @@ impl Register {
         self.customers.id(number)
     }
 
-    /// One more event of a customer. The caller sees to it that there are less than 2^32.
-    pub fn count(&mut self, number: u32) {
-        self.customers.counts[number as usize] += 1;
+    /// So many more events of a customer. The caller sees to it that there are less than 2^32.
+    pub fn count(&mut self, number: u32, events: u32) {
+        self.customers.counts[number as usize] += events;
     }
 
     /// A line of a customer at a time in milliseconds.
@@ -228,7 +228,7 @@ mod tests {
         let mut register = Register::default();
         for id in ["b", "10", "", "9", "a", "-3", "9", "é", "Z"].map(CustomerId::of_text) {
             let number = register.number(id, id.hash()).unwrap();
-            register.count(number);
+            register.count(number, 1);
         }
         let customers = register.finish();
         let mut order = Vec::new();

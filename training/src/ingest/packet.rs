@@ -30,24 +30,28 @@ impl Packet {
         [Ids::Numbers(self.numbers.clone()), texts]
     }
 
-    /// The packet as bytes, whose codes are those of `names`.
+    /// The packet as bytes, whose codes are those of `names`: what it is and which names it has, then its columns,
+    /// compressed.
     pub fn bytes(&self, names: &LogNames) -> Vec<u8> {
         let Events { times, kinds, channels, groups, products, received, measures } = &self.events;
-        let mut to = Vec::with_capacity(64 + self.events.len() * (10 + 8 * measures.len()));
-        to.extend(MARK);
+        let mut to = MARK.to_vec();
         to.extend((self.partition as u32).to_le_bytes());
-        column(&mut to, &self.numbers, i64::to_le_bytes);
-        column(&mut to, self.texts.as_bytes(), u8::to_le_bytes);
-        column(&mut to, &self.ends, u32::to_le_bytes);
-        column(&mut to, &self.counts, u32::to_le_bytes);
-        column(&mut to, times, i64::to_le_bytes);
-        coded(&mut to, kinds, &names.kinds);
-        coded(&mut to, channels, &names.channels);
-        coded(&mut to, groups, &names.groups);
-        column(&mut to, products, u64::to_le_bytes);
-        column(&mut to, received, i64::to_le_bytes);
-        to.extend((measures.len() as u32).to_le_bytes());
-        measures.iter().for_each(|measure| column(&mut to, measure, f64::to_le_bytes));
+        to.extend((self.events.len() as u32).to_le_bytes());
+        let kinds = coded(&mut to, kinds, &names.kinds);
+        let channels = coded(&mut to, channels, &names.channels);
+        let groups = coded(&mut to, groups, &names.groups);
+        let mut columns = Vec::with_capacity(64 + times.len() * (26 + 8 * measures.len()));
+        column(&mut columns, &self.numbers, i64::to_le_bytes);
+        column(&mut columns, self.texts.as_bytes(), u8::to_le_bytes);
+        column(&mut columns, &self.ends, u32::to_le_bytes);
+        column(&mut columns, &self.counts, u32::to_le_bytes);
+        column(&mut columns, times, i64::to_le_bytes);
+        [kinds, channels, groups].iter().for_each(|c| column(&mut columns, c, u16::to_le_bytes));
+        column(&mut columns, products, u64::to_le_bytes);
+        column(&mut columns, received, i64::to_le_bytes);
+        columns.extend((measures.len() as u32).to_le_bytes());
+        measures.iter().for_each(|measure| column(&mut columns, measure, f64::to_le_bytes));
+        to.extend(lz4_flex::compress_prepend_size(&columns));
         to
     }
 
@@ -56,21 +60,26 @@ impl Packet {
     /// # Errors
     /// When the bytes are no packet.
     pub fn read(bytes: &[u8], names: &LogNames) -> Result<Packet> {
-        let mut from = Reader(bytes);
-        if from.take(MARK.len())? != MARK {
-            return Err(damaged("it begins as none does"));
+        let Glance { partition, events: told_events, names, columns } = Glance::of(bytes, names)?;
+        // So large at most, that who sends what is none cannot ask for all memory there is.
+        let size = columns.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+        if size as usize > columns.len().saturating_mul(MOST_COMPRESSED) {
+            return Err(damaged("it is larger than can be"));
         }
-        let partition = from.length()?;
+        let columns = lz4_flex::decompress_size_prepended(columns);
+        let columns = columns.map_err(|e| damaged(&e.to_string()))?;
+        let mut from = Reader(&columns);
         let numbers = from.column(i64::from_le_bytes)?;
         let texts = String::from_utf8(from.column(u8::from_le_bytes)?);
         let texts = texts.map_err(|_| damaged("customers that are no text"))?;
         let ends = from.column(u32::from_le_bytes)?;
         let counts = from.column(u32::from_le_bytes)?;
+        let [kinds, channels, groups] = &names;
         let events = Events {
             times: from.column(i64::from_le_bytes)?,
-            kinds: from.coded(&names.kinds)?,
-            channels: from.coded(&names.channels)?,
-            groups: from.coded(&names.groups)?,
+            kinds: from.coded(kinds)?,
+            channels: from.coded(channels)?,
+            groups: from.coded(groups)?,
             products: from.column(u64::from_le_bytes)?,
             received: from.column(i64::from_le_bytes)?,
             measures: {
@@ -79,11 +88,41 @@ impl Packet {
             },
         };
         let told: u64 = counts.iter().map(|count| u64::from(*count)).sum();
-        let customers = numbers.len() + ends.len();
-        if told != events.len() as u64 || customers != counts.len() || !from.0.is_empty() {
+        let all = events.len();
+        let fits = told == all as u64 && told_events == all && from.0.is_empty();
+        if !fits || numbers.len() + ends.len() != counts.len() {
             return Err(damaged("its parts do not fit together"));
         }
         Ok(Packet { partition, numbers, texts, ends, counts, events })
+    }
+}
+
+/// How many times as large a packet may be as its compressed bytes: LZ4 does no more.
+const MOST_COMPRESSED: usize = 256;
+
+/// What a packet says of itself.
+pub(super) struct Glance<'a> {
+    pub partition: usize,
+    pub events: usize,
+    /// The codes of its kinds, channels and groups.
+    names: [Vec<u16>; 3],
+    columns: &'a [u8],
+}
+
+impl<'a> Glance<'a> {
+    /// Reads what a packet says of itself; names that `names` lacks are added to it.
+    ///
+    /// # Errors
+    /// When the bytes are no packet.
+    pub fn of(bytes: &'a [u8], names: &LogNames) -> Result<Glance<'a>> {
+        let mut from = Reader(bytes);
+        if from.take(MARK.len())? != MARK {
+            return Err(damaged("it begins as none does"));
+        }
+        let (partition, events) = (from.length()?, from.length()?);
+        let names =
+            [from.names(&names.kinds)?, from.names(&names.channels)?, from.names(&names.groups)?];
+        Ok(Glance { partition, events, names, columns: from.0 })
     }
 }
 
@@ -93,8 +132,8 @@ fn column<T: Copy, const N: usize>(to: &mut Vec<u8>, values: &[T], bytes: fn(T) 
     values.iter().for_each(|value| to.extend(bytes(*value)));
 }
 
-/// The names that occur, then their places for codes.
-fn coded(to: &mut Vec<u8>, codes: &[u16], names: &Names) {
+/// Writes the names that occur, and tells their places for codes.
+fn coded(to: &mut Vec<u8>, codes: &[u16], names: &Names) -> Vec<u16> {
     let known = names.sorted();
     let mut places = vec![NONE; known.len()];
     let mut there = vec![false; known.len()];
@@ -109,8 +148,7 @@ fn coded(to: &mut Vec<u8>, codes: &[u16], names: &Names) {
         places[usize::from(*code)] = place;
         column(to, name.as_bytes(), u8::to_le_bytes);
     }
-    let codes = codes.iter().map(|code| places.get(usize::from(*code)).copied().unwrap_or(NONE));
-    column(to, &codes.collect::<Vec<_>>(), u16::to_le_bytes);
+    codes.iter().map(|code| places.get(usize::from(*code)).copied().unwrap_or(NONE)).collect()
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -134,12 +172,16 @@ impl<'a> Reader<'a> {
         Ok(bytes.as_chunks().0.iter().map(|bytes| value(*bytes)).collect())
     }
 
-    fn coded(&mut self, names: &Names) -> Result<Vec<u16>> {
+    /// The codes of a packet's names.
+    fn names(&mut self, names: &Names) -> Result<Vec<u16>> {
         let known = (0..self.length()?).map(|_| {
             let name = String::from_utf8(self.column(u8::from_le_bytes)?);
             names.code(&name.map_err(|_| damaged("names that are no text"))?)
         });
-        let known = known.collect::<Result<Vec<u16>>>()?;
+        known.collect()
+    }
+
+    fn coded(&mut self, known: &[u16]) -> Result<Vec<u16>> {
         let mut codes = self.column(u16::from_le_bytes)?;
         for code in codes.iter_mut().filter(|code| **code != NONE) {
             let known = known.get(usize::from(*code));

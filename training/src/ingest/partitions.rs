@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::ingest::chunk::{Chunk, Columns, MOST_MEASURES};
 use crate::ingest::customers::{Register, too_many};
 use crate::ingest::gathered::{Gathered, Kept, Stored};
-use crate::ingest::packet::Packet;
+use crate::ingest::packet::{Glance, Packet};
 use crate::ingest::spill::SpillFile;
 use crate::ingest::{EventBatch, Ids, LogNames};
 
@@ -128,6 +128,14 @@ impl Gathering {
         })
     }
 
+    /// Which partition a packet is of and how many events it has; its names are added to `names`.
+    ///
+    /// # Errors
+    /// When the bytes are no packet.
+    pub fn glance(bytes: &[u8], names: &LogNames) -> Result<(usize, u64)> {
+        Glance::of(bytes, names).map(|glance| (glance.partition, glance.events as u64))
+    }
+
     /// Adds events that were gathered and packed elsewhere, by [`Gathered::packets`]. Their names are added to `names`.
     ///
     /// # Errors
@@ -146,7 +154,7 @@ impl Gathering {
             for (place, &count) in (0..ids.len()).zip(&mut counts) {
                 let customer = id(&ids, place)?;
                 let number = growing.customers.number(customer, customer.hash())?;
-                (0..count).for_each(|_| growing.customers.count(number));
+                growing.customers.count(number, count);
                 numbers.extend(std::iter::repeat_n(number, count as usize));
             }
         }
@@ -267,7 +275,7 @@ impl Growing {
         for &row in rows {
             let row = row as usize;
             let number = self.customers.number(id(ids, row)?, hashes[row])?;
-            self.customers.count(number);
+            self.customers.count(number, 1);
             numbers.push(number);
         }
         Ok(())
