@@ -1,5 +1,7 @@
 //! Who gives a job to the scheduler, and waits for its end.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +18,7 @@ use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use rekindle_training::distributed::{Connect, Engine, Job};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::plans::{partitions, plan};
@@ -26,7 +28,9 @@ const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Between two times that whoever waits is told: for them, folders are listed.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// For how long a scheduler that does not answer is asked again.
+/// For how long an answer is waited for,
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// and a scheduler that does not answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest message: a plan says of each task where it is.
 const MOST_BYTES: usize = 64 << 20;
@@ -58,7 +62,8 @@ impl Cluster {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let endpoint = Endpoint::from_shared(url.to_owned()).with_context(expected)?;
-        let endpoint = endpoint.connect_timeout(Duration::from_secs(10)).tcp_nodelay(true);
+        let endpoint =
+            endpoint.connect_timeout(ANSWER_WITHIN).timeout(ANSWER_WITHIN).tcp_nodelay(true);
         let channel = runtime.block_on(endpoint.connect()).with_context(expected)?;
         let client = SchedulerGrpcClient::new(channel)
             .max_decoding_message_size(MOST_BYTES)
@@ -126,32 +131,17 @@ impl Cluster {
             .map(|_| ())
             .map_err(|e| anyhow::anyhow!("{} does not end job {id}: {}", self.url, e.message()))
     }
-
-    /// Waits for so long; whether the user has ended the job meanwhile.
-    fn wait(&self, long: Duration, ended: &mut [Signal; 2]) -> bool {
-        let [interrupt, terminate] = ended;
-        self.runtime.block_on(async {
-            tokio::select! {
-                () = tokio::time::sleep(long) => false,
-                _ = interrupt.recv() => true,
-                _ = terminate.recv() => true,
-            }
-        })
-    }
 }
 
 impl Engine for Cluster {
     fn run(&self, job: &Job, watch: &mut dyn FnMut(&str)) -> Result<()> {
-        let mut ended = {
-            let _within = self.runtime.enter();
-            let of = |kind| signal(kind).context("failed to listen for Ctrl-C");
-            [of(SignalKind::interrupt())?, of(SignalKind::terminate())?]
-        };
+        let ended = Ending::begin()?;
         let id = self.submit(job)?;
-        let (mut silent, mut long) = (Duration::ZERO, FIRST_LOOK);
+        let (mut heard, mut long) = (Instant::now(), FIRST_LOOK);
         let mut told = None::<Instant>;
         loop {
-            if self.wait(long, &mut ended) {
+            std::thread::sleep(long);
+            if ended.is_asked() {
                 self.cancel(&id)?;
                 bail!(
                     "job {id} was ended; what is done is kept: the same command goes on from there"
@@ -164,33 +154,80 @@ impl Engine for Cluster {
             }
             match self.status(&id) {
                 Ok(Some(Status::Successful(_))) => return Ok(()),
-                Ok(Some(Status::Failed(failed))) => {
-                    bail!(
-                        "job {id} failed: {}; what is done is kept: the same command goes on from there",
-                        reason(&failed.error)
-                    )
-                }
-                Ok(Some(Status::Queued(_) | Status::Running(_))) => silent = Duration::ZERO,
+                Ok(Some(Status::Failed(failed))) => bail!(
+                    "job {id} failed: {}; what is done is kept: the same command goes on from there",
+                    reason(&failed.error)
+                ),
+                Ok(Some(Status::Queued(_) | Status::Running(_))) => heard = Instant::now(),
                 Ok(None) => bail!(
                     "the scheduler at {} does not know job {id} any more: it was started anew meanwhile, and its jobs are \
                      lost; what is done is kept: the same command goes on from there",
                     self.url
                 ),
-                Err(error) => {
-                    silent += long;
-                    if silent >= PATIENCE {
-                        bail!(
-                            "the scheduler at {} does not answer any more ({}); what is done is kept: once it is there \
-                             again, the same command goes on from there",
-                            self.url,
-                            error.message()
-                        );
-                    }
-                }
+                // A channel connects anew by itself.
+                Err(error) if heard.elapsed() >= PATIENCE => bail!(
+                    "the scheduler at {} does not answer any more ({}); what is done is kept: once it is there \
+                     again, the same command goes on from there",
+                    self.url,
+                    error.message()
+                ),
+                Err(_) => {}
             }
         }
     }
 }
+
+/// Whether the user has asked a job to end: by Ctrl-C, or by ending the process. Asked twice, or while no job runs, the
+/// process ends.
+struct Ending;
+
+/// Jobs under way, and whether they are asked to end.
+static JOBS: AtomicUsize = AtomicUsize::new(0);
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+impl Ending {
+    /// Listens, from now on and for as long as the process lives.
+    fn begin() -> Result<Ending> {
+        static LISTENS: OnceLock<()> = OnceLock::new();
+        if LISTENS.get().is_none() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let within = runtime.enter();
+            let of = |kind| signal(kind).context("failed to listen for Ctrl-C");
+            let (mut interrupt, mut terminate) =
+                (of(SignalKind::interrupt())?, of(SignalKind::terminate())?);
+            drop(within);
+            std::thread::spawn(move || {
+                runtime.block_on(async {
+                    loop {
+                        tokio::select! {
+                            _ = interrupt.recv() => {}
+                            _ = terminate.recv() => {}
+                        }
+                        if JOBS.load(Ordering::SeqCst) == 0 || ASKED.swap(true, Ordering::SeqCst) {
+                            std::process::exit(ENDED);
+                        }
+                    }
+                });
+            });
+            let _ = LISTENS.set(());
+        }
+        JOBS.fetch_add(1, Ordering::SeqCst);
+        Ok(Ending)
+    }
+
+    fn is_asked(&self) -> bool {
+        ASKED.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        JOBS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The exit code of a process that was ended, as shells have it.
+const ENDED: i32 = 130;
 
 /// What went wrong, without the layers it came through: the text that a call failed with, else all of it.
 fn reason(error: &str) -> String {
@@ -204,6 +241,10 @@ fn reason(error: &str) -> String {
             '"' => break,
             '\\' => match letters.next() {
                 Some('n') => text.push('\n'),
+                Some('t') => text.push('\t'),
+                Some('r') => text.push('\r'),
+                // \u{1b} and so on: of no use in a message.
+                Some('u') => _ = letters.by_ref().find(|letter| *letter == '}'),
                 Some(escaped) => text.push(escaped),
                 None => break,
             },

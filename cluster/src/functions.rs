@@ -57,13 +57,12 @@ pub fn name_machine(name: &str) {
 /// Runs what waits for disks and networks of its own, which is not allowed on a thread that waits for Ballista's.
 fn apart<T: Send>(run: impl FnOnce() -> rekindle_training::Result<T> + Send) -> Result<T> {
     let done = std::thread::scope(|scope| scope.spawn(run).join());
-    match done {
-        Ok(done) => done.map_err(|e| DataFusionError::Execution(e.to_string())),
-        Err(_) => Err(DataFusionError::Execution(
-            "a call has panicked, which is a fault of rekindle's: see the executor's log"
-                .to_owned(),
-        )),
-    }
+    let done = done
+        .map_err(|_| "a call has panicked, which is a fault of rekindle's: see its log".to_owned());
+    done.and_then(|done| done.map_err(|e| e.to_string())).map_err(|error| {
+        let at = MACHINE.get().map_or_else(String::new, |name| format!(" (on executor {name})"));
+        DataFusionError::Execution(error + &at)
+    })
 }
 
 fn texts(args: &ScalarFunctionArgs) -> Result<[ArrayRef; 2]> {

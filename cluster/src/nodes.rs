@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::extension::SessionConfigExt;
 use ballista_core::registry::BallistaFunctionRegistry;
-use ballista_core::utils::default_session_builder;
+use ballista_core::utils::{default_config_producer, default_session_builder};
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
@@ -18,6 +20,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 use rekindle_training::distributed::version;
+use tonic::transport::Endpoint;
 
 use crate::functions;
 
@@ -42,7 +45,7 @@ pub struct Scheduler {
     #[arg(long, value_name = "NAME", env = "REKINDLE_SCHEDULER_NAME")]
     name: Option<String>,
     /// Seconds without a sign of life after which an executor's tasks are given to others
-    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(3..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(8..))]
     executor_timeout: u64,
 }
 
@@ -58,8 +61,7 @@ pub struct Executor {
         env = "REKINDLE_SCHEDULER"
     )]
     scheduler: String,
-    /// Address to listen at; the next port is used as well. Everybody who reaches it can read what is on its way: keep it
-    /// within a trusted network
+    /// Address to listen at; everybody who reaches it can read what is on its way: keep it within a trusted network
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -83,9 +85,22 @@ pub struct Executor {
     /// Seconds to wait for a scheduler that is not there yet
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u16,
-    /// Seconds between signs of life
-    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
-    heartbeat: u64,
+}
+
+/// Connections between machines: one that does not answer is found out, rather than waited for.
+fn alive(
+    endpoint: Endpoint,
+) -> std::result::Result<Endpoint, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(10))
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true))
+}
+
+/// A session of an executor's, whose connections to others are [`alive`].
+fn connected() -> SessionConfig {
+    default_config_producer().with_ballista_override_create_grpc_client_endpoint(Arc::new(alive))
 }
 
 /// A session of the scheduler's, in which plans may call our functions.
@@ -133,6 +148,10 @@ impl Scheduler {
             .with_grpc_server_max_encoding_message_size(MOST_BYTES)
             .with_grpc_client_max_message_size(MOST_BYTES)
             .with_no_executors_grace_period_seconds(self.executor_timeout * 3)
+            .with_override_create_grpc_client_endpoint(Arc::new(alive))
+            // Executors ask for tasks. If tasks were pushed to them, a scheduler that has lost one would now and then
+            // count another one's threads as taken for ever (Ballista 55.0).
+            .with_scheduler_policy(TaskSchedulingPolicy::PullStaged)
             .with_override_session_builder(Arc::new(session));
         config.bind_host = self.bind.ip().to_string();
         config.executor_timeout_seconds = self.executor_timeout;
@@ -173,25 +192,24 @@ impl Executor {
         };
         let failed = || format!("failed to use the work folder {}", folder.display());
         std::fs::create_dir_all(&folder).with_context(failed)?;
-        let grpc_port =
-            self.bind.port().checked_add(1).context("--bind: expected a port below 65535")?;
         let name = reached_by(self.name, self.bind)?;
         functions::name_machine(&format!("{name}:{}", self.bind.port()));
         let config = ExecutorProcessConfig {
             bind_host: self.bind.ip().to_string(),
             external_host: Some(name),
             port: self.bind.port(),
-            grpc_port,
             scheduler_host,
             scheduler_port,
             scheduler_connect_timeout_seconds: self.wait,
             vcores: threads,
+            task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
             work_dir: Some(folder.display().to_string()),
             grpc_max_decoding_message_size: MOST_BYTES,
             grpc_max_encoding_message_size: MOST_BYTES,
-            executor_heartbeat_interval_seconds: self.heartbeat,
             memory_pool_size: self.memory.map(|memory| memory.as_u64()),
             override_function_registry: Some(Arc::new(registry())),
+            override_config_producer: Some(Arc::new(connected)),
+            override_create_grpc_client_endpoint: Some(Arc::new(alive)),
             ..ExecutorProcessConfig::default()
         };
         let ended = runtime(threads.max(2))?.block_on(async {

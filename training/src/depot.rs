@@ -1,14 +1,16 @@
 //! A folder that several machines see: on a shared disk or in an object store. What is put there is there whole or not at
 //! all. Knows no tables.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use futures_util::StreamExt;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, WriteMultipart};
+use serde::Serialize;
 use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
 
@@ -27,6 +29,35 @@ enum Place {
     Disk(PathBuf),
     Store(Arc<dyn ObjectStore>, ObjectPath, Arc<Runtime>),
 }
+
+/// A file of a depot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Listed {
+    /// Its name within its folder.
+    pub name: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// When it was written, in milliseconds since 1970, by the clock of the disk or store.
+    pub changed: i64,
+}
+
+impl Listed {
+    /// What a folder's entry is; `None` where it is no file, or is gone meanwhile.
+    fn of(entry: &DirEntry) -> io::Result<Option<Listed>> {
+        let found = match entry.metadata() {
+            Ok(found) if found.is_file() => found,
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let changed = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Some(Listed { name, bytes: found.len(), changed: changed.as_millis() as i64 }))
+    }
+}
+
+/// The folder, on a disk, of files that are being written.
+const UNFINISHED: &str = "_rekindle/unfinished";
 
 /// A file of a depot that can be read as one on this machine's disk.
 #[derive(Debug)]
@@ -74,35 +105,103 @@ impl Depot {
         format!("{}/{file}", self.address)
     }
 
-    /// Writes a file, and tells how many bytes it has. A file of that name is replaced.
+    /// Writes a file. A file of that name is replaced.
     ///
     /// # Errors
-    /// When the disk or the store does not take it.
+    /// When the disk or the store does not take it, and those of `write`.
     pub fn put(
         &self,
         file: &str,
         write: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>,
-    ) -> Result<u64> {
+    ) -> Result<()> {
+        self.put_if(file, |to| write(to).map(|()| true))
+    }
+
+    /// Writes a file, and keeps it if `write` says so.
+    ///
+    /// # Errors
+    /// As [`Depot::put`].
+    pub fn put_if(
+        &self,
+        file: &str,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<bool>,
+    ) -> Result<()> {
+        let failed = |e: io::Error| self.failed("write", file, &e);
+        let temporary = self.temporary().map_err(failed)?;
+        let mut to = BufWriter::new(temporary.as_file());
+        let kept = write(&mut to)?;
+        to.flush().map_err(failed)?;
+        drop(to);
+        if !kept {
+            return Ok(());
+        }
+        match &self.place {
+            Place::Disk(folder) => {
+                let path = folder.join(file);
+                std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+                readable(&temporary).map_err(failed)?;
+                temporary.persist(&path).map_err(|e| failed(e.error))?;
+            }
+            Place::Store(store, folder, runtime) => {
+                let from = temporary.reopen().map_err(failed)?;
+                let to = object(folder, file);
+                runtime.block_on(upload(from, &**store, &to)).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// When the disk or the store does not take them.
+    pub fn put_bytes(&self, file: &str, bytes: &[&[u8]]) -> Result<()> {
+        self.put(file, |to| {
+            let all = bytes.iter().try_for_each(|bytes| to.write_all(bytes));
+            all.map_err(|e| self.failed("write", file, &e))
+        })
+    }
+
+    /// Writes bytes where there is no file of that name; tells whether there was none.
+    ///
+    /// # Errors
+    /// When the disk or the store does not take them.
+    pub fn put_new(&self, file: &str, bytes: &[u8]) -> Result<bool> {
         let failed = |e: io::Error| self.failed("write", file, &e);
         match &self.place {
             Place::Disk(folder) => {
                 let path = folder.join(file);
-                let folder = path.parent().unwrap_or(folder);
-                std::fs::create_dir_all(folder).map_err(failed)?;
-                let temporary = NamedTempFile::new_in(folder).map_err(failed)?;
-                let bytes = written(&temporary, write, &failed)?;
+                std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+                let mut temporary = self.temporary().map_err(failed)?;
+                temporary.write_all(bytes).and_then(|()| temporary.flush()).map_err(failed)?;
                 readable(&temporary).map_err(failed)?;
-                temporary.persist(&path).map_err(|e| failed(e.error))?;
-                Ok(bytes)
+                match temporary.persist_noclobber(&path) {
+                    Ok(_) => Ok(true),
+                    Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+                    Err(e) => Err(failed(e.error)),
+                }
             }
             Place::Store(store, folder, runtime) => {
-                let temporary = NamedTempFile::new().map_err(failed)?;
-                let bytes = written(&temporary, write, &failed)?;
-                let from = temporary.reopen().map_err(failed)?;
                 let to = object(folder, file);
-                runtime.block_on(upload(from, &**store, &to)).map_err(failed)?;
-                Ok(bytes)
+                let put = store.put_opts(&to, bytes.to_vec().into(), PutMode::Create.into());
+                match runtime.block_on(put) {
+                    Ok(_) => Ok(true),
+                    Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+                    Err(error) => Err(failed(error.into())),
+                }
             }
+        }
+    }
+
+    /// A file that is nobody's yet; on a disk, where it needs only another name to be somebody's.
+    fn temporary(&self) -> io::Result<NamedTempFile> {
+        match &self.place {
+            Place::Disk(folder) => {
+                let folder = folder.join(UNFINISHED);
+                std::fs::create_dir_all(&folder)?;
+                NamedTempFile::new_in(folder)
+            }
+            Place::Store(..) => NamedTempFile::new(),
         }
     }
 
@@ -137,20 +236,29 @@ impl Depot {
         if let Place::Disk(folder) = &self.place {
             return Ok(Local::Own(folder.join(file)));
         }
-        let bytes = self.get(file)?;
-        let bytes = bytes.ok_or_else(|| self.failed("read", file, &"it is not there"))?;
-        let failed = |e: io::Error| self.failed("copy", file, &e);
+        let Place::Store(store, folder, runtime) = &self.place else {
+            return Err(self.failed("read", file, &"it is nowhere"));
+        };
+        let failed = |e: io::Error| self.failed("read", file, &e);
         let mut copy = NamedTempFile::new().map_err(failed)?;
-        copy.write_all(&bytes).and_then(|()| copy.flush()).map_err(failed)?;
+        runtime
+            .block_on(async {
+                let mut bytes = store.get(&object(folder, file)).await?.into_stream();
+                while let Some(some) = bytes.next().await {
+                    copy.write_all(&some?)?;
+                }
+                copy.flush()
+            })
+            .map_err(failed)?;
         Ok(Local::Copy(copy))
     }
 
-    /// The names of the files in a folder of this one (`""`: of itself), sorted; none where there is no such folder.
+    /// The files in a folder of this one (`""`: of itself), sorted by name; none where there is no such folder.
     ///
     /// # Errors
     /// When it cannot be listed.
-    pub fn files(&self, folder: &str) -> Result<Vec<String>> {
-        let mut names = match &self.place {
+    pub fn files(&self, folder: &str) -> Result<Vec<Listed>> {
+        let mut found = match &self.place {
             Place::Disk(whole) => {
                 let failed = |e: io::Error| self.failed("list", folder, &e);
                 let entries = match std::fs::read_dir(whole.join(folder)) {
@@ -158,9 +266,9 @@ impl Depot {
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
                     Err(error) => return Err(failed(error)),
                 };
-                let entries = entries.collect::<io::Result<Vec<_>>>().map_err(failed)?;
-                let files = entries.iter().filter(|entry| !entry.path().is_dir());
-                files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+                let listed = |entry: io::Result<DirEntry>| Listed::of(&entry?);
+                let listed = entries.map(listed).filter_map(io::Result::transpose);
+                listed.collect::<io::Result<Vec<_>>>().map_err(failed)?
             }
             Place::Store(store, whole, runtime) => {
                 let listed = runtime.block_on(async {
@@ -168,14 +276,20 @@ impl Depot {
                     store.list_with_delimiter(Some(&prefix)).await
                 });
                 let listed = listed.map_err(|e| self.failed("list", folder, &e))?;
-                let names = listed.objects.iter().filter_map(|object| object.location.filename());
-                names.map(str::to_owned).collect::<Vec<String>>()
+                let listed = listed.objects.into_iter().filter_map(|object| {
+                    Some(Listed {
+                        name: object.location.filename()?.to_owned(),
+                        bytes: object.size,
+                        changed: object.last_modified.timestamp_millis(),
+                    })
+                });
+                listed.collect::<Vec<_>>()
             }
         };
         // Those that are being written begin with a dot.
-        names.retain(|name| !name.starts_with('.'));
-        names.sort_unstable();
-        Ok(names)
+        found.retain(|file| !file.name.starts_with('.'));
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Removes a folder of this one, with all that is in it.
@@ -205,6 +319,12 @@ impl Depot {
         }
     }
 
+    /// What is wrong with a local copy, told of the file itself.
+    pub fn of_local(&self, file: &str, local: &Local, error: &dyn std::fmt::Display) -> Error {
+        let copy = local.path().display().to_string();
+        Error::BadOptions(error.to_string().replace(&copy, &self.name(file)))
+    }
+
     fn failed(&self, what: &str, file: &str, error: &dyn std::fmt::Display) -> Error {
         Error::BadOptions(format!("{}: failed to {what} it: {error}", self.name(file)))
     }
@@ -214,17 +334,6 @@ fn object(folder: &ObjectPath, file: &str) -> ObjectPath {
     file.split('/')
         .filter(|part| !part.is_empty())
         .fold(folder.clone(), |path, part| path.join(part))
-}
-
-fn written(
-    file: &NamedTempFile,
-    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>,
-    failed: &dyn Fn(io::Error) -> Error,
-) -> Result<u64> {
-    let mut to = BufWriter::new(file.as_file());
-    write(&mut to).map_err(|e| failed(io::Error::other(e.to_string())))?;
-    to.flush().map_err(failed)?;
-    Ok(file.as_file().metadata().map_err(failed)?.len())
 }
 
 /// Bytes sent at once; what is longer is sent in parts.
@@ -244,7 +353,11 @@ async fn upload(mut from: File, store: &dyn ObjectStore, to: &ObjectPath) -> io:
     }
     let mut parts = WriteMultipart::new_with_chunk_size(store.put_multipart(to).await?, PART);
     while !part.is_empty() {
-        parts.wait_for_capacity(PARTS).await?;
+        if let Err(error) = parts.wait_for_capacity(PARTS).await {
+            // What is there so far is nobody's.
+            let _ = parts.abort().await;
+            return Err(error.into());
+        }
         parts.write(&part);
         next(&mut part)?;
     }
@@ -262,4 +375,75 @@ pub(crate) fn readable(file: &NamedTempFile) -> io::Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn readable(_file: &NamedTempFile) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn depots() -> (tempfile::TempDir, [Depot; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let store = Place::Store(
+            Arc::new(InMemory::new()),
+            ObjectPath::from("some/where"),
+            Arc::new(runtime),
+        );
+        let disk = Place::Disk(folder.path().join("some/where"));
+        let depots = [disk, store].map(|place| Depot { address: "some/where".to_owned(), place });
+        (folder, depots)
+    }
+
+    #[test]
+    fn a_disk_and_a_store_keep_files_alike() {
+        let (_folder, depots) = depots();
+        for depot in depots {
+            let names = |folder: &str| -> Vec<String> {
+                depot.files(folder).unwrap().into_iter().map(|file| file.name).collect()
+            };
+            assert!(names("").is_empty() && names("work/a").is_empty());
+            assert_eq!(depot.get("part").unwrap(), None);
+            depot.put_bytes("part", &[b"a", b"bc"]).unwrap();
+            depot.put_bytes("work/a/1", &[b"1"]).unwrap();
+            depot.put_bytes("work/b", &[]).unwrap();
+            assert_eq!(depot.get("part").unwrap().unwrap(), b"abc");
+            assert_eq!(std::fs::read(depot.local("part").unwrap().path()).unwrap(), b"abc");
+            assert_eq!(depot.files("").unwrap()[0].bytes, 3);
+            assert_eq!(
+                (names(""), names("work"), names("work/a")),
+                (vec!["part".to_owned()], vec!["b".to_owned()], vec!["1".to_owned()],)
+            );
+            assert!(
+                !depot.put_new("part", b"other").unwrap() && depot.put_new("new", b"n").unwrap()
+            );
+            assert_eq!(depot.get("part").unwrap().unwrap(), b"abc");
+            depot
+                .put_if("none", |to| {
+                    to.write_all(b"half").unwrap();
+                    Ok(false)
+                })
+                .unwrap();
+            let failing = depot.put("none", |_| Err(Error::BadOptions("no".to_owned())));
+            assert_eq!(failing.unwrap_err().to_string(), "no");
+            assert_eq!(depot.get("none").unwrap(), None);
+            depot.remove("work").unwrap();
+            depot.remove("work").unwrap();
+            assert!(names("work/a").is_empty() && names("") == ["new", "part"]);
+            let lacking = depot.local("none").map(|local| std::fs::read(local.path()));
+            assert!(lacking.is_err() || lacking.unwrap().is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_a_part_is_sent_in_parts() {
+        let (_folder, [_, store]) = depots();
+        for length in [PART - 1, PART, PART + 1, 3 * PART + 5] {
+            let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            store.put_bytes("long", &[&bytes]).unwrap();
+            assert!(store.get("long").unwrap().unwrap() == bytes, "{length}");
+        }
+    }
 }

@@ -122,9 +122,23 @@ impl About {
 /// # Errors
 /// When it is one of snapshots and what it says cannot be read, or does not fit its fingerprint.
 pub fn about(path: &Path) -> Result<Option<About>> {
-    // The parts of a table say the same.
-    let parts = if path.is_dir() { parts(path)? } else { Vec::new() };
-    let path = parts.first().map_or(path, PathBuf::as_path);
+    let parts = if path.is_dir() { parts(path)? } else { vec![path.to_owned()] };
+    let [first, others @ ..] = parts.as_slice() else { return Ok(None) };
+    let said = about_file(first)?;
+    for other in others {
+        let fingerprint = |about: &Option<About>| about.as_ref().map(|a| a.fingerprint.clone());
+        if fingerprint(&about_file(other)?) != fingerprint(&said) {
+            return Err(Error::BadOptions(format!(
+                "{}: its features are not those of {}; expected parts of one table",
+                other.display(),
+                first.display()
+            )));
+        }
+    }
+    Ok(said)
+}
+
+fn about_file(path: &Path) -> Result<Option<About>> {
     let (json, fingerprint) = match of_csv(path) {
         Some((json, fingerprint)) => (json, Some(fingerprint)),
         None => match of_parquet(path) {

@@ -75,7 +75,7 @@ impl Support {
             .chain(&asked)
             .collect();
         // Sorted by the dictionary; names that only a question or a feature of the user's own has are in it too,
-        // and where names are counted, those with self.
+        // and where names are counted, those with support.
         let names = |of: &dyn Fn(&&Selector) -> Vec<String>,
                      counted: Metric,
                      supported: &[String]| {

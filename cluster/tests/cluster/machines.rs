@@ -141,8 +141,9 @@ impl Machines {
         executor_flags: &str,
     ) -> Machines {
         let folder = folder.join(format!("cluster-{name}"));
-        let own = (std::process::id() % 300) as u16 * 100;
-        let port = 20_000 + own + PORT.fetch_add(50, Ordering::Relaxed) % 1_000;
+        // Below those that the system gives away by itself.
+        let own = (std::process::id() % 20) as u16 * 1_000;
+        let port = 10_000 + own + PORT.fetch_add(50, Ordering::Relaxed);
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("local");
         let flags = [scheduler_flags.to_owned(), executor_flags.to_owned()];
         let mut script = Command::new(script)

@@ -56,6 +56,9 @@ fn features_scores_and_samples_are_those_of_one_machine() {
         &["score", "registry/churned", "parts", "-o", "scores", "--reasons", "2", "--cluster", url],
     );
     assert_eq!(numbers(&here.join("scores")), numbers(&here.join("scores.parquet")));
+    // Given again, there is nothing to do.
+    let again = ["features", "-o", "parts", "--parts", "16", "--cluster", url];
+    assert!(said(here, &again).contains("all parts are there already"));
     // A folder of parts is a table like any other.
     run(here, &[&["fit", "parts", "-o", "of-parts"][..], &fit].concat());
     let model =
@@ -83,7 +86,7 @@ fn an_executor_that_dies_or_stalls_changes_nothing() {
     let here = folder.path();
     run(here, &["features", "-o", "whole.parquet"]);
     let whole = numbers(&here.join("whole.parquet"));
-    let machines = Machines::start(here, "two", 2, "--executor-timeout 6", "--heartbeat 1");
+    let machines = Machines::start(here, "two", 2, "--executor-timeout 8", "");
     let finished = |job: std::process::Child, output: &str| {
         let ended = job.wait_with_output().unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
@@ -99,6 +102,12 @@ fn an_executor_that_dies_or_stalls_changes_nothing() {
     let job = under_way(here, machines.url(), "killed", "64");
     machines.signal("executor-1", "KILL");
     finished(job, "killed");
+    drop(machines);
+    // Neither dead nor alive: it keeps its connections and answers nothing.
+    let machines = Machines::start(here, "hung", 2, "--executor-timeout 8", "");
+    let job = under_way(here, machines.url(), "hung", "64");
+    machines.signal("executor-2", "STOP");
+    finished(job, "hung");
 }
 
 #[test]
@@ -159,9 +168,15 @@ fn what_cannot_be_done_is_refused_before_anything_runs() {
         let told = machines::refused(here, &[words, &["--cluster", machines.url()]].concat());
         assert!(told.contains(expected), "{words:?}: {told}");
     };
-    refused(&["features", "--parts", "3"], "--parts 3: expected 1, 2, 4 and so on up to 256");
-    refused(&["features", "--contacts", "customers.db"], "--contacts with --cluster");
+    refused(
+        &["features", "-o", "bad", "--parts", "3"],
+        "--parts 3: expected 1, 2, 4 and so on up to 256",
+    );
+    refused(&["features", "-o", "bad", "--contacts", "customers.db"], "--contacts with --cluster");
     refused(&["features", "-o", "-"], "expected a folder or URL with --cluster");
+    refused(&["features"], "expected the name of a folder with --cluster, as -o snapshots");
+    refused(&["fit", "nowhere", "--target", "churned=1"], "expected the name of a target");
+    refused(&["fit", "nowhere", "--target", "churned", "--weight", "w"], "--weight with --cluster");
     refused(&["score", "model", "table"], "model: no such model");
     refused(
         &["fit", "nowhere", "--target", "churned"],

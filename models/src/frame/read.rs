@@ -132,7 +132,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame> {
         false => vec![path.to_owned()],
     };
     let sources = parts.iter().map(|part| Source::open(part)).collect::<Result<Vec<_>>>()?;
-    let [source, ..] = sources.as_slice() else { return Err(no_parts(path)) };
+    let [source, others @ ..] = sources.as_slice() else { return Err(no_parts(path)) };
+    for part in others.iter().chain([source]).filter(|_| !others.is_empty()) {
+        if part.format()? != Format::Parquet {
+            return Err(
+                part.bad("it is no Parquet file; expected one, as its name says".to_owned())
+            );
+        }
+    }
     let frame = match source.format()? {
         Format::Parquet => arrow::read_parquet(&sources, options)?,
         Format::ArrowIpc => arrow::read_ipc(source, options)?,
@@ -155,12 +162,15 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame> {
 /// The folder, within one of a table in parts, of a job that has not written all of them yet.
 const UNFINISHED: &str = "_rekindle";
 
+/// The file there that says that all are.
+const FINISHED: &str = "rekindle.json";
+
 /// The files of a table in parts, in order of name.
 ///
 /// # Errors
 /// When the folder cannot be read, has none, or a job that fills it has not ended.
 pub fn parts(folder: &Path) -> Result<Vec<PathBuf>> {
-    if folder.join(UNFINISHED).is_dir() {
+    if folder.join(UNFINISHED).is_dir() && !folder.join(FINISHED).is_file() {
         let reason = "the job that fills it has not ended; expected all of its parts: run its command again, \
                       which goes on where it stopped";
         let path = folder.display().to_string();

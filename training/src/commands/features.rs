@@ -13,7 +13,7 @@ use crate::commands::cluster::{ClusterArgs, Watched, everywhere, refuse};
 use crate::commands::contacts::{ContactArgs, contacted};
 use crate::commands::log::{LogArgs, gather, log_end, settled, warn_of_silence};
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
-use crate::distributed::{Connect, Engine, Logs, Parts};
+use crate::distributed::{Before, Connect, Engine, Logs, Parts};
 use crate::ingest::ReadReport;
 use crate::panel::{Cutoffs, Panel, Population, check_begun, check_covered, one_sided};
 use crate::project::Project;
@@ -105,7 +105,16 @@ impl FeaturesCommand {
 
     /// The same, each part of the customers somewhere, into a folder of parts.
     fn on_cluster(&self, project: &Project, engine: &dyn Engine, talk: Talk) -> Result<u8> {
-        refuse(&[("--contacts", self.contacts.contacts.is_some())])?;
+        refuse(&[
+            ("--contacts", self.contacts.contacts.is_some()),
+            ("--spill-folder", self.log.has_spill_folder()),
+        ])?;
+        if self.output.extension().is_some() {
+            bail!(
+                "-o {}: expected the name of a folder with --cluster, as -o snapshots: it gets a file for each part",
+                self.output.display()
+            );
+        }
         let text = std::fs::read_to_string(&self.project)
             .with_context(|| format!("failed to read {}", self.project.display()))?;
         let folder = PathBuf::from(everywhere(&self.log.folder(&self.project))?);
@@ -117,18 +126,28 @@ impl FeaturesCommand {
         let before = learned_before(&cutoffs)?;
         let limit = self.log.limit();
         let mut logs = Logs::find((text, project, folder), (&parts, self.parts), before, limit)?;
+        let before_it = logs.begin()?;
+        if let (Before::Finished(_), false) = (&before_it, self.list) {
+            talk.say(&format!("{}: all parts are there already", self.output.display()));
+            return Ok(0);
+        }
         let mut watched = Watched::new(talk, "reading");
         let gathered = logs.gather(engine, &mut |id, done, all| watched.see(id, done, all));
         drop(watched);
         let gathered = gathered?;
         talk.say(&gathered.report.to_string());
-        check_log(project, &gathered.report, &cutoffs, &zone, talk)?;
-        let spec = logs
-            .feature_spec(&gathered)
-            .with_context(|| format!("failed to choose features before {}", zone.text(before)))?;
-        check_targets(&spec, project)?;
-        if self.list {
+        let spec = check_log(project, &gathered.report, &cutoffs, &zone, talk).and_then(|()| {
+            let spec = logs.feature_spec(&gathered);
+            let spec = spec.with_context(|| {
+                format!("failed to choose features before {}", zone.text(before))
+            })?;
+            check_targets(&spec, project).map(|()| spec)
+        });
+        if self.list && before_it == Before::Nothing || spec.is_err() {
             parts.abandon()?;
+        }
+        let spec = spec?;
+        if self.list {
             return list(&spec);
         }
         let about = build::about(&spec, project, cutoffs.len(), &Attributes::default())?;

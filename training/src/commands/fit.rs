@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use rekindle_models::artifact::{Manifest, Registry};
 use rekindle_models::classifiers::boosting::Boosting;
@@ -12,7 +12,7 @@ use rekindle_models::metrics::Campaign;
 use rekindle_models::threshold::ThresholdRule;
 use serde::Deserialize;
 
-use crate::commands::cluster::{ClusterArgs, Watched, everywhere};
+use crate::commands::cluster::{ClusterArgs, Watched, everywhere, refuse};
 use crate::commands::select::FeaturesLock;
 use crate::commands::{ReadArgs, Talk, colour, print, write_whole};
 use crate::distributed::{Connect, Engine, Parts, Sampled, Sampling};
@@ -246,11 +246,16 @@ impl Fit {
     /// Draws a sample of snapshots in parts into one file here.
     fn draw(&self, engine: &dyn Engine, to: &Path, talk: Talk) -> Result<()> {
         let table = Parts::at(&everywhere(&self.table)?)?;
-        let named =
-            self.target.iter().map(|target| target.split('=').next().unwrap_or(target).to_owned());
-        let targets: Vec<String> = named.collect();
-        let seed = self.learning.seed;
-        let work = format!("_sample-{}-{}-{seed}", targets.join("-"), self.sample);
+        refuse(&[("--weight", self.learning.weight.is_some())])?;
+        if let Some(target) = self.target.iter().find(|target| target.contains('=')) {
+            bail!(
+                "--target {target}: expected the name of a target of the snapshots with --cluster, as churned"
+            );
+        }
+        let (targets, seed) = (self.target.clone(), self.learning.seed);
+        // Beside the snapshots, where all machines can write.
+        let asked = blake3::hash(format!("{targets:?} {} {seed}", self.sample).as_bytes()).to_hex();
+        let work = format!("_sample-{}", &asked[..12]);
         let parts = Parts::at(&table.depot().name(&work))?;
         let sampling = Sampling::new(&table, targets, seed, &parts)?;
         let mut watched = Watched::new(talk, "sampling");

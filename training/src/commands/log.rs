@@ -50,6 +50,11 @@ impl LogArgs {
         self.data.clone().unwrap_or_else(|| own.to_owned())
     }
 
+    /// Whether a folder for events that do not fit is named.
+    pub(super) fn has_spill_folder(&self) -> bool {
+        self.spill_folder.is_some()
+    }
+
     /// Bytes that the log may take.
     pub(super) fn limit(&self) -> u64 {
         self.memory_limit.as_u64()

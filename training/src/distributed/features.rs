@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rekindle_models::behaviour::FeatureSpec;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Function, Job, Parts, json, part_name, shared};
+use super::{Before, Engine, Function, Job, Parts, json, part_name, shared};
 use crate::build::{self, GatheredLog, Written};
 use crate::error::{Error, Result};
 use crate::ingest::{
@@ -23,6 +23,7 @@ use crate::support::{Support, sample_step};
 
 const READ: &str = "read";
 const EVENTS: &str = "events";
+/// Followed by which partitions were sampled.
 const GATHERED: &str = "gathered";
 const BUILT: &str = "built";
 
@@ -136,7 +137,7 @@ impl<'a> Logs<'a> {
         Ok(Logs { project, sources, found, pieces, parts, asked })
     }
 
-    /// Reads the log and gathers its events by part.
+    /// Reads the log and gathers its events by part; what was said of the parts, where they are all there already.
     ///
     /// # Errors
     /// When the engine fails, or the log is not as it should be.
@@ -145,15 +146,28 @@ impl<'a> Logs<'a> {
         engine: &dyn Engine,
         watch: &mut dyn FnMut(&str, usize, usize),
     ) -> anyhow::Result<GatheredLogs> {
-        self.parts.begin(&json(&(&self.asked, &self.pieces)))?;
         let mut gathered = self.gathered(engine, watch)?;
         let step = sample_step(gathered.events);
         if step != self.asked.step {
             self.asked.step = step;
-            self.parts.forget(GATHERED)?;
             gathered = self.gathered(engine, watch)?;
         }
         Ok(gathered)
+    }
+
+    /// Whether the job is begun, goes on, or has ended already.
+    ///
+    /// # Errors
+    /// When the folder has something else in it.
+    pub fn begin(&self) -> Result<Before> {
+        let GatherWork { folder, parts, before, .. } = &self.asked;
+        self.parts.begin(&json(&(
+            format!("{:?}", self.project),
+            folder,
+            parts,
+            before,
+            &self.pieces,
+        )))
     }
 
     fn gathered(
@@ -162,8 +176,9 @@ impl<'a> Logs<'a> {
         watch: &mut dyn FnMut(&str, usize, usize),
     ) -> anyhow::Result<GatheredLogs> {
         let parts = self.parts;
+        let step = format!("{GATHERED}-{}", self.asked.step);
         let complete = "complete".to_owned();
-        let mut done = parts.done(GATHERED)?;
+        let mut done = parts.done(&step)?;
         if !done.contains(&complete) {
             self.asked.done = done.iter().filter_map(|name| name.parse().ok()).collect();
             let tasks = self.pieces.iter().enumerate();
@@ -178,23 +193,33 @@ impl<'a> Logs<'a> {
                 let read = parts.done(READ).map_or(0, |names| names.len());
                 watch(id, read, pieces);
             })?;
-            parts.keep(GATHERED, &complete, &())?;
-            done = parts.done(GATHERED)?;
+            parts.keep(&step, &complete, &())?;
+            done = parts.done(&step)?;
         }
-        let accounts = parts.found::<Account>(READ)?;
-        let of = |name: &str| {
-            name.parse().ok().and_then(|n: usize| self.pieces.get(n)).map(|p| p.source)
+        let account = |(number, piece): (usize, &Piece)| {
+            Ok((piece.source, parts.kept::<Account>(READ, &account_name(number))?))
         };
-        let accounts = accounts.into_iter().filter_map(|(name, a)| Some((of(&name)?, a))).collect();
-        let report = self.found.settle(&self.sources, accounts, self.project.log.max_bad_lines)?;
+        let accounts = self.pieces.iter().enumerate().map(account).collect::<Result<Vec<_>>>()?;
+        let report = self.found.settle(&self.sources, accounts, self.project.log.max_bad_lines);
+        // What is wrong with the log stays so: its events are of no use.
+        let report = report.inspect_err(|_| _ = parts.abandon())?;
         let mut all = GatheredLogs { report, events: 0, support: Support::default() };
         for name in done.iter().filter(|name| **name != complete) {
-            let bytes = parts.kept_bytes(GATHERED, name)?;
-            let part: GatheredPart = serde_json::from_slice(&bytes)?;
+            let part: GatheredPart = parts.kept(&step, name)?;
             all.events += part.events;
             all.support = all.support.plus(part.support);
         }
+        let read: u64 = all.report.sources.iter().map(|source| source.tally.events).sum();
+        if read != all.events {
+            return Err(incomplete(parts, &format!("{} of {read} events", all.events)).into());
+        }
         Ok(all)
+    }
+
+    /// Guesses another step than the log's size does.
+    #[cfg(test)]
+    pub(super) fn guess(&mut self, step: usize) {
+        self.asked.step = step;
     }
 
     /// The features that a gathered log has support for.
@@ -216,8 +241,6 @@ impl<'a> Logs<'a> {
         watch: &mut dyn FnMut(&str, usize, usize),
     ) -> anyhow::Result<(u64, Written)> {
         let parts = self.parts;
-        let built: BTreeSet<String> = parts.done(BUILT)?.into_iter().collect();
-        let all = parts.done(EVENTS)?;
         let asked = BuildWork {
             project: self.asked.project.clone(),
             output: self.asked.output.clone(),
@@ -225,8 +248,19 @@ impl<'a> Logs<'a> {
             about: about.clone(),
             cutoffs: cutoffs.to_vec(),
         };
-        let todo = all.iter().filter(|name| !built.contains(*name));
-        let tasks: Vec<String> = todo.map(|name| json(&name)).collect();
+        let all = parts.done(EVENTS)?;
+        let todo = |all: &[String]| -> Result<Vec<String>> {
+            let (said, files) = (parts.done(BUILT)?, parts.depot().files("")?);
+            let file = |name: &str| name.parse().map(part_name).unwrap_or_default();
+            let there = |name: &&String| files.iter().any(|other| other.name == file(name));
+            let empty = |name: &String| {
+                said.contains(name)
+                    && parts.kept::<BuiltPart>(BUILT, name).is_ok_and(|part| part.written.rows == 0)
+            };
+            let is_done = |name: &&String| (said.contains(name) && there(name)) || empty(name);
+            Ok(all.iter().filter(|name| !is_done(name)).cloned().collect())
+        };
+        let tasks: Vec<String> = todo(&all)?.iter().map(|name| json(&name)).collect();
         if !tasks.is_empty() {
             let job = Job {
                 name: "rekindle features: building".to_owned(),
@@ -239,9 +273,12 @@ impl<'a> Logs<'a> {
                 watch(id, done, all.len());
             })?;
         }
-        let mut written = Written::new(&asked.panel()?);
-        let mut customers = 0;
-        for (_, part) in parts.found::<BuiltPart>(BUILT)? {
+        if let Some(missing) = todo(&all)?.first() {
+            return Err(incomplete(parts, &format!("no part {missing}")).into());
+        }
+        let (mut customers, mut written) = (0, Written::new(&asked.panel()?));
+        for name in &all {
+            let part: BuiltPart = parts.kept(BUILT, name)?;
             customers += part.customers;
             written.add(part.written);
         }
@@ -255,6 +292,20 @@ impl<'a> Logs<'a> {
     pub fn finish<T: Serialize>(&self, summary: &T) -> Result<()> {
         self.parts.finish(summary)
     }
+}
+
+/// The name of the account of a piece.
+fn account_name(number: usize) -> String {
+    format!("{number:07}")
+}
+
+/// The error of a folder that lacks something that was put there.
+pub(super) fn incomplete(parts: &Parts, found: &str) -> Error {
+    Error::BadOptions(format!(
+        "{}: found {found}; expected all that the job has put there: do all machines see the same folder? Remove it, and run \
+         the job again",
+        parts.address()
+    ))
 }
 
 /// What is not told part by part.
@@ -308,7 +359,7 @@ impl GatherWork {
         let packets = sink.events.finish()?.packets(&names)?.into_iter();
         let packets = packets.map(|(partition, bytes)| (self.part_of(partition), bytes));
         let wanted = packets.filter(|(part, _)| !self.done.contains(part)).collect();
-        Parts::at(&self.output)?.keep(READ, &format!("{number:07}"), &account)?;
+        Parts::at(&self.output)?.keep(READ, &account_name(*number), &account)?;
         Ok(wanted)
     }
 
@@ -336,7 +387,7 @@ impl GatherWork {
             .collect();
         let name = format!("{part:05}");
         parts.keep_bytes(EVENTS, &name, &bytes)?;
-        parts.keep(GATHERED, &name, &GatheredPart { events, support })
+        parts.keep(&format!("{GATHERED}-{}", self.step), &name, &GatheredPart { events, support })
     }
 }
 
@@ -378,11 +429,15 @@ impl BuildWork {
         let panel = self.panel()?;
         let part = name.parse().map_err(|_| Error::BadOptions(format!("{name:?} is no part")))?;
         let mut written = Written::new(&panel);
-        parts.depot().put(&part_name(part), |to: &mut (dyn Write + Send)| {
-            let file = Snapshots::parquet(to, &self.about);
-            let file = file.map_err(|e| Error::BadOptions(e.to_string()))?;
-            written.add(build::write_panel(&log, spec, &panel, file, &|_| ())?);
-            Ok(())
+        let failed = |e: &dyn std::fmt::Display| {
+            Error::BadOptions(format!("{}: {e}", parts.depot().name(&part_name(part))))
+        };
+        // A part without rows has no file: it would be no table.
+        parts.depot().put_if(&part_name(part), |to: &mut (dyn Write + Send)| {
+            let file = Snapshots::parquet(to, &self.about).map_err(|e| failed(&e))?;
+            let built = build::write_panel(&log, spec, &panel, file, &|_| ());
+            written.add(built.map_err(|e| failed(&e))?);
+            Ok(written.rows > 0)
         })?;
         parts.keep(BUILT, &name, &BuiltPart { customers: log.events.customers(), written })
     }

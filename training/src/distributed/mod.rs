@@ -11,7 +11,7 @@ mod sample;
 mod scores;
 
 pub use features::{BuildWork, GatherWork, GatheredLogs, Logs};
-pub use parts::{Parts, part_name};
+pub use parts::{Before, Parts, part_name};
 pub use sample::{SampleWork, Sampled, Sampling};
 pub use scores::{AllScored, ScoreWork, Scoring};
 
@@ -19,10 +19,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-
-/// What machines of a cluster must have in common besides the version of the crate. Changes with what calls mean, what
-/// packets hold, and the figures of features.
-const AGREEMENT: u32 = 1;
 
 /// What is called, by the name it has on all machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +75,9 @@ struct Shared<T> {
     work: T,
 }
 
-/// The version of the code, as machines compare it.
+/// The version of the code, as machines compare it: the release, and a checksum of its sources.
 pub fn version() -> String {
-    format!("{}+{AGREEMENT}", env!("CARGO_PKG_VERSION"))
+    format!("{}+{}", env!("CARGO_PKG_VERSION"), env!("REKINDLE_SOURCES"))
 }
 
 fn shared<T: Serialize>(work: &T) -> String {
@@ -109,6 +105,15 @@ fn told<T: DeserializeOwned>(shared: &str) -> Result<T> {
         )));
     }
     serde_json::from_value(said.work).map_err(unread)
+}
+
+/// The name of a file or part, which is nothing but that.
+fn named(text: &str) -> Result<String> {
+    let name: String = task(text)?;
+    match name.contains(['/', '\\']) || name.starts_with('.') {
+        true => Err(Error::BadOptions(format!("{name:?} is no name of a file of the job"))),
+        false => Ok(name),
+    }
 }
 
 fn task<T: DeserializeOwned>(task: &str) -> Result<T> {
@@ -141,10 +146,10 @@ pub fn call(function: Function, shared: &str, task_text: &str) -> Result<()> {
         Function::Gather => {
             Err(Error::BadOptions("gathering takes packets: it is no call".to_owned()))
         }
-        Function::Build => told::<BuildWork>(shared)?.build(task(task_text)?),
-        Function::Score => told::<ScoreWork>(shared)?.score(&task::<String>(task_text)?),
-        Function::Count => told::<SampleWork>(shared)?.count(&task::<String>(task_text)?),
-        Function::Sample => told::<SampleWork>(shared)?.sample(&task::<String>(task_text)?),
+        Function::Build => told::<BuildWork>(shared)?.build(named(task_text)?),
+        Function::Score => told::<ScoreWork>(shared)?.score(&named(task_text)?),
+        Function::Count => told::<SampleWork>(shared)?.count(&named(task_text)?),
+        Function::Sample => told::<SampleWork>(shared)?.sample(&named(task_text)?),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A folder of parts while a job fills it: what was asked, what is done, what is still to do.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::depot::Depot;
 use crate::error::{Error, Result};
@@ -9,13 +9,31 @@ use crate::ingest::stores;
 
 /// The folder, within the one that is filled, of what a job has found out so far.
 const WORK: &str = "_rekindle";
-/// The file that says that all parts are there.
-pub(crate) const FINISHED: &str = "rekindle.json";
+/// The file that says that all parts are there: without it, a folder that a job has begun is no table.
+const FINISHED: &str = "rekindle.json";
 
 /// A folder of parts, and the job that fills it.
 #[derive(Debug)]
 pub struct Parts {
     depot: Depot,
+}
+
+/// What became of a job in a folder before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing: it begins now.
+    Nothing,
+    /// It was begun and goes on.
+    Begun,
+    /// All of its parts are there; this is what was said of them.
+    Finished(serde_json::Value),
+}
+
+/// What is said of a folder whose parts are all there.
+#[derive(Serialize, Deserialize)]
+struct Finished<T> {
+    job: String,
+    summary: T,
 }
 
 /// The file of a part.
@@ -33,37 +51,40 @@ impl Parts {
     }
 
     /// The folder, for a job: an empty one, or one that the same job has begun. `asked` is all that its results depend
-    /// on. Tells whether it was begun before.
+    /// on, besides the version of the code.
     ///
     /// # Errors
     /// When the folder has something else in it.
-    pub fn begin(&self, asked: &str) -> Result<bool> {
-        let address = self.depot.address();
+    pub fn begin(&self, asked: &str) -> Result<Before> {
         let busy = |found: &str| {
             Err(Error::BadOptions(format!(
-                "{address}: found {found}; expected a new or empty folder, or one that the same command has begun: \
-                 name another one, or remove it"
+                "{}: found {found}; expected a new or empty folder, or one that the same command has begun, on the same \
+                 input and with the same version: name another one, or remove it",
+                self.address()
             )))
         };
-        let asked = blake3::hash(asked.as_bytes()).to_hex();
-        if let Some(begun) = self.depot.get(&format!("{WORK}/job"))? {
-            return match begun == asked.as_bytes() {
-                true => Ok(true),
-                false => busy("the beginning of another job"),
+        let job = blake3::hash(format!("{}\n{asked}", super::version()).as_bytes()).to_hex();
+        let (begun, said) = (format!("{WORK}/job"), self.depot.get(FINISHED)?);
+        if let Some(said) = said {
+            let said = serde_json::from_slice::<Finished<serde_json::Value>>(&said).ok();
+            return match said.filter(|said| said.job.as_str() == job.as_str()) {
+                Some(said) => Ok(Before::Finished(said.summary)),
+                None => busy("the parts of another job"),
             };
         }
-        match self.depot.files("")?.first() {
-            Some(file) => busy(file),
-            None => {
-                self.put(&format!("{WORK}/job"), asked.as_bytes())?;
-                Ok(false)
-            }
+        match self.depot.get(&begun)? {
+            Some(other) if other == job.as_bytes() => return Ok(Before::Begun),
+            Some(_) => return busy("the beginning of another job"),
+            None => {}
         }
-    }
-
-    /// Whether a job that fills the folder has not ended.
-    pub(super) fn begun(&self) -> Result<bool> {
-        Ok(!self.depot.files(WORK)?.is_empty())
+        if let Some(file) = self.depot.files("")?.first() {
+            return busy(&file.name);
+        }
+        match self.depot.put_new(&begun, job.as_bytes())? {
+            true => Ok(Before::Nothing),
+            // Somebody else was quicker.
+            false => self.begin(asked),
+        }
     }
 
     /// The depot.
@@ -76,24 +97,46 @@ impl Parts {
         self.depot.address()
     }
 
-    fn put(&self, file: &str, bytes: &[u8]) -> Result<()> {
-        self.depot
-            .put(file, |to| to.write_all(bytes).map_err(|e| Error::BadOptions(e.to_string())))?;
-        Ok(())
+    /// The files of a table in parts.
+    ///
+    /// # Errors
+    /// When there is none, or a job that fills the folder has not ended.
+    pub fn tables(&self) -> Result<Vec<String>> {
+        let files = self.depot.files("")?;
+        let begun = self.depot.get(&format!("{WORK}/job"))?.is_some();
+        if begun && !files.iter().any(|file| file.name == FINISHED) {
+            return Err(Error::BadOptions(format!(
+                "{}: the job that fills it has not ended; expected all of its parts: run its command again, which goes on \
+                 where it stopped",
+                self.address()
+            )));
+        }
+        let tables = files.into_iter().map(|file| file.name);
+        let tables: Vec<String> =
+            tables.filter(|name| name.ends_with(".parquet") && !name.starts_with('_')).collect();
+        match tables.is_empty() {
+            true => Err(Error::BadOptions(format!(
+                "{}: found no file that ends in .parquet; expected a folder of a table in parts, as `rekindle features \
+                 --cluster` writes it",
+                self.address()
+            ))),
+            false => Ok(tables),
+        }
+    }
+
+    /// What tells one state of a table from another: the names, sizes and times of its files.
+    pub(super) fn state(&self) -> Result<String> {
+        Ok(super::json(&self.depot.files("")?))
     }
 
     /// Keeps what a call found out, under the name of its step and its own.
     pub(super) fn keep<T: Serialize>(&self, step: &str, name: &str, found: &T) -> Result<()> {
-        self.put(&format!("{WORK}/{step}/{name}"), super::json(found).as_bytes())
+        self.keep_bytes(step, name, &[super::json(found).as_bytes()])
     }
 
     /// Keeps bytes likewise.
     pub(super) fn keep_bytes(&self, step: &str, name: &str, bytes: &[&[u8]]) -> Result<()> {
-        self.depot.put(&format!("{WORK}/{step}/{name}"), |to| {
-            let all = bytes.iter().try_for_each(|bytes| to.write_all(bytes));
-            all.map_err(|e| Error::BadOptions(e.to_string()))
-        })?;
-        Ok(())
+        self.depot.put_bytes(&format!("{WORK}/{step}/{name}"), bytes)
     }
 
     /// Bytes that were kept.
@@ -107,29 +150,21 @@ impl Parts {
         })
     }
 
+    /// What a call found out.
+    pub(super) fn kept<T: DeserializeOwned>(&self, step: &str, name: &str) -> Result<T> {
+        let bytes = self.kept_bytes(step, name)?;
+        serde_json::from_slice(&bytes).map_err(|e| {
+            let file = self.depot.name(&format!("{WORK}/{step}/{name}"));
+            Error::BadOptions(format!(
+                "{file}: it cannot be read: {e}; remove the folder and run the job again"
+            ))
+        })
+    }
+
     /// The names of those calls of a step that are done, sorted.
     pub(super) fn done(&self, step: &str) -> Result<Vec<String>> {
-        self.depot.files(&format!("{WORK}/{step}"))
-    }
-
-    /// What the calls of a step found out, in order of name.
-    pub(super) fn found<T: DeserializeOwned>(&self, step: &str) -> Result<Vec<(String, T)>> {
-        let read = |name: String| {
-            let bytes = self.kept_bytes(step, &name)?;
-            let found = serde_json::from_slice(&bytes).map_err(|e| {
-                let file = self.depot.name(&format!("{WORK}/{step}/{name}"));
-                Error::BadOptions(format!(
-                    "{file}: it cannot be read: {e}; remove the folder and run the job again"
-                ))
-            })?;
-            Ok((name, found))
-        };
-        self.done(step)?.into_iter().map(read).collect()
-    }
-
-    /// Forgets what the calls of a step found out.
-    pub(super) fn forget(&self, step: &str) -> Result<()> {
-        self.depot.remove(&format!("{WORK}/{step}"))
+        let files = self.depot.files(&format!("{WORK}/{step}"))?;
+        Ok(files.into_iter().map(|file| file.name).collect())
     }
 
     /// Removes what was found out, where no parts are wanted.
@@ -142,7 +177,13 @@ impl Parts {
 
     /// Says that all parts are there, and removes what was found out on the way.
     pub(super) fn finish<T: Serialize>(&self, summary: &T) -> Result<()> {
-        self.put(FINISHED, super::json(summary).as_bytes())?;
-        self.depot.remove(WORK)
+        let job =
+            String::from_utf8_lossy(&self.depot.get(&format!("{WORK}/job"))?.unwrap_or_default())
+                .into_owned();
+        let said = super::json(&Finished { job, summary });
+        self.depot.put_bytes(FINISHED, &[said.as_bytes()])?;
+        // The parts are there: what is left of the work is in nobody's way.
+        let _ = self.depot.remove(WORK);
+        Ok(())
     }
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::sync::Arc;
 
+use super::features::incomplete;
 use super::{Engine, Function, Job, Parts, json, part_name, shared};
 use crate::depot::Local;
 use crate::error::{Error, Result};
@@ -47,6 +48,7 @@ pub struct SampleWork {
 pub struct Sampling<'a> {
     asked: SampleWork,
     files: Vec<String>,
+    state: String,
     work: &'a Parts,
 }
 
@@ -72,10 +74,11 @@ impl<'a> Sampling<'a> {
         seed: u64,
         work: &'a Parts,
     ) -> Result<Sampling<'a>> {
-        let (files, table) = (table.tables()?, table.address().to_owned());
+        let (files, state) = (table.tables()?, table.state()?);
+        let table = table.address().to_owned();
         let output = work.address().to_owned();
         let asked = SampleWork { table, output, targets, seed, shares: BTreeMap::new() };
-        Ok(Sampling { asked, files, work })
+        Ok(Sampling { asked, files, state, work })
     }
 
     /// Draws about `rows` rows, and writes them into one file of snapshots.
@@ -89,10 +92,11 @@ impl<'a> Sampling<'a> {
         to: &mut (dyn Write + Send),
         watch: &mut dyn FnMut(&str, usize, usize),
     ) -> anyhow::Result<Sampled> {
-        self.work.begin(&json(&(&self.asked, &self.files, rows)))?;
+        self.work.begin(&json(&(&self.asked, &self.files, &self.state, rows)))?;
         self.each(engine, Function::Count, COUNTED, watch)?;
         let mut counts = BTreeMap::<Answers, u64>::new();
-        for (_, part) in self.work.found::<BTreeMap<Answers, u64>>(COUNTED)? {
+        for file in &self.files {
+            let part: BTreeMap<Answers, u64> = self.work.kept(COUNTED, file)?;
             part.into_iter().for_each(|(answers, n)| *counts.entry(answers).or_default() += n);
         }
         self.asked.shares = shares(&counts, rows);
@@ -121,7 +125,12 @@ impl<'a> Sampling<'a> {
         engine.run(&job, &mut |id| {
             let done = self.work.done(step).map_or(0, |names| names.len());
             watch(id, done, self.files.len());
-        })
+        })?;
+        let done = self.work.done(step)?;
+        match self.files.iter().find(|file| !done.contains(file)) {
+            Some(missing) => Err(incomplete(self.work, &format!("nothing of {missing}")).into()),
+            None => Ok(()),
+        }
     }
 
     /// The drawn rows of all parts in one file, in the order of the parts.
@@ -175,7 +184,17 @@ impl SampleWork {
     }
 
     pub(super) fn count(&self, file: &str) -> Result<()> {
-        let (_, batches) = self.opened(file)?;
+        let (about, batches) = self.opened(file)?;
+        let unknown =
+            self.targets.iter().find(|target| about.targets.iter().all(|t| t.name != **target));
+        if let Some(target) = unknown {
+            let known: Vec<&str> =
+                about.targets.iter().map(|target| target.name.as_str()).collect();
+            return Err(Error::BadOptions(format!(
+                "--target {target}: the snapshots have no such target; expected {} with --cluster",
+                known.join(" or ")
+            )));
+        }
         let mut counts = BTreeMap::<Answers, u64>::new();
         for batch in batches {
             let batch = batch.map_err(|e| self.damaged(file, &e))?;

@@ -7,7 +7,8 @@ use rekindle_models::frame::{ReadOptions, read};
 use rekindle_models::language::Language;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Function, Job, Parts, json, shared};
+use super::features::incomplete;
+use super::{Before, Engine, Function, Job, Parts, json, shared};
 use crate::error::{Error, Result};
 use crate::scored::{Scores, write_scores};
 use crate::sheet::Format;
@@ -34,6 +35,7 @@ pub struct Scoring<'a> {
     asked: ScoreWork,
     model: &'a [u8],
     files: Vec<String>,
+    state: String,
     output: &'a Parts,
 }
 
@@ -45,7 +47,7 @@ struct ScoredPart {
 }
 
 /// What became of all of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllScored {
     /// Rows that were scored.
     pub customers: u64,
@@ -67,7 +69,7 @@ impl<'a> Scoring<'a> {
         (reasons, language): (usize, Language),
         output: &'a Parts,
     ) -> Result<Scoring<'a>> {
-        let files = table.tables()?;
+        let (files, state) = (table.tables()?, table.state()?);
         let asked = ScoreWork {
             table: table.address().to_owned(),
             output: output.address().to_owned(),
@@ -76,7 +78,7 @@ impl<'a> Scoring<'a> {
             reasons,
             language,
         };
-        Ok(Scoring { asked, model, files, output })
+        Ok(Scoring { asked, model, files, state, output })
     }
 
     /// Scores all parts that are not scored yet.
@@ -89,11 +91,17 @@ impl<'a> Scoring<'a> {
         watch: &mut dyn FnMut(&str, usize, usize),
     ) -> anyhow::Result<AllScored> {
         let parts = self.output;
-        parts.begin(&json(&(&self.asked, &self.files)))?;
+        let asked = json(&(&self.asked, &self.files, &self.state));
+        if let Before::Finished(said) = parts.begin(&asked)? {
+            return Ok(serde_json::from_value(said)?);
+        }
         parts.keep_bytes(MODEL, "artefact", &[self.model])?;
-        let scored = parts.done(SCORED)?;
-        let tasks = self.files.iter().filter(|file| !scored.contains(file));
-        let tasks: Vec<String> = tasks.map(|file| json(&file)).collect();
+        let todo = || -> Result<Vec<&String>> {
+            let (said, there) = (parts.done(SCORED)?, parts.depot().files("")?);
+            let there = |file: &String| there.iter().any(|other| other.name == *file);
+            Ok(self.files.iter().filter(|file| !said.contains(file) || !there(file)).collect())
+        };
+        let tasks: Vec<String> = todo()?.into_iter().map(json).collect();
         if !tasks.is_empty() {
             let job = Job {
                 name: "rekindle score".to_owned(),
@@ -106,8 +114,12 @@ impl<'a> Scoring<'a> {
                 watch(id, done, self.files.len());
             })?;
         }
+        if let Some(missing) = todo()?.first() {
+            return Err(incomplete(parts, &format!("no {missing}")).into());
+        }
         let mut all = AllScored::default();
-        for (_, part) in parts.found::<ScoredPart>(SCORED)? {
+        for file in &self.files {
+            let part: ScoredPart = parts.kept(SCORED, file)?;
             all.customers += part.customers;
             all.parts += 1;
             for warning in part.warnings {
@@ -141,7 +153,8 @@ impl ScoreWork {
         let id = manifest.id_column.as_deref();
         let reading = ReadOptions::for_model(&scorer.schema, &manifest.missing_markers, id, &[]);
         let local = table.depot().local(file)?;
-        let frame = read(local.path(), &reading)?;
+        let frame = read(local.path(), &reading);
+        let frame = frame.map_err(|e| table.depot().of_local(file, &local, &e))?;
         let mut warnings = Vec::new();
         let binding = crate::holdout::bind(&scorer.schema, &frame, &mut warnings)?;
         let block = |span: Range<usize>| binding.rows(&frame, span);
@@ -158,36 +171,13 @@ impl ScoreWork {
             version: self.version,
             why: why.as_ref().map(|why| (why, self.reasons, self.language)),
         };
-        output.depot().put(file, |to| {
-            write_scores(to, Format::Parquet, &scores).map_err(|e| Error::BadOptions(e.to_string()))
-        })?;
+        let failed = |e: std::io::Error| {
+            Error::BadOptions(format!("{}: failed to write it: {e}", output.depot().name(file)))
+        };
+        output
+            .depot()
+            .put(file, |to| write_scores(to, Format::Parquet, &scores).map_err(failed))?;
         let customers = frame.rows() as u64;
         output.keep(SCORED, file, &ScoredPart { customers, warnings })
-    }
-}
-
-impl Parts {
-    /// The files of a table in parts.
-    ///
-    /// # Errors
-    /// When there is none, or a job that fills the folder has not ended.
-    pub fn tables(&self) -> Result<Vec<String>> {
-        let mut files = self.depot().files("")?;
-        if self.begun()? {
-            return Err(Error::BadOptions(format!(
-                "{}: the job that fills it has not ended; expected all of its parts: run its command again, which goes on \
-                 where it stopped",
-                self.address()
-            )));
-        }
-        files.retain(|file| file.ends_with(".parquet") && !file.starts_with('_'));
-        match files.is_empty() {
-            true => Err(Error::BadOptions(format!(
-                "{}: found no file that ends in .parquet; expected a folder of a table in parts, as `rekindle features \
-                 --cluster` writes it",
-                self.address()
-            ))),
-            false => Ok(files),
-        }
     }
 }

@@ -192,6 +192,9 @@ fn distributed(
     let cutoffs = project.cutoffs()?;
     let asked = (PROJECT.to_owned(), &project, folder.to_owned());
     let mut logs = Logs::find(asked, (&to, Some(parts)), cutoffs[0], 1 << 26)?;
+    if let Before::Finished(said) = logs.begin()? {
+        anyhow::bail!("finished: {said}");
+    }
     let gathered = logs.gather(engine, &mut |_, _, _| ())?;
     let spec = logs.feature_spec(&gathered)?;
     let about = build::about(&spec, &project, cutoffs.len(), &Attributes::default())?;
@@ -246,6 +249,9 @@ fn a_job_that_was_interrupted_anywhere_goes_on_and_ends_the_same() {
         if most > 4 + 4 {
             assert_eq!(again.calls.get(), calls - most);
         }
+        // What comes late, from a machine that was taken for dead, is in nobody's way.
+        std::fs::create_dir_all(output.join("_rekindle/built")).unwrap();
+        assert!(table(&output, &about) == table(&whole, &about));
     }
 }
 
@@ -260,7 +266,17 @@ fn another_job_does_not_write_into_a_folder_that_is_in_use() {
     assert!(other.contains("the beginning of another job"), "{other}");
     distributed(folder.path(), &output, &Here::new(), 4).unwrap();
     let again = distributed(folder.path(), &output, &Here::new(), 4).unwrap_err().to_string();
-    assert!(again.contains("found part-00000.parquet; expected a new or empty folder"), "{again}");
+    assert_eq!(again, "finished: \"done\"");
+    let other = distributed(folder.path(), &output, &Here::new(), 8).unwrap_err().to_string();
+    assert!(
+        other.contains("found the parts of another job; expected a new or empty folder"),
+        "{other}"
+    );
+    // A log that was written anew is another one.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let events = folder.path().join("events/0.csv");
+    std::fs::write(&events, std::fs::read(&events).unwrap()).unwrap();
+    distributed(folder.path(), &output, &Here::new(), 4).unwrap_err();
     let odd = folder.path().join("odd");
     let odd = distributed(folder.path(), &odd, &Here::new(), 3).unwrap_err().to_string();
     assert!(odd.contains("--parts 3: expected 1, 2, 4"), "{odd}");
@@ -376,4 +392,73 @@ fn a_sample_keeps_the_rare_and_stands_for_all() {
     let path = folder.path().join("sample.parquet");
     let told = snapshot::about(&path).unwrap().unwrap();
     assert_eq!(told, About { weighted: true, ..about });
+}
+
+#[test]
+fn a_wrong_guess_of_the_size_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path());
+    let project = Project::parse(PROJECT, "rekindle.toml").unwrap();
+    let (report, spec, ..) = at_once(folder.path(), &project);
+    let to = Parts::at(folder.path().join("out").to_str().unwrap()).unwrap();
+    let asked = (PROJECT.to_owned(), &project, folder.path().to_owned());
+    let cutoffs = project.cutoffs().unwrap();
+    let mut logs = Logs::find(asked, (&to, Some(4)), cutoffs[0], 1 << 26).unwrap();
+    logs.guess(8);
+    logs.begin().unwrap();
+    let gathered = logs.gather(&Here::new(), &mut |_, _, _| ()).unwrap();
+    assert_eq!(gathered.events, report.sources[0].tally.events);
+    assert_eq!(logs.feature_spec(&gathered).unwrap(), spec);
+}
+
+#[test]
+fn a_part_that_is_gone_is_built_or_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path());
+    let output = folder.path().join("out");
+    // The last part fails, and one that was built is lost.
+    let burning = Here { calls: Cell::new(0), most: 4 + 4 + 3 };
+    distributed(folder.path(), &output, &burning, 4).unwrap_err();
+    std::fs::remove_file(output.join(part_name(2))).unwrap();
+    let again = Here::new();
+    distributed(folder.path(), &output, &again, 4).unwrap();
+    assert_eq!(again.calls.get(), 2);
+
+    struct Forgetful;
+    impl Engine for Forgetful {
+        fn run(&self, job: &Job, watch: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+            let mut job = job.clone();
+            if job.function == Function::Build {
+                job.tasks.pop();
+            }
+            Here::new().run(&job, watch)
+        }
+    }
+    let output = folder.path().join("forgotten");
+    let error = distributed(folder.path(), &output, &Forgetful, 4).unwrap_err().to_string();
+    assert!(
+        error.contains("found no part 00003; expected all that the job has put there"),
+        "{error}"
+    );
+}
+
+#[test]
+fn parts_without_rows_are_no_files_and_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path());
+    let output = folder.path().join("out");
+    let (_, about, written) = distributed(folder.path(), &output, &Here::new(), 256).unwrap();
+    let parts = frame::parts(&output).unwrap();
+    assert!(parts.len() < 90, "{}", parts.len());
+    let rows: usize = parts.iter().map(|part| table(part, &about)[0].1.len()).sum();
+    assert_eq!(rows as u64, written.rows);
+}
+
+#[test]
+fn tasks_name_files_of_the_job_and_no_others() {
+    let said = SampleWork::counting("table", "output");
+    for name in ["../other", "a/b", ".hidden", "..", "a\\b"] {
+        let error = call(Function::Sample, &said, &json(&name)).unwrap_err().to_string();
+        assert!(error.contains("is no name of a file of the job"), "{name}: {error}");
+    }
 }

@@ -8,6 +8,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
@@ -25,6 +26,8 @@ pub(super) struct LogFile {
     pub name: String,
     /// Its size as it is stored, in bytes.
     pub bytes: u64,
+    /// When it was written, in milliseconds since 1970.
+    pub changed: i64,
     pub place: FilePlace,
 }
 
@@ -106,8 +109,11 @@ fn on_disk(path: &str, folder: &Path) -> Result<Vec<LogFile>> {
     };
     found.sort();
     let file = |path: PathBuf| {
-        let bytes = path.metadata().map_err(|e| failed(&path, e))?.len();
-        Ok(LogFile { name: path.display().to_string(), bytes, place: FilePlace::Disk(path) })
+        let found = path.metadata().map_err(|e| failed(&path, e))?;
+        let changed = found.modified().map_err(|e| failed(&path, e))?;
+        let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        let (name, bytes) = (path.display().to_string(), found.len());
+        Ok(LogFile { name, bytes, changed, place: FilePlace::Disk(path) })
     };
     found.into_iter().map(file).collect()
 }

@@ -189,7 +189,7 @@ impl Gathered {
                 packet.counts.push(kept.customers.events(number));
             }
             packet.events = std::mem::take(&mut room.events);
-            let bytes = packet.bytes(names);
+            let bytes = packet.bytes(names)?;
             room.events = packet.events;
             Ok((partition, bytes))
         });

@@ -4,7 +4,7 @@
 use rekindle_models::behaviour::{Events, NONE};
 
 use crate::error::{Error, Result};
-use crate::ingest::{Ids, LogNames, Names};
+use crate::ingest::{Ids, LogNames, Names, PARTITIONS};
 
 /// What a packet begins with; another version begins otherwise.
 const MARK: &[u8; 4] = b"RKP1";
@@ -32,7 +32,10 @@ impl Packet {
 
     /// The packet as bytes, whose codes are those of `names`: what it is and which names it has, then its columns,
     /// compressed.
-    pub fn bytes(&self, names: &LogNames) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// When it is larger than lengths of 32 bits tell.
+    pub fn bytes(&self, names: &LogNames) -> Result<Vec<u8>> {
         let Events { times, kinds, channels, groups, products, received, measures } = &self.events;
         let mut to = MARK.to_vec();
         to.extend((self.partition as u32).to_le_bytes());
@@ -51,8 +54,15 @@ impl Packet {
         column(&mut columns, received, i64::to_le_bytes);
         columns.extend((measures.len() as u32).to_le_bytes());
         measures.iter().for_each(|measure| column(&mut columns, measure, f64::to_le_bytes));
+        if u32::try_from(columns.len()).is_err() {
+            return Err(Error::BadOptions(format!(
+                "the events of one file are {} bytes for one of {PARTITIONS} parts of the customers; expected less than 4 \
+                 GiB: divide the file into several, or into row groups of Parquet",
+                columns.len()
+            )));
+        }
         to.extend(lz4_flex::compress_prepend_size(&columns));
-        to
+        Ok(to)
     }
 
     /// Reads a packet; names that `names` lacks are added to it.

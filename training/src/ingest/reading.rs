@@ -132,6 +132,8 @@ pub struct Piece {
     pub name: String,
     /// About how many bytes it has, as they are stored.
     pub bytes: u64,
+    /// When the file was written, in milliseconds since 1970.
+    pub changed: i64,
     /// The first row group and the one after the last; none: the whole file.
     pub groups: Option<(usize, usize)>,
 }
@@ -178,8 +180,14 @@ impl Found {
             files.iter().enumerate().map(move |(place, file)| (source, of, place, file))
         });
         let cut = each.map(|(source, of, file, log)| {
-            let piece =
-                |groups, bytes| Piece { source, file, name: log.name.clone(), bytes, groups };
+            let piece = |groups, bytes| Piece {
+                source,
+                file,
+                name: log.name.clone(),
+                bytes,
+                changed: log.changed,
+                groups,
+            };
             let format = log.format(of.format).map_err(|source| unread(log, source))?;
             if format != FileFormat::Parquet {
                 return Ok(vec![piece(None, log.bytes)]);
@@ -299,11 +307,12 @@ pub fn read_piece(
         Error::BadOptions(format!("a piece of source {place}; expected one of {sources}"))
     })?;
     let stores = Stores::new(options.store_options.clone());
-    let name = std::slice::from_ref(&piece.name);
-    let found = files(&source.name, name, options.folder, &stores)?;
-    let [file] = found.as_slice() else {
-        let reason = format!("{} files have the name of one; expected one", found.len());
-        return Err(Error::BadLog { path: piece.name.clone(), reason });
+    // Found as the others are: a name alone may be taken for a glob.
+    let found = files(&source.name, &source.paths, options.folder, &stores)?;
+    let Some(file) = found.iter().find(|file| file.name == piece.name) else {
+        let reason =
+            "it is not there any more; expected a log that stays as it is while it is read";
+        return Err(Error::BadLog { path: piece.name.clone(), reason: reason.to_owned() });
     };
     let reading = Reading { names, end: options.end, want_lines: options.want_lines };
     let (bytes, lines) = (AtomicU64::new(0), AtomicU64::new(0));

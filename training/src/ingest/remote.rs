@@ -19,10 +19,21 @@ use crate::error::{Error, Result};
 use crate::ingest::files::{FilePlace, GLOB, LogFile, is_log};
 use crate::ingest::source::without_secrets;
 
-/// Object stores by URL; the connections are made when the first is asked for.
+/// What drives connections to stores: one for the process, made when the first store is asked for.
+static RUNTIME: OnceLock<Arc<Runtime>> = OnceLock::new();
+
+fn runtime() -> io::Result<Arc<Runtime>> {
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(Arc::clone(runtime));
+    }
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = Arc::new(builder.worker_threads(2).enable_all().build()?);
+    Ok(Arc::clone(RUNTIME.get_or_init(|| runtime)))
+}
+
+/// Object stores by URL.
 #[derive(Debug)]
 pub(crate) struct Stores {
-    runtime: OnceLock<Arc<Runtime>>,
     options: Vec<(String, String)>,
 }
 
@@ -38,7 +49,7 @@ pub(super) struct Remote {
 impl Stores {
     /// Options are those of the stores, as `aws_region`; others are ignored.
     pub fn new(options: Vec<(String, String)>) -> Stores {
-        Stores { runtime: OnceLock::new(), options }
+        Stores { options }
     }
 
     /// The objects that a URL names: one, those of a folder, or those that a glob fits; sorted.
@@ -70,6 +81,7 @@ impl Stores {
         let file = |object: ObjectMeta| LogFile {
             name: format!("{root}/{}", object.location),
             bytes: object.size,
+            changed: object.last_modified.timestamp_millis(),
             place: FilePlace::Store(Arc::new(Remote {
                 store: Arc::clone(&store),
                 path: object.location,
@@ -105,17 +117,8 @@ impl Stores {
         let plain = plain.into_iter().filter(|_| url.scheme() == "http");
         let options = self.options.iter().cloned().chain(plain);
         let (store, path) = parse_url_opts(&url, options).map_err(|e| bad(e.to_string()))?;
-        let runtime = self.runtime().map_err(|e| bad(e.to_string()))?;
+        let runtime = runtime().map_err(|e| bad(e.to_string()))?;
         Ok((Arc::from(store), path, runtime))
-    }
-
-    fn runtime(&self) -> io::Result<Arc<Runtime>> {
-        if let Some(runtime) = self.runtime.get() {
-            return Ok(Arc::clone(runtime));
-        }
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = Arc::new(builder.worker_threads(2).enable_all().build()?);
-        Ok(Arc::clone(self.runtime.get_or_init(|| runtime)))
     }
 }
 
