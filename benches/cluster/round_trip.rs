@@ -19,6 +19,7 @@ fn main() -> anyhow::Result<()> {
     let job = Job {
         name: "round trip".to_owned(),
         function: Function::Count,
+        parts: 0,
         shared,
         tasks: vec![serde_json::to_string(&first)?; tasks],
     };

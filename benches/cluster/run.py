@@ -5,7 +5,7 @@
 BIN has rekindle-cluster, rekindle-scheduler and rekindle-executor, built with
 `cargo build --release -p rekindle-cluster`; FOLDER is made, and needs some 10 GB for 5,000,000 customers. Everything runs
 on this machine: one process on one thread, one executor of one thread, two executors of one thread each. Seconds are of
-the whole command; bytes are those in the executors' folders.
+the whole command; bytes sent are those of the packets that executors exchange.
 """
 import json
 import os
@@ -71,13 +71,14 @@ class Cluster:
         threading.Thread(target=self.watch, daemon=True).start()
 
     def watch(self):
-        """Notes the most bytes that were in the executors' folders: what goes, or would go, from one to another."""
+        """Notes how many bytes of packets were kept of what was sent: they are kept as they were sent."""
         while self.script.poll() is None:
-            count = subprocess.run(["du", "-sb", *self.folder.glob("executor-?")], stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, text=True).stdout
-            self.sent = max(self.sent, sum(int(line.split()[0]) for line in count.splitlines()
-                                           if not line.endswith((".log", ".pid"))))
-            time.sleep(0.5)
+            files = list((FOLDER / "parts/_rekindle/events").glob("*"))
+            try:
+                self.sent = max(self.sent, sum(file.stat().st_size for file in files))
+            except FileNotFoundError:
+                pass
+            time.sleep(0.1)
 
     def end(self):
         self.script.terminate()
@@ -127,7 +128,7 @@ for turn in range(ROUNDS):
         bytes_sent = cluster.sent
         keep(f"scores, {name}", command("score", "registry/churned", "parts", "-o", "scores", "--cluster", cluster.url))
         cluster.end()
-summary = json.loads((FOLDER / "parts/rekindle.json").read_text())
+summary = json.loads((FOLDER / "parts/rekindle.json").read_text())["summary"]
 gone("parts", "scores")
 median = {name: statistics.median(took) for name, took in seconds.items()}
 print(f"{summary['events']:,} events of {summary['customers']:,} customers, {summary['rows']:,} rows of "

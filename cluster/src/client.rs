@@ -24,7 +24,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::plans::{partitions, plan};
 
 /// Between two looks at a job: at first, for it may be short, and at most.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
+const FIRST_LOOK: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Between two times that whoever waits is told: for them, folders are listed.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -147,7 +147,7 @@ impl Engine for Cluster {
                     "job {id} was ended; what is done is kept: the same command goes on from there"
                 );
             }
-            long = (long * 2).min(LOOK_EVERY);
+            long = (long * 5 / 4).min(LOOK_EVERY);
             if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                 watch(&id);
                 told = Some(Instant::now());

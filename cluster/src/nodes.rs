@@ -13,13 +13,15 @@ use ballista_core::utils::{default_config_producer, default_session_builder};
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
-use ballista_scheduler::scheduler_process::start_server;
+use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
 use bytesize::ByteSize;
 use clap::Parser;
 use datafusion::execution::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use rekindle_training::distributed::version;
+use tokio::net::{TcpListener, TcpSocket};
 use tonic::transport::Endpoint;
 
 use crate::functions;
@@ -160,9 +162,13 @@ impl Scheduler {
             let cluster =
                 BallistaCluster::new_from_config(&config).await.map_err(|e| anyhow!("{e}"))?;
             tracing::info!("rekindle {} schedules at {}", version(), self.bind);
-            start_server(cluster, self.bind, Arc::new(config))
-                .await
-                .map_err(|e| anyhow!("{}: {e}", self.bind))
+            config.validate().map_err(|e| anyhow!("{e}"))?;
+            let scheduler =
+                create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config));
+            let scheduler = scheduler.await.map_err(|e| anyhow!("{e}"))?;
+            let listener = listening(self.bind)
+                .with_context(|| format!("failed to listen at {}", self.bind))?;
+            start_grpc_service_with_listener(listener, scheduler).await.map_err(|e| anyhow!("{e}"))
         })
     }
 }
@@ -226,6 +232,17 @@ impl Executor {
         }
         ended
     }
+}
+
+/// A listener whose connections send small answers at once: else every task waits some 40 ms for its turn, as both ends
+/// wait for each other (Nagle's algorithm and delayed acknowledgements).
+fn listening(bind: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if bind.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    // Connections have it from their listener.
+    socket.set_nodelay(true)?;
+    socket.bind(bind)?;
+    socket.listen(1_024)
 }
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {

@@ -10,14 +10,13 @@ use crate::functions::{self, PACKET, PART};
 
 /// Most partitions that rows are spread over.
 const MOST_PARTITIONS: usize = 256;
+/// Partitions for each task: rows come to partitions by a hash, and few are to share one while executors are idle. A
+/// partition without rows takes some milliseconds.
+const PARTITIONS_A_TASK: usize = 4;
 
 /// How many partitions a job is divided into.
 pub fn partitions(job: &Job) -> usize {
-    match job.function {
-        // Whatever number of pieces a log has, its parts are as many as there may be.
-        Function::Gather => MOST_PARTITIONS,
-        _ => job.tasks.len().clamp(1, MOST_PARTITIONS),
-    }
+    (job.tasks.len().max(job.parts) * PARTITIONS_A_TASK).clamp(1, MOST_PARTITIONS)
 }
 
 /// The plan of a job.

@@ -42,6 +42,7 @@ mod laws;
 mod layering;
 mod logs;
 mod money;
+mod on_a_cluster;
 mod pages;
 mod plan;
 mod project;

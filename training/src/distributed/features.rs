@@ -185,6 +185,7 @@ impl<'a> Logs<'a> {
             let job = Job {
                 name: "rekindle features: reading".to_owned(),
                 function: Function::Gather,
+                parts: self.asked.parts,
                 shared: shared(&self.asked),
                 tasks: tasks.map(|(number, piece)| json(&(number, piece))).collect(),
             };
@@ -265,6 +266,7 @@ impl<'a> Logs<'a> {
             let job = Job {
                 name: "rekindle features: building".to_owned(),
                 function: Function::Build,
+                parts: 0,
                 shared: shared(&asked),
                 tasks,
             };

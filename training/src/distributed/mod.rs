@@ -45,6 +45,8 @@ pub struct Job {
     pub function: Function,
     /// What all calls are told: JSON.
     pub shared: String,
+    /// How many parts packets are gathered in; 0 where there are none.
+    pub parts: usize,
     /// What each call is told: JSON. Every task is called at least once; what a call leaves in the depot is the same
     /// however often.
     pub tasks: Vec<String>,

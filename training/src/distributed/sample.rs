@@ -121,7 +121,7 @@ impl<'a> Sampling<'a> {
             return Ok(());
         }
         let name = format!("rekindle fit: {step}");
-        let job = Job { name, function, shared: shared(&self.asked), tasks };
+        let job = Job { name, function, parts: 0, shared: shared(&self.asked), tasks };
         engine.run(&job, &mut |id| {
             let done = self.work.done(step).map_or(0, |names| names.len());
             watch(id, done, self.files.len());

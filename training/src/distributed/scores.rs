@@ -106,6 +106,7 @@ impl<'a> Scoring<'a> {
             let job = Job {
                 name: "rekindle score".to_owned(),
                 function: Function::Score,
+                parts: 0,
                 shared: shared(&self.asked),
                 tasks,
             };

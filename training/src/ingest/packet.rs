@@ -1,6 +1,7 @@
 //! The events of a partition as bytes, to be gathered elsewhere: a customer's events stand together, names are told by
 //! a dictionary of the packet's own. Knows no files and no network.
 
+use hashbrown::HashMap;
 use rekindle_models::behaviour::{Events, NONE};
 
 use crate::error::{Error, Result};
@@ -50,8 +51,12 @@ impl Packet {
         column(&mut columns, &self.counts, u32::to_le_bytes);
         column(&mut columns, times, i64::to_le_bytes);
         [kinds, channels, groups].iter().for_each(|c| column(&mut columns, c, u16::to_le_bytes));
-        column(&mut columns, products, u64::to_le_bytes);
-        column(&mut columns, received, i64::to_le_bytes);
+        let (different, places) = places(products);
+        column(&mut columns, &different, u64::to_le_bytes);
+        column(&mut columns, &places, u32::to_le_bytes);
+        // Most are known as they happen.
+        let late = received.iter().zip(times).map(|(received, time)| received.wrapping_sub(*time));
+        column(&mut columns, &late.collect::<Vec<_>>(), i64::to_le_bytes);
         columns.extend((measures.len() as u32).to_le_bytes());
         measures.iter().for_each(|measure| column(&mut columns, measure, f64::to_le_bytes));
         if u32::try_from(columns.len()).is_err() {
@@ -85,18 +90,27 @@ impl Packet {
         let ends = from.column(u32::from_le_bytes)?;
         let counts = from.column(u32::from_le_bytes)?;
         let [kinds, channels, groups] = &names;
-        let events = Events {
+        let mut events = Events {
             times: from.column(i64::from_le_bytes)?,
             kinds: from.coded(kinds)?,
             channels: from.coded(channels)?,
             groups: from.coded(groups)?,
-            products: from.column(u64::from_le_bytes)?,
+            products: {
+                let different = from.column(u64::from_le_bytes)?;
+                let places = from.column(u32::from_le_bytes)?.into_iter();
+                let product = |place: u32| different.get(place as usize).copied();
+                let products = places.map(product).collect::<Option<_>>();
+                products.ok_or_else(|| damaged("a product that it does not have"))?
+            },
             received: from.column(i64::from_le_bytes)?,
             measures: {
                 let measures = from.length()?;
                 (0..measures).map(|_| from.column(f64::from_le_bytes)).collect::<Result<_>>()?
             },
         };
+        for (late, time) in events.received.iter_mut().zip(&events.times) {
+            *late = late.wrapping_add(*time);
+        }
         let told: u64 = counts.iter().map(|count| u64::from(*count)).sum();
         let all = events.len();
         let fits = told == all as u64 && told_events == all && from.0.is_empty();
@@ -136,10 +150,26 @@ impl<'a> Glance<'a> {
     }
 }
 
-/// How many values there are, then their bytes.
+/// How many values there are, then their bytes: the first of each, then the second of each, and so on. What values have in
+/// common, as the high bytes of times, then stands together and is compressed to nothing.
 fn column<T: Copy, const N: usize>(to: &mut Vec<u8>, values: &[T], bytes: fn(T) -> [u8; N]) {
     to.extend((values.len() as u32).to_le_bytes());
-    values.iter().for_each(|value| to.extend(bytes(*value)));
+    for place in 0..N {
+        to.extend(values.iter().map(|value| bytes(*value)[place]));
+    }
+}
+
+/// The different keys of products, and the place of each event's: keys are hashes, which nothing makes shorter.
+fn places(products: &[u64]) -> (Vec<u64>, Vec<u32>) {
+    let (mut known, mut different) = (HashMap::new(), Vec::new());
+    let mut place = |product: &u64| {
+        *known.entry(*product).or_insert_with(|| {
+            different.push(*product);
+            (different.len() - 1) as u32
+        })
+    };
+    let places = products.iter().map(&mut place).collect();
+    (different, places)
 }
 
 /// Writes the names that occur, and tells their places for codes.
@@ -179,7 +209,8 @@ impl<'a> Reader<'a> {
     fn column<T, const N: usize>(&mut self, value: fn([u8; N]) -> T) -> Result<Vec<T>> {
         let length = self.length()?;
         let bytes = self.take(length.checked_mul(N).ok_or_else(|| damaged("it is cut off"))?)?;
-        Ok(bytes.as_chunks().0.iter().map(|bytes| value(*bytes)).collect())
+        let at = |row: usize| std::array::from_fn(|place| bytes[place * length + row]);
+        Ok((0..length).map(|row| value(at(row))).collect())
     }
 
     /// The codes of a packet's names.

@@ -247,3 +247,47 @@ fn damaged_files_give_an_error_or_a_table_and_never_a_panic() {
         }
     }
 }
+
+#[test]
+fn the_parts_of_a_table_are_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    let table = |from: i64, towns: [&str; 2]| -> Cells {
+        let rows = || (from..from + 2_500).map(Some);
+        let town = |row: Option<i64>| row.map(|row| towns[row as usize % 2]);
+        vec![
+            ("number", Arc::new(rows().collect::<Int64Array>())),
+            ("town", Arc::new(rows().map(town).collect::<StringArray>())),
+        ]
+    };
+    let refused = || read(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(refused().contains("it is a folder without files that end in .parquet"));
+    part("part-2.parquet", &parquet(table(2_500, ["Kyoto", "Nara"])));
+    part("part-1.parquet", &parquet(table(0, ["Osaka", "Kyoto"])));
+    part("_left.parquet", b"out");
+    part("notes.txt", b"of no table");
+    let frame = read(folder.path(), &ReadOptions::default()).unwrap();
+    assert_eq!(frame.rows(), 5_000);
+    for row in [0, 1, 2_499, 2_500, 4_999] {
+        assert_eq!(frame.text(0, row).unwrap(), row.to_string());
+    }
+    let towns = [0, 1, 2_500, 2_501].map(|row| frame.text(1, row).unwrap().into_owned());
+    assert_eq!(towns, ["Osaka", "Kyoto", "Kyoto", "Nara"]);
+
+    // A job fills the folder, until it says that it has ended.
+    std::fs::create_dir(folder.path().join("_rekindle")).unwrap();
+    assert!(refused().contains("the job that fills it has not ended"));
+    part("rekindle.json", b"{}");
+    assert_eq!(read(folder.path(), &ReadOptions::default()).unwrap(), frame);
+
+    let other: Cells = vec![("town", Arc::new(StringArray::from(vec!["Nara"])))];
+    part("part-3.parquet", &parquet(other));
+    let told = refused();
+    assert!(told.contains("part-3.parquet: its columns are not those of"), "{told}");
+    assert!(told.contains("found town, expected number"), "{told}");
+    part("part-3.parquet", b"number,town\n1,Nara\n");
+    assert!(refused().contains("part-3.parquet: it is no Parquet file"), "{}", refused());
+    std::fs::rename(folder.path().join("part-3.parquet"), folder.path().join("part-0.parquet"))
+        .unwrap();
+    assert!(refused().contains("part-0.parquet: it is no Parquet file"), "{}", refused());
+}
