@@ -10,7 +10,7 @@ GATHER = 0.06e-6         # an event gathered and kept
 BUILD = 8.5e-6           # a row of 285 features built
 SCORE = 7.5e-6           # a row of 285 features scored
 EVENT_READ = 10.1        # an event in the log's Parquet
-EVENT_SENT = 12.5        # an event on its way, and while it is kept
+EVENT_SENT = 12.9        # an event on its way, and while it is kept
 ROW_WRITTEN = 280        # a row of 285 features in Parquet
 SCORE_WRITTEN = 12       # a customer's score in Parquet
 
