@@ -25,6 +25,8 @@ pub struct FitOptions {
     pub repeated_ids: bool,
     /// The column of row weights.
     pub weight: Option<String>,
+    /// Whether weights are there only because rows were drawn: other tables of the same kind have none.
+    pub sampled: bool,
     /// The column whose order splits the rows.
     pub time: Option<String>,
     /// For snapshots, whose time is their cutoff: how much later answers are known, in the unit of the
@@ -119,6 +121,7 @@ pub(crate) mod tests {
             id: None,
             repeated_ids: false,
             weight: None,
+            sampled: false,
             time: None,
             embargo: None,
             feature_spec: None,

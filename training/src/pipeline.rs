@@ -392,7 +392,7 @@ impl Task<'_> {
             feature_spec: self.feature_spec(scorer),
             id_column: self.options.id.clone(),
             time_column: self.options.time.clone(),
-            weight_column: self.options.weight.clone(),
+            weight_column: self.options.weight.clone().filter(|_| !self.options.sampled),
             ignored_columns: ignored.into_iter().collect(),
             missing_markers: self.options.missing.clone(),
             rows,

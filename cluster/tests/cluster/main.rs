@@ -70,6 +70,8 @@ fn features_scores_and_samples_are_those_of_one_machine() {
         assert!(told.contains("a sample of 1"), "{told}");
     };
     sampled("sampled-2", url);
+    // Its weights are the sample's: tables that are judged on have none.
+    run(here, &["evaluate", "sampled-2/churned", "parts"]);
     drop(two);
 
     let one = Machines::start(here, "one", 1, "", "");

@@ -225,14 +225,17 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
 impl Fit {
     pub(super) fn run(mut self, talk: Talk, connect: Option<&dyn Connect>) -> Result<u8> {
         let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
+        let mut sampled = false;
         if let Some(engine) = self.cluster.engine(connect)? {
             let sample = folder.path().join("sample.parquet");
-            self.draw(&*engine, &sample, talk)?;
+            // Weights of their own are asked for wherever the model is judged, those of the sample nowhere else.
+            sampled = !self.draw(&*engine, &sample, talk)?.weighted;
             self.table = sample;
         }
         let how = (&self.reading, self.limits.limits());
         let (frame, options) =
             table_and_options(self.learning, &self.table, &self.target, how, talk)?;
+        let options = FitOptions { sampled, ..options };
         let saving = Saving {
             registry: &self.output,
             no_promote: self.no_promote,
@@ -244,7 +247,7 @@ impl Fit {
 
 impl Fit {
     /// Draws a sample of snapshots in parts into one file here.
-    fn draw(&self, engine: &dyn Engine, to: &Path, talk: Talk) -> Result<()> {
+    fn draw(&self, engine: &dyn Engine, to: &Path, talk: Talk) -> Result<Sampled> {
         let table = Parts::at(&everywhere(&self.table)?)?;
         refuse(&[("--weight", self.learning.weight.is_some())])?;
         if let Some(target) = self.target.iter().find(|target| target.contains('=')) {
@@ -281,7 +284,7 @@ impl Fit {
             drawn.all,
             strata.join("; ")
         ));
-        Ok(())
+        Ok(drawn)
     }
 }
 
@@ -584,6 +587,7 @@ impl LearningArgs {
             id: self.id.clone(),
             repeated_ids: self.repeated_ids,
             weight: self.weight.clone(),
+            sampled: false,
             time: self.time.clone(),
             embargo: self.embargo,
             feature_spec: None,

@@ -134,6 +134,7 @@ pub(super) fn learn(
         id: Some(CUSTOMER.to_owned()),
         repeated_ids: true,
         weight: about.weight(),
+        sampled: false,
         time: about.time(),
         embargo: about.embargo_days(|_| true),
         feature_spec: Some(about.features),

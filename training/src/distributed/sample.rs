@@ -43,6 +43,14 @@ pub struct SampleWork {
     shares: BTreeMap<Answers, f64>,
 }
 
+/// The rows of a part.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Counted {
+    rows: BTreeMap<Answers, u64>,
+    /// Whether they have weights of their own.
+    weighted: bool,
+}
+
 /// Snapshots in parts, and what of them is wanted.
 #[derive(Debug)]
 pub struct Sampling<'a> {
@@ -61,6 +69,8 @@ pub struct Sampled {
     pub rows: u64,
     /// The rows with each combination of answers, and the share of them that was drawn.
     pub strata: BTreeMap<String, (u64, f64)>,
+    /// Whether the rows had weights before they were drawn.
+    pub weighted: bool,
 }
 
 impl<'a> Sampling<'a> {
@@ -95,16 +105,18 @@ impl<'a> Sampling<'a> {
         self.work.begin(&json(&(&self.asked, &self.files, &self.state, rows)))?;
         self.each(engine, Function::Count, COUNTED, watch)?;
         let mut counts = BTreeMap::<Answers, u64>::new();
+        let mut weighted = false;
         for file in &self.files {
-            let part: BTreeMap<Answers, u64> = self.work.kept(COUNTED, file)?;
-            part.into_iter().for_each(|(answers, n)| *counts.entry(answers).or_default() += n);
+            let part: Counted = self.work.kept(COUNTED, file)?;
+            weighted |= part.weighted;
+            part.rows.into_iter().for_each(|(answers, n)| *counts.entry(answers).or_default() += n);
         }
         self.asked.shares = shares(&counts, rows);
         self.each(engine, Function::Sample, SAMPLED, watch)?;
         let drawn = self.united(to)?;
         let share = |answers: &Answers| self.asked.shares.get(answers).copied().unwrap_or(0.0);
         let strata = counts.iter().map(|(a, n)| (a.clone(), (*n, share(a)))).collect();
-        Ok(Sampled { all: counts.values().sum(), rows: drawn, strata })
+        Ok(Sampled { all: counts.values().sum(), rows: drawn, strata, weighted })
     }
 
     fn each(
@@ -195,13 +207,14 @@ impl SampleWork {
                 known.join(" or ")
             )));
         }
-        let mut counts = BTreeMap::<Answers, u64>::new();
+        let mut counted = Counted { weighted: about.weighted, ..Counted::default() };
         for batch in batches {
             let batch = batch.map_err(|e| self.damaged(file, &e))?;
             let answers = self.answers(file, &batch)?;
-            (0..batch.num_rows()).for_each(|row| *counts.entry(answers(row)).or_default() += 1);
+            let rows = &mut counted.rows;
+            (0..batch.num_rows()).for_each(|row| *rows.entry(answers(row)).or_default() += 1);
         }
-        Parts::at(&self.output)?.keep(COUNTED, file, &counts)
+        Parts::at(&self.output)?.keep(COUNTED, file, &counted)
     }
 
     pub(super) fn sample(&self, file: &str) -> Result<()> {
