@@ -54,17 +54,24 @@ impl Connect for Ballista {
 
 impl Cluster {
     fn connect(url: &str) -> Result<Cluster> {
-        let expected = || {
-            format!(
-                "--cluster {url}: expected the address of a rekindle-scheduler, as http://scheduler:50050"
-            )
+        let Some(address) = url.strip_prefix("http://").filter(|address| !address.is_empty())
+        else {
+            bail!(
+                "--cluster {url}: expected the address of a rekindle-scheduler, as http://scheduler:50050 (there is no \
+                 encryption: keep it within a trusted network)"
+            );
         };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let endpoint = Endpoint::from_shared(url.to_owned()).with_context(expected)?;
+        let endpoint = Endpoint::from_shared(url.to_owned());
+        let endpoint = endpoint.with_context(|| {
+            format!("--cluster {url}: expected an address, as http://scheduler:50050")
+        })?;
         let endpoint =
             endpoint.connect_timeout(ANSWER_WITHIN).timeout(ANSWER_WITHIN).tcp_nodelay(true);
-        let channel = runtime.block_on(endpoint.connect()).with_context(expected)?;
+        let channel = runtime.block_on(endpoint.connect()).with_context(|| {
+            format!("--cluster {url}: nothing answers at {address}; start rekindle-scheduler there, or correct the address")
+        })?;
         let client = SchedulerGrpcClient::new(channel)
             .max_decoding_message_size(MOST_BYTES)
             .max_encoding_message_size(MOST_BYTES);
@@ -103,8 +110,15 @@ impl Cluster {
         });
         insert_version_header(request.metadata_mut());
         let answer = self.runtime.block_on(self.client.clone().execute_query(request));
-        let answer =
-            answer.map_err(|e| anyhow::anyhow!("{} refuses the job: {}", self.url, e.message()))?;
+        let answer = answer.map_err(|e| match e.code() {
+            tonic::Code::Unimplemented => {
+                anyhow::anyhow!(
+                    "{} is no rekindle-scheduler, which takes jobs: is it an executor?",
+                    self.url
+                )
+            }
+            code => anyhow::anyhow!("{} refuses the job: {code}: {}", self.url, e.message()),
+        })?;
         match answer.into_inner().result {
             Some(Answer::Success(accepted)) => Ok(accepted.job_id),
             Some(Answer::Failure(failure)) => {
@@ -144,7 +158,7 @@ impl Engine for Cluster {
             if ended.is_asked() {
                 self.cancel(&id)?;
                 bail!(
-                    "job {id} was ended; what is done is kept: the same command goes on from there"
+                    "job {id} was ended, once the tasks under way are; what is done is kept: the same command goes on from there"
                 );
             }
             long = (long * 5 / 4).min(LOOK_EVERY);
@@ -154,10 +168,9 @@ impl Engine for Cluster {
             }
             match self.status(&id) {
                 Ok(Some(Status::Successful(_))) => return Ok(()),
-                Ok(Some(Status::Failed(failed))) => bail!(
-                    "job {id} failed: {}; what is done is kept: the same command goes on from there",
-                    reason(&failed.error)
-                ),
+                Ok(Some(Status::Failed(failed))) => {
+                    bail!("job {id} failed: {}", reason(&failed.error))
+                }
                 Ok(Some(Status::Queued(_) | Status::Running(_))) => heard = Instant::now(),
                 Ok(None) => bail!(
                     "the scheduler at {} does not know job {id} any more: it was started anew meanwhile, and its jobs are \
@@ -193,8 +206,11 @@ impl Ending {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let within = runtime.enter();
             let of = |kind| signal(kind).context("failed to listen for Ctrl-C");
-            let (mut interrupt, mut terminate) =
-                (of(SignalKind::interrupt())?, of(SignalKind::terminate())?);
+            let (mut interrupt, mut terminate, mut hangup) = (
+                of(SignalKind::interrupt())?,
+                of(SignalKind::terminate())?,
+                of(SignalKind::hangup())?,
+            );
             drop(within);
             std::thread::spawn(move || {
                 runtime.block_on(async {
@@ -202,6 +218,7 @@ impl Ending {
                         tokio::select! {
                             _ = interrupt.recv() => {}
                             _ = terminate.recv() => {}
+                            _ = hangup.recv() => {}
                         }
                         if JOBS.load(Ordering::SeqCst) == 0 || ASKED.swap(true, Ordering::SeqCst) {
                             std::process::exit(ENDED);

@@ -1,9 +1,9 @@
 //! Scheduler and executor: Ballista's own, with our functions.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use ballista_core::config::TaskSchedulingPolicy;
@@ -128,7 +128,7 @@ fn registry() -> BallistaFunctionRegistry {
 fn reached_by(name: Option<String>, bind: SocketAddr) -> Result<String> {
     match (name, bind.ip()) {
         (Some(name), _) => Ok(name),
-        (None, IpAddr::V4(ip)) if ip.is_unspecified() => {
+        (None, ip) if ip.is_unspecified() => {
             bail!("--bind {bind}: expected --name as well, by which the others reach this machine")
         }
         (None, ip) => Ok(ip.to_string()),
@@ -184,6 +184,15 @@ impl Executor {
         let port = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
         let (scheduler_host, scheduler_port) =
             port.with_context(|| format!("--scheduler {}: expected NAME:PORT", self.scheduler))?;
+        if scheduler_host.contains("://") {
+            bail!("--scheduler {}: expected NAME:PORT, without http://", self.scheduler);
+        }
+        wait_for(&self.scheduler, Duration::from_secs(self.wait.into()))?;
+        // Ballista says nothing of use of a port that is taken.
+        drop(
+            std::net::TcpListener::bind(self.bind)
+                .with_context(|| format!("failed to listen at {}", self.bind))?,
+        );
         let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let threads = self.threads.unwrap_or_else(cores).max(1);
         // Tasks share the threads they compute on.
@@ -245,15 +254,39 @@ fn listening(bind: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(1_024)
 }
 
+/// Waits for a scheduler that may not be there yet.
+fn wait_for(scheduler: &str, at_most: Duration) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let found = scheduler.to_socket_addrs().and_then(|mut addresses| {
+            let address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+            TcpStream::connect_timeout(&address, Duration::from_secs(5))
+        });
+        match found {
+            Ok(_) => return Ok(()),
+            Err(error) if begun.elapsed() >= at_most => {
+                bail!(
+                    "--scheduler {scheduler}: nothing answers there ({error}); start rekindle-scheduler first, or correct the address"
+                )
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(500)),
+        }
+    }
+}
+
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let builder = builder.worker_threads(threads).thread_stack_size(STACK_BYTES).enable_all();
     builder.thread_keep_alive(Duration::from_secs(60)).build().context("failed to start")
 }
 
+/// What is worth knowing: jobs as they come. Executors that ask for tasks cannot be told to end them, which is no error.
+const QUIET: &str = "warn,rekindle_cluster=info,ballista_scheduler::scheduler_server::grpc=info,\
+                     ballista_scheduler::state::executor_manager=off,ballista_executor::execution_loop=error";
+
 /// What happens, on standard error: as `RUST_LOG` says, else what is worth knowing.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| "warn,rekindle_cluster=info".into());
+    let filter = filter.unwrap_or_else(|_| QUIET.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -214,6 +214,7 @@ impl Depot {
             Place::Disk(folder) => match std::fs::read(folder.join(file)) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) if error.kind() == ErrorKind::NotADirectory => Err(self.no_folder()),
                 Err(error) => Err(self.failed("read", file, &error)),
             },
             Place::Store(store, folder, runtime) => {
@@ -264,6 +265,9 @@ impl Depot {
                 let entries = match std::fs::read_dir(whole.join(folder)) {
                     Ok(entries) => entries,
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+                    Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                        return Err(self.no_folder());
+                    }
                     Err(error) => return Err(failed(error)),
                 };
                 let listed = |entry: io::Result<DirEntry>| Listed::of(&entry?);
@@ -317,6 +321,20 @@ impl Depot {
                 removed.map_err(|e| self.failed("remove", folder, &e))
             }
         }
+    }
+
+    /// Removes the folder itself, where it is one on a disk and nothing is in it.
+    pub fn remove_empty(&self) {
+        if let Place::Disk(folder) = &self.place {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+
+    fn no_folder(&self) -> Error {
+        Error::BadOptions(format!(
+            "{}: found a file, expected a folder with a table in parts; a table of one file needs no --cluster",
+            self.address
+        ))
     }
 
     /// What is wrong with a local copy, told of the file itself.

@@ -72,6 +72,15 @@ fn features_scores_and_samples_are_those_of_one_machine() {
     sampled("sampled-2", url);
     // Its weights are the sample's: tables that are judged on have none.
     run(here, &["evaluate", "sampled-2/churned", "parts"]);
+    // A part that is gone is missed, with and without a cluster.
+    let part = here.join("parts/part-00003.parquet");
+    std::fs::rename(&part, here.join("aside")).unwrap();
+    let lacks = "part-00003.parquet is not there; expected the parts that rekindle.json lists";
+    let score = ["score", "registry/churned", "parts", "-o", "again"];
+    assert!(machines::refused(here, &score).contains(lacks));
+    assert!(machines::refused(here, &[&score[..], &["--cluster", url]].concat()).contains(lacks));
+    assert!(machines::refused(here, &again).contains(lacks));
+    std::fs::rename(here.join("aside"), &part).unwrap();
     drop(two);
 
     let one = Machines::start(here, "one", 1, "", "");
@@ -123,7 +132,7 @@ fn a_job_that_is_ended_or_lost_goes_on_with_what_is_not_done() {
     let ended = job.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(
-        ended.status.code() == Some(2) && told.contains("was ended; what is done is kept"),
+        ended.status.code() == Some(2) && told.contains("was ended, once the tasks under way are"),
         "{told}"
     );
 
@@ -176,7 +185,12 @@ fn what_cannot_be_done_is_refused_before_anything_runs() {
     );
     refused(&["features", "-o", "bad", "--contacts", "customers.db"], "--contacts with --cluster");
     refused(&["features", "-o", "-"], "expected a folder or URL with --cluster");
-    refused(&["features"], "expected the name of a folder with --cluster, as -o snapshots");
+    refused(
+        &["features", "-o", "a.parquet"],
+        "expected a folder's with --cluster, as -o snapshots",
+    );
+    refused(&["score", "model", "rekindle.toml", "-o", "scores.csv"], "model: no such model");
+    refused(&["fit", "rekindle.toml", "--target", "churned"], "found a file, expected a folder");
     refused(&["fit", "nowhere", "--target", "churned=1"], "expected the name of a target");
     refused(&["fit", "nowhere", "--target", "churned", "--weight", "w"], "--weight with --cluster");
     refused(&["score", "model", "table"], "model: no such model");
@@ -186,7 +200,9 @@ fn what_cannot_be_done_is_refused_before_anything_runs() {
     );
     let nobody = ["features", "--cluster", "http://127.0.0.1:9"];
     let told = machines::refused(here, &nobody);
-    assert!(told.contains("expected the address of a rekindle-scheduler"), "{told}");
+    assert!(told.contains("nothing answers at 127.0.0.1:9"), "{told}");
+    let told = machines::refused(here, &["features", "--cluster", "https://127.0.0.1:9"]);
+    assert!(told.contains("there is no encryption"), "{told}");
 
     // What is wrong with the log is told as on one machine.
     let project = std::fs::read_to_string(here.join("rekindle.toml")).unwrap();

@@ -14,7 +14,7 @@ mod csv;
 mod read;
 
 pub use csv::{CsvBlock, CsvBlocks, CsvFailure, number, short_decimal, write_csv};
-pub use read::{ReadKind, ReadOptions, parts, read};
+pub use read::{ReadKind, ReadOptions, check_parts, parts, read};
 pub use rows::{Binding, Rows, UNKNOWN_LEVEL};
 pub use schema::{DateFormat, Field, Kind, Schema, nearest_name};
 pub use table::{Column, Frame, MISSING_CODE, UNKNOWN_CODE};

@@ -184,10 +184,42 @@ pub fn parts(folder: &Path) -> Result<Vec<PathBuf>> {
         name.ends_with(".parquet") && !name.starts_with(['.', '_']) && path.is_file()
     });
     paths.sort_unstable();
+    if let Ok(said) = std::fs::read(folder.join(FINISHED))
+        && let Ok(said) = serde_json::from_slice::<Finished>(&said)
+    {
+        let name =
+            |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let found: Vec<String> = paths.iter().map(name).collect();
+        check_parts(&folder.display().to_string(), &said.parts, &found)?;
+    }
     if paths.is_empty() {
         return Err(no_parts(folder));
     }
     Ok(paths)
+}
+
+/// What is said of a folder whose parts are all there.
+#[derive(serde::Deserialize)]
+struct Finished {
+    parts: Vec<String>,
+}
+
+/// Holds the parts that are there to those that there should be.
+///
+/// # Errors
+/// When one is missing, or is of another table.
+pub fn check_parts(folder: &str, expected: &[String], found: &[String]) -> Result<()> {
+    let missing = expected.iter().find(|part| !found.contains(part));
+    let other = found.iter().find(|part| !expected.contains(part));
+    let reason = match (missing, other) {
+        (None, None) => return Ok(()),
+        (Some(part), _) => format!("{part} is not there"),
+        (None, Some(part)) => format!("{part} is none of its parts"),
+    };
+    let reason = format!(
+        "{reason}; expected the parts that {FINISHED} lists, and no others: build the table again"
+    );
+    Err(Error::BadFile { path: folder.to_owned(), reason })
 }
 
 fn no_parts(folder: &Path) -> Error {

@@ -1,8 +1,7 @@
 //! `--cluster`: the same command on many machines. What runs it there is linked into another executable,
 //! `rekindle-cluster`, which is the same command too; this one hands over to it.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -81,17 +80,36 @@ pub(super) fn everywhere(path: &Path) -> Result<String> {
         );
     }
     let here = std::env::current_dir().context("failed to find the current folder")?;
-    let absolute =
-        std::path::absolute(here.join(path)).with_context(|| format!("failed to find {text}"))?;
-    Ok(OsString::from(absolute).into_string().unwrap_or_else(|_| text.to_owned()))
+    let mut whole = PathBuf::new();
+    // The same folder is to have the same name, from wherever it is named.
+    for part in here.join(path).components() {
+        match part {
+            Component::ParentDir => _ = whole.pop(),
+            Component::CurDir => {}
+            part => whole.push(part),
+        }
+    }
+    Ok(whole.into_os_string().into_string().unwrap_or_else(|_| text.to_owned()))
+}
+
+/// The folder that a cluster writes to.
+pub(super) fn output(path: &Path) -> Result<String> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if ["parquet", "csv", "ndjson"].contains(&ending.as_str()) || path.is_file() {
+        bail!(
+            "-o {}: found a file's name, expected a folder's with --cluster, as -o snapshots: it gets a file for each part",
+            path.display()
+        );
+    }
+    everywhere(path)
 }
 
 /// Refuses what is not done on a cluster.
 pub(super) fn refuse(flags: &[(&str, bool)]) -> Result<()> {
     match flags.iter().find(|(_, given)| *given) {
         Some((flag, _)) => bail!(
-            "{flag} with --cluster: expected one of them; run the command without --cluster, or the flag's command on what \
-             the cluster has written"
+            "{flag} with --cluster is not done yet: expected the command without one of them; what a cluster has written is a \
+             table for commands without --cluster"
         ),
         None => Ok(()),
     }
@@ -101,19 +119,21 @@ pub(super) fn refuse(flags: &[(&str, bool)]) -> Result<()> {
 pub(super) struct Watched {
     talk: Talk,
     bar: Bar,
+    what: &'static str,
     told: String,
 }
 
 impl Watched {
     pub fn new(talk: Talk, what: &'static str) -> Watched {
-        Watched { talk, bar: Bar::new(talk, what), told: String::new() }
+        Watched { talk, bar: Bar::new(talk, what), what, told: String::new() }
     }
 
     /// `done` of `all` tasks are done.
     pub fn see(&mut self, id: &str, done: usize, all: usize) {
         if self.told != id {
             self.told = id.to_owned();
-            self.talk.say(&format!("job {id}: Ctrl-C ends it, what is done is kept"));
+            self.talk
+                .say(&format!("{}, as job {id}: Ctrl-C ends it, what is done is kept", self.what));
         }
         self.bar.show_tasks(done as u64, all as u64);
     }

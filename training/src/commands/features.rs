@@ -9,7 +9,7 @@ use rekindle_models::behaviour::{Duplicates, FeatureSpec, Zone};
 
 use crate::attributes::{AttributeLog, Attributes};
 use crate::build::{self, GatheredLog};
-use crate::commands::cluster::{ClusterArgs, Watched, everywhere, refuse};
+use crate::commands::cluster::{ClusterArgs, Watched, everywhere, output, refuse};
 use crate::commands::contacts::{ContactArgs, contacted};
 use crate::commands::log::{LogArgs, gather, log_end, settled, warn_of_silence};
 use crate::commands::{Bar, Talk, format_of, print, write_whole};
@@ -22,6 +22,9 @@ use crate::sheet::Format;
 use crate::snapshot::{About, CUSTOMER, CUTOFF, FINGERPRINT, Snapshots, WEIGHT};
 use crate::support::feature_spec;
 
+/// Where snapshots go if nobody says.
+const OUTPUT: &str = "snapshots.parquet";
+
 /// Build snapshots of features and targets from logs
 #[derive(Debug, Args)]
 #[command(
@@ -32,24 +35,25 @@ pub struct FeaturesCommand {
     /// The project: where the logs are, what is told of customers and what is asked
     #[arg(default_value = "rekindle.toml")]
     project: PathBuf,
-    /// File to write: .parquet, or .csv with an account of itself beside it
-    #[arg(short, long, value_name = "FILE", default_value = "snapshots.parquet")]
+    /// File to write: .parquet, or .csv with an account of itself beside it; with --cluster a folder or URL, snapshots
+    /// where none is named
+    #[arg(short, long, value_name = "FILE", default_value = OUTPUT)]
     output: PathBuf,
     #[command(flatten)]
     log: LogArgs,
     #[command(flatten)]
     contacts: ContactArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Parts that the cluster writes: 1, 2, 4 and so on to 256 [default: by the log's size]
-    #[arg(long, value_name = "NUMBER", requires = "cluster", help_heading = "On a cluster")]
-    parts: Option<usize>,
     /// Print every feature with a sentence on what it is; write nothing
     #[arg(long)]
     list: bool,
     /// Print what was built as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Parts that the cluster writes: 1, 2, 4 and so on to 256 [default: by the log's size]
+    #[arg(long, value_name = "NUMBER", requires = "cluster", help_heading = "On a cluster")]
+    parts: Option<usize>,
 }
 
 /// What was built, for machines.
@@ -109,16 +113,14 @@ impl FeaturesCommand {
             ("--contacts", self.contacts.contacts.is_some()),
             ("--spill-folder", self.log.has_spill_folder()),
         ])?;
-        if self.output.extension().is_some() {
-            bail!(
-                "-o {}: expected the name of a folder with --cluster, as -o snapshots: it gets a file for each part",
-                self.output.display()
-            );
-        }
         let text = std::fs::read_to_string(&self.project)
             .with_context(|| format!("failed to read {}", self.project.display()))?;
         let folder = PathBuf::from(everywhere(&self.log.folder(&self.project))?);
-        let parts = Parts::at(&everywhere(&self.output)?)?;
+        let named = match self.output.as_path() {
+            unsaid if unsaid == Path::new(OUTPUT) => Path::new("snapshots"),
+            named => named,
+        };
+        let parts = Parts::at(&output(named)?)?;
         let zone = Zone::named(&project.log.timezone)?;
         let mut cutoffs = project.cutoffs()?;
         cutoffs.sort_unstable();
@@ -127,14 +129,17 @@ impl FeaturesCommand {
         let limit = self.log.limit();
         let mut logs = Logs::find((text, project, folder), (&parts, self.parts), before, limit)?;
         let before_it = logs.begin()?;
-        if let (Before::Finished(_), false) = (&before_it, self.list) {
-            talk.say(&format!("{}: all parts are there already", self.output.display()));
+        if let (Before::Finished(said), false) = (&before_it, self.list) {
+            talk.say(&format!("{}: all parts are there already", parts.address()));
+            if self.json {
+                print(&(serde_json::to_string_pretty(said)? + "\n"))?;
+            }
             return Ok(0);
         }
         let mut watched = Watched::new(talk, "reading");
         let gathered = logs.gather(engine, &mut |id, done, all| watched.see(id, done, all));
         drop(watched);
-        let gathered = gathered?;
+        let Some(gathered) = or_finished(gathered, &logs, talk)? else { return Ok(0) };
         talk.say(&gathered.report.to_string());
         let spec = check_log(project, &gathered.report, &cutoffs, &zone, talk).and_then(|()| {
             let spec = logs.feature_spec(&gathered);
@@ -143,7 +148,7 @@ impl FeaturesCommand {
             })?;
             check_targets(&spec, project).map(|()| spec)
         });
-        if self.list && before_it == Before::Nothing || spec.is_err() {
+        if self.list && before_it != Before::Begun || spec.is_err() {
             parts.abandon()?;
         }
         let spec = spec?;
@@ -155,12 +160,26 @@ impl FeaturesCommand {
         let written =
             logs.build(engine, (&about, &cutoffs), &mut |id, done, all| watched.see(id, done, all));
         drop(watched);
-        let (customers, written) = written?;
+        let Some((customers, written)) = or_finished(written, &logs, talk)? else { return Ok(0) };
         say(&written, (false, project.log.duplicates), talk);
         let counts = (customers, gathered.events, 0);
         let summary = Summary::new(&gathered.report, counts, &spec, &written);
         logs.finish(&summary)?;
         self.tell(&summary)
+    }
+}
+
+/// What was done; nothing, where another run of the same command has filled the folder meanwhile.
+fn or_finished<T>(done: Result<T>, logs: &Logs<'_>, talk: Talk) -> Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) => match logs.begin() {
+            Ok(Before::Finished(_)) => {
+                talk.say("another run of the same command has written all parts meanwhile");
+                Ok(None)
+            }
+            _ => Err(error),
+        },
     }
 }
 

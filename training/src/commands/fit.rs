@@ -37,7 +37,8 @@ churn=closed_at\n  rekindle fit panel.csv --target churned --id customer --repea
 judge."
 )]
 pub struct Fit {
-    /// CSV (plain or gzipped), Parquet or Arrow IPC file; - for standard input
+    /// CSV (plain or gzipped), Parquet or Arrow IPC file, or a folder of Parquet parts; - for standard input. With
+    /// --cluster a folder or URL of parts
     table: PathBuf,
     /// What to learn: COLUMN=VALUE, or a column of 0 and 1, -1 and 1, true and false; may be given
     /// several times

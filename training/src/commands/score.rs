@@ -12,7 +12,7 @@ use rekindle_models::frame::{Frame, ReadKind, ReadOptions, Schema, read};
 use rekindle_models::language::Language;
 use rekindle_models::reasons::{MOST_REASONS, Reasons};
 
-use crate::commands::cluster::{ClusterArgs, Watched, everywhere, refuse};
+use crate::commands::cluster::{ClusterArgs, Watched, everywhere, output, refuse};
 use crate::commands::keeping::{KEPT, Keeping};
 use crate::commands::{Found, Talk, load_model, write_whole};
 use crate::distributed::{Connect, Engine, Parts, Scoring};
@@ -32,9 +32,11 @@ customers.csv --store customers.db"
 pub struct Score {
     /// A model's folder in a registry, a version's folder, or a model file
     model: PathBuf,
-    /// Table of customers: CSV, Parquet or Arrow IPC; - for standard input
+    /// Table of customers: CSV, Parquet or Arrow IPC, or a folder of Parquet parts; - for standard input. With --cluster a
+    /// folder or URL of parts
     table: PathBuf,
-    /// File to write: .csv, .parquet or .ndjson; - for CSV on standard output [default: -, or nothing with --store]
+    /// File to write: .csv, .parquet or .ndjson; - for CSV on standard output; with --cluster
+    /// a folder or URL [default: -, or nothing with --store]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Put each customer's score into a store, where the latest of each model is kept: a SQLite file
@@ -159,11 +161,10 @@ impl Score {
         let file = model_file(&self.model, version);
         let bytes =
             std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
-        let output = self.output.as_deref();
-        let output = output
+        let named = self.output.as_deref();
+        let named = named
             .context("--cluster: expected -o FOLDER, a folder or URL that all machines see")?;
-        let (table, output) =
-            (Parts::at(&everywhere(&self.table)?)?, Parts::at(&everywhere(output)?)?);
+        let (table, output) = (Parts::at(&everywhere(&self.table)?)?, Parts::at(&output(named)?)?);
         let scoring = Scoring::new(&table, (&bytes, version), (most, self.language), &output)?;
         let mut watched = Watched::new(talk, "scoring");
         let scored = scoring.run(engine, &mut |id, done, all| watched.see(id, done, all));

@@ -190,10 +190,15 @@ impl<'a> Logs<'a> {
                 tasks: tasks.map(|(number, piece)| json(&(number, piece))).collect(),
             };
             let pieces = self.pieces.len();
-            engine.run(&job, &mut |id| {
+            let ran = engine.run(&job, &mut |id| {
                 let read = parts.done(READ).map_or(0, |names| names.len());
                 watch(id, read, pieces);
-            })?;
+            });
+            if ran.is_err() && parts.done(READ)?.is_empty() {
+                // Nothing is to be kept: the project may have to be another one.
+                parts.abandon()?;
+            }
+            ran?;
             parts.keep(&step, &complete, &())?;
             done = parts.done(&step)?;
         }

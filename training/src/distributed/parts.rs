@@ -33,6 +33,8 @@ pub enum Before {
 #[derive(Serialize, Deserialize)]
 struct Finished<T> {
     job: String,
+    /// The files of the parts.
+    parts: Vec<String>,
     summary: T,
 }
 
@@ -68,7 +70,7 @@ impl Parts {
         if let Some(said) = said {
             let said = serde_json::from_slice::<Finished<serde_json::Value>>(&said).ok();
             return match said.filter(|said| said.job.as_str() == job.as_str()) {
-                Some(said) => Ok(Before::Finished(said.summary)),
+                Some(said) => self.tables().map(|_| Before::Finished(said.summary)),
                 None => busy("the parts of another job"),
             };
         }
@@ -102,18 +104,20 @@ impl Parts {
     /// # Errors
     /// When there is none, or a job that fills the folder has not ended.
     pub fn tables(&self) -> Result<Vec<String>> {
-        let files = self.depot.files("")?;
-        let begun = self.depot.get(&format!("{WORK}/job"))?.is_some();
-        if begun && !files.iter().any(|file| file.name == FINISHED) {
+        let said = self.depot.get(FINISHED)?;
+        if said.is_none() && self.depot.get(&format!("{WORK}/job"))?.is_some() {
             return Err(Error::BadOptions(format!(
                 "{}: the job that fills it has not ended; expected all of its parts: run its command again, which goes on \
                  where it stopped",
                 self.address()
             )));
         }
-        let tables = files.into_iter().map(|file| file.name);
-        let tables: Vec<String> =
-            tables.filter(|name| name.ends_with(".parquet") && !name.starts_with('_')).collect();
+        let tables = self.parquet()?;
+        if let Some(said) = said {
+            let said = serde_json::from_slice::<Finished<serde_json::Value>>(&said);
+            let said = said.map(|said| said.parts).unwrap_or_default();
+            rekindle_models::frame::check_parts(self.address(), &said, &tables)?;
+        }
         match tables.is_empty() {
             true => Err(Error::BadOptions(format!(
                 "{}: found no file that ends in .parquet; expected a folder of a table in parts, as `rekindle features \
@@ -122,6 +126,11 @@ impl Parts {
             ))),
             false => Ok(tables),
         }
+    }
+
+    fn parquet(&self) -> Result<Vec<String>> {
+        let files = self.depot.files("")?.into_iter().map(|file| file.name);
+        Ok(files.filter(|name| name.ends_with(".parquet") && !name.starts_with('_')).collect())
     }
 
     /// What tells one state of a table from another: the names, sizes and times of its files.
@@ -172,7 +181,9 @@ impl Parts {
     /// # Errors
     /// When it cannot be removed.
     pub fn abandon(&self) -> Result<()> {
-        self.depot.remove(WORK)
+        self.depot.remove(WORK)?;
+        self.depot.remove_empty();
+        Ok(())
     }
 
     /// Says that all parts are there, and removes what was found out on the way.
@@ -180,7 +191,7 @@ impl Parts {
         let job =
             String::from_utf8_lossy(&self.depot.get(&format!("{WORK}/job"))?.unwrap_or_default())
                 .into_owned();
-        let said = super::json(&Finished { job, summary });
+        let said = super::json(&Finished { job, parts: self.parquet()?, summary });
         self.depot.put_bytes(FINISHED, &[said.as_bytes()])?;
         // The parts are there: what is left of the work is in nobody's way.
         let _ = self.depot.remove(WORK);

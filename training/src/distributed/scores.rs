@@ -110,10 +110,15 @@ impl<'a> Scoring<'a> {
                 shared: shared(&self.asked),
                 tasks,
             };
-            engine.run(&job, &mut |id| {
+            let ran = engine.run(&job, &mut |id| {
                 let done = parts.done(SCORED).map_or(0, |names| names.len());
                 watch(id, done, self.files.len());
-            })?;
+            });
+            // The same command may have been given twice, and the other was quicker.
+            match (ran, parts.begin(&asked)?) {
+                (Err(_), Before::Finished(said)) => return Ok(serde_json::from_value(said)?),
+                (ran, _) => ran?,
+            }
         }
         if let Some(missing) = todo()?.first() {
             return Err(incomplete(parts, &format!("no {missing}")).into());
