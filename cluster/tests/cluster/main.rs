@@ -71,7 +71,13 @@ fn features_scores_and_samples_are_those_of_one_machine() {
     };
     sampled("sampled-2", url);
     // Its weights are the sample's: tables that are judged on have none.
-    run(here, &["evaluate", "sampled-2/churned", "parts"]);
+    let project = std::fs::read_to_string(here.join("rekindle.toml")).unwrap();
+    let (before, after) = project.split_once("[panel]").unwrap();
+    let after = after.split_once("[features]").unwrap().1;
+    let later = format!("{before}[panel]\ncutoffs = [\"2024-12-05\"]\n[features]{after}");
+    std::fs::write(here.join("later.toml"), later).unwrap();
+    run(here, &["features", "later.toml", "-o", "later.parquet"]);
+    run(here, &["evaluate", "sampled-2/churned", "later.parquet"]);
     // A part that is gone is missed, with and without a cluster.
     let part = here.join("parts/part-00003.parquet");
     std::fs::rename(&part, here.join("aside")).unwrap();
