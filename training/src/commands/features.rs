@@ -89,17 +89,17 @@ impl FeaturesCommand {
         }
         let written = built.write(&project, (&mut log, self.log.limit()), &self.output, talk)?;
         let counts = (log.events.customers(), log.events.events(), log.events.spilled_bytes());
-        self.tell(&Summary::new(&report, counts, &built.spec, &written))
+        let shown = self.output.display().to_string();
+        self.tell(&shown, &Summary::new(&report, counts, &built.spec, &written))
     }
 
-    fn tell(&self, summary: &Summary<'_>) -> Result<u8> {
+    fn tell(&self, written: &str, summary: &Summary<'_>) -> Result<u8> {
         if self.json {
             print(&(serde_json::to_string_pretty(summary)? + "\n"))?;
             return Ok(0);
         }
         print(&format!(
-            "{}: {} rows, {} features\n{}",
-            self.output.display(),
+            "{written}: {} rows, {} features\n{}",
             summary.rows,
             summary.features + summary.attributes,
             populations_terminal(summary.populations)
@@ -165,7 +165,7 @@ impl FeaturesCommand {
         let counts = (customers, gathered.events, 0);
         let summary = Summary::new(&gathered.report, counts, &spec, &written);
         logs.finish(&summary)?;
-        self.tell(&summary)
+        self.tell(parts.address(), &summary)
     }
 }
 
@@ -173,8 +173,8 @@ impl FeaturesCommand {
 fn or_finished<T>(done: Result<T>, logs: &Logs<'_>, talk: Talk) -> Result<Option<T>> {
     match done {
         Ok(done) => Ok(Some(done)),
-        Err(error) => match logs.begin() {
-            Ok(Before::Finished(_)) => {
+        Err(error) => match logs.is_finished() {
+            Ok(true) => {
                 talk.say("another run of the same command has written all parts meanwhile");
                 Ok(None)
             }

@@ -160,14 +160,21 @@ impl<'a> Logs<'a> {
     /// # Errors
     /// When the folder has something else in it.
     pub fn begin(&self) -> Result<Before> {
+        self.parts.begin(&self.name())
+    }
+
+    /// Whether all parts are there.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn is_finished(&self) -> Result<bool> {
+        Ok(self.parts.finished(&self.name())?.is_some())
+    }
+
+    /// All that the parts depend on.
+    fn name(&self) -> String {
         let GatherWork { folder, parts, before, .. } = &self.asked;
-        self.parts.begin(&json(&(
-            format!("{:?}", self.project),
-            folder,
-            parts,
-            before,
-            &self.pieces,
-        )))
+        json(&(format!("{:?}", self.project), folder, parts, before, &self.pieces))
     }
 
     fn gathered(

@@ -38,6 +38,11 @@ struct Finished<T> {
     summary: T,
 }
 
+/// The name of a job: what tells it from others.
+fn job(asked: &str) -> String {
+    blake3::hash(format!("{}\n{asked}", super::version()).as_bytes()).to_hex().to_string()
+}
+
 /// The file of a part.
 pub fn part_name(part: usize) -> String {
     format!("part-{part:05}.parquet")
@@ -65,14 +70,12 @@ impl Parts {
                 self.address()
             )))
         };
-        let job = blake3::hash(format!("{}\n{asked}", super::version()).as_bytes()).to_hex();
-        let (begun, said) = (format!("{WORK}/job"), self.depot.get(FINISHED)?);
-        if let Some(said) = said {
-            let said = serde_json::from_slice::<Finished<serde_json::Value>>(&said).ok();
-            return match said.filter(|said| said.job.as_str() == job.as_str()) {
-                Some(said) => self.tables().map(|_| Before::Finished(said.summary)),
-                None => busy("the parts of another job"),
-            };
+        let (job, begun) = (job(asked), format!("{WORK}/job"));
+        if let Some(said) = self.finished(asked)? {
+            return self.tables().map(|_| Before::Finished(said));
+        }
+        if self.depot.get(FINISHED)?.is_some() {
+            return busy("the parts of another job");
         }
         match self.depot.get(&begun)? {
             Some(other) if other == job.as_bytes() => return Ok(Before::Begun),
@@ -87,6 +90,13 @@ impl Parts {
             // Somebody else was quicker.
             false => self.begin(asked),
         }
+    }
+
+    /// What was said of the parts of a job, if they are all there. Begins nothing.
+    pub(super) fn finished(&self, asked: &str) -> Result<Option<serde_json::Value>> {
+        let said = self.depot.get(FINISHED)?;
+        let said = said.and_then(|said| serde_json::from_slice::<Finished<_>>(&said).ok());
+        Ok(said.filter(|said| said.job == job(asked)).map(|said| said.summary))
     }
 
     /// The depot.

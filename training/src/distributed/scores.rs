@@ -115,8 +115,8 @@ impl<'a> Scoring<'a> {
                 watch(id, done, self.files.len());
             });
             // The same command may have been given twice, and the other was quicker.
-            match (ran, parts.begin(&asked)?) {
-                (Err(_), Before::Finished(said)) => return Ok(serde_json::from_value(said)?),
+            match (ran, parts.finished(&asked)?) {
+                (Err(_), Some(said)) => return Ok(serde_json::from_value(said)?),
                 (ran, _) => ran?,
             }
         }
