@@ -264,15 +264,16 @@ impl Fit {
         let sampling = Sampling::new(&table, targets, seed, &parts)?;
         let mut watched = Watched::new(talk, "sampling");
         let mut drawn = None;
-        write_whole(to, |to| {
+        let written = write_whole(to, |to| {
             let done = sampling
                 .run(engine, self.sample, to, &mut |id, done, all| watched.see(id, done, all));
             let failed = || std::io::Error::other("no sample was drawn");
             drawn.insert(done).as_ref().map(|_| ()).map_err(|_| failed())
-        })
-        .ok();
+        });
         drop(watched);
+        // What went wrong while drawing says more than that writing stopped.
         let drawn: Sampled = drawn.context("no sample was drawn")??;
+        written?;
         table.depot().remove(&work)?;
         let strata = drawn
             .strata

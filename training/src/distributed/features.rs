@@ -137,7 +137,7 @@ impl<'a> Logs<'a> {
         Ok(Logs { project, sources, found, pieces, parts, asked })
     }
 
-    /// Reads the log and gathers its events by part; what was said of the parts, where they are all there already.
+    /// Reads the log and gathers its events by part.
     ///
     /// # Errors
     /// When the engine fails, or the log is not as it should be.

@@ -21,8 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// What is called, by the name it has on all machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
     /// [`read`] on each task, then [`gather`] on the packets of each part.
     Gather,
