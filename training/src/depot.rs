@@ -234,11 +234,9 @@ impl Depot {
     /// # Errors
     /// When it is not there, or the disk does not take a copy.
     pub fn local(&self, file: &str) -> Result<Local> {
-        if let Place::Disk(folder) = &self.place {
-            return Ok(Local::Own(folder.join(file)));
-        }
-        let Place::Store(store, folder, runtime) = &self.place else {
-            return Err(self.failed("read", file, &"it is nowhere"));
+        let (store, folder, runtime) = match &self.place {
+            Place::Disk(folder) => return Ok(Local::Own(folder.join(file))),
+            Place::Store(store, folder, runtime) => (store, folder, runtime),
         };
         let failed = |e: io::Error| self.failed("read", file, &e);
         let mut copy = NamedTempFile::new().map_err(failed)?;

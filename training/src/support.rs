@@ -195,9 +195,7 @@ impl Support {
             groups: named(&names.groups, groups),
         })
     }
-}
 
-impl Support {
     /// These customers and others.
     pub fn plus(mut self, other: Support) -> Support {
         self.customers += other.customers;
